@@ -1,0 +1,6 @@
+"""`python -m meddistill`."""
+
+from meddistill.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""From a composed config to objects and identities; the one caller of `hydra.utils.instantiate`."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+
+from meddistill.confdir import VERBS, choices
+from meddistill.errors import SettingError, UserError
+from meddistill.files import checksum
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from meddistill.training.classifier import OptimizerFactory
+
+WITHOUT_EFFECT = ("hydra", "store", "trainer.enable_progress_bar")
+"""Keys that change no result: runs that differ in these alone are one run."""
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """The config with every interpolation resolved, without Hydra's own part."""
+    plain = OmegaConf.create({key: value for key, value in config.items_ex(False) if key != "hydra"})
+    plain._set_parent(config._get_parent())
+    return cast(dict[str, Any], OmegaConf.to_container(plain, resolve=True))
+
+
+def identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides a run's results, as flat keys: settings, and the content of files they name."""
+    flat = dict(flatten(config))
+    kept = {key: value for key, value in flat.items() if not key.startswith(WITHOUT_EFFECT)}
+    for key, value in flat.items():
+        if key.endswith(".path") and isinstance(value, str):
+            kept[f"content of {key}"] = _content(Path(value))
+    return kept
+
+
+def short_hash(value: object) -> str:
+    """Eight hexadecimal digits that stand for `value`."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def register_resolvers() -> None:
+    """Make `${meddistill.run:}` and `${meddistill.sweep:}` known: the hashes in folder names."""
+
+    def run(*, _root_: DictConfig) -> str:
+        return short_hash(identity(resolved(_root_)))
+
+    def sweep(*, _root_: DictConfig) -> str:
+        overrides = sorted(_root_.hydra.overrides.task)
+        sweeper = OmegaConf.to_container(_root_.hydra.sweeper, resolve=True)
+        return short_hash([identity(resolved(_root_)), overrides, sweeper])
+
+    OmegaConf.register_new_resolver("meddistill.choices", _choices, replace=True)
+    OmegaConf.register_new_resolver("meddistill.verb", VERBS.get, replace=True)
+    OmegaConf.register_new_resolver("meddistill.run", run, replace=True)
+    OmegaConf.register_new_resolver("meddistill.sweep", sweep, replace=True)
+
+
+def build(node: Mapping[str, Any], key: str, **facts: Any) -> Any:
+    """The object that a config node with a `_target_` describes.
+
+    Args:
+        node: The node, resolved.
+        key: Where it stands in the config, for messages.
+        **facts: Arguments that no config holds, such as shapes of the data.
+
+    Raises:
+        UserError: The node holds an unknown key, or a value that its target refuses.
+    """
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+
+    try:
+        return instantiate(dict(node), **facts, _convert_="all")
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, SettingError):
+            raise (cause if cause.key.startswith(f"{key}.") else cause.under(key)) from None
+        if isinstance(cause, UserError):
+            raise cause from None
+        if isinstance(cause, TypeError):
+            raise UserError(_unknown_key(node, key, facts) or f"{key}: {cause}") from error
+        if cause is None:
+            raise UserError(f"{key}: {error}") from error
+        raise
+
+
+def build_network(
+    node: Mapping[str, Any], key: str, in_shape: Iterable[int], num_classes: int, seed: int
+) -> nn.Module:
+    """The network of a config node, its first weights drawn from `seed`."""
+    import torch
+    from torch import nn
+
+    from meddistill.seeding import derive
+
+    _check_module(node, key, nn.Module)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(derive(seed, "first weights"))
+        network = build(node, key, in_shape=tuple(in_shape), num_classes=num_classes)
+    return cast("nn.Module", network)
+
+
+def build_optimizer(node: Mapping[str, Any], key: str) -> OptimizerFactory:
+    """From parameters to the optimizer of a config node, its settings tried out once."""
+    import torch
+    from torch import nn
+
+    factory: Callable[..., torch.optim.Optimizer] = build(node, key)
+    try:
+        factory([nn.Parameter(torch.zeros(1))])
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{key}: {error}") from error
+    return factory
+
+
+def _check_module(node: Mapping[str, Any], key: str, base: type) -> None:
+    """A folder's config may come from anywhere: it may name a network and nothing else."""
+    from hydra.utils import get_class
+
+    try:
+        target = get_class(str(node.get("_target_")))
+    except Exception as error:
+        raise UserError(f"{key}._target_={node.get('_target_')}: no such class ({error})") from error
+    if not issubclass(target, base):
+        raise SettingError(f"{key}._target_", node["_target_"], "is not a torch.nn.Module")
+
+
+def _unknown_key(node: Mapping[str, Any], key: str, facts: Mapping[str, Any]) -> str | None:
+    from hydra.utils import get_object
+
+    taken = list(inspect.signature(get_object(str(node["_target_"]))).parameters)
+    for name, value in node.items():
+        if not name.startswith("_") and name not in taken:
+            own = [known for known in taken if known not in facts]
+            return f"{key}.{name}={value}: no such setting; there are {', '.join(own) or 'none'}"
+    return None
+
+
+def _choices(*, _root_: DictConfig) -> str:
+    """The groups of a root config with what each can be, a line each."""
+    groups = sorted(group for group in _root_.hydra.runtime.choices if "hydra" not in group)
+    return "\n".join(
+        f"  {group:<12} {', '.join(choices(group))}" for group in groups if "@" not in group
+    )
+
+
+def flatten(node: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Leaves of a nested config with their dotted keys."""
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _content(path: Path) -> str:
+    """A short checksum of a file, or of the model in a run folder; `absent` without one."""
+    file = path / "model.json" if path.is_dir() else path
+    return checksum(file)[:16] if file.is_file() else "absent"

@@ -1,0 +1,23 @@
+"""Where the configs lie, and what can be chosen; imports nothing heavy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+VERBS = {
+    "teacher": "train a teacher, once",
+    "distill": "train a student from a frozen teacher, which is found or trained",
+}
+
+
+def conf_dir() -> Path:
+    """`conf` inside an installed package, or at the top of a checkout."""
+    inside = Path(__file__).parent / "conf"
+    return inside if inside.is_dir() else Path(__file__).parents[2] / "conf"
+
+
+def choices(group: str, *more: Path) -> list[str]:
+    """Names that `group=` can take; a leading underscore marks a part of others."""
+    folders = [conf_dir(), *more]
+    names = {file.stem for folder in folders for file in (folder / group).glob("*.yaml")}
+    return sorted(name for name in names if not name.startswith("_"))

@@ -1,0 +1,1 @@
+"""Sources -> Cohort -> Split -> preprocessing -> the one LightningDataModule."""

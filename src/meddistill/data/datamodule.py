@@ -1,0 +1,137 @@
+"""The one LightningDataModule, of teacher and student alike."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from meddistill.data.batches import Batch, Batches, Rows
+from meddistill.data.cohort import Cohort
+from meddistill.data.preprocessing import Preprocessing
+from meddistill.data.split import Split
+from meddistill.errors import SettingError, integer, number
+
+LARGEST_EVALUATION_BATCH = 8192
+STEPS_A_RUN = 32
+"""Training steps that Lightning sees as one batch."""
+
+
+class CohortDataModule(pl.LightningDataModule):
+    """A cohort split, preprocessed by statistics of its training rows, and cut into batches.
+
+    Args:
+        cohort: All rows.
+        split: Which row is where.
+        labels: Share of training and validation rows whose labels are known here.
+        batch_size: Rows of one training step.
+        seed: Of the shuffle.
+
+    Attributes:
+        in_shape: Shape of one row's inputs.
+        num_classes: Number of classes.
+        preprocessing: What was fitted on the training rows.
+    """
+
+    def __init__(
+        self,
+        cohort: Cohort,
+        split: Split,
+        labels: float = 1.0,
+        batch_size: int = 64,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        number("labels", labels, above=0, at_most=1)
+        integer("batch_size", batch_size, at_least=1)
+        integer("seed", seed)
+        self.cohort, self.split = cohort, split
+        self.batch_size, self.seed = batch_size, seed
+        self.num_classes = len(cohort.classes)
+        self.preprocessing = Preprocessing(cohort.schema)
+        self.preprocessing.fit(cohort.features.iloc[split.train])
+        inputs = self.preprocessing(cohort.features)
+        self.in_shape = tuple(inputs.shape[1:])
+        self.labelled = split.labelled(cohort.target, labels)
+        self._rows = Rows(
+            inputs=torch.from_numpy(inputs),
+            target=torch.from_numpy(cohort.target),
+            labelled=torch.from_numpy(self.labelled).float(),
+        )
+
+    def teach(
+        self, answers: NDArray[np.float32] | None, live_inputs: NDArray[np.float32] | None = None
+    ) -> None:
+        """Put a teacher beside the rows.
+
+        Args:
+            answers: [rows, classes] its stored log-probabilities for every row of the cohort.
+            live_inputs: [rows, ...] the rows as a live teacher reads them.
+        """
+        rows = len(self.cohort.target)
+        self._rows = replace(
+            self._rows, answers=_tensor(answers, rows), teacher_inputs=_tensor(live_inputs, rows)
+        )
+
+    def train_dataloader(self) -> Batches:
+        """Shuffled batches of all training rows; unlabelled ones have label weight 0."""
+        return self._batches(self.split.train, self.batch_size, self.seed, STEPS_A_RUN)
+
+    def val_dataloader(self) -> Batches:
+        """The labelled validation rows, in order."""
+        return self._batches(_labelled(self.split.validation, self.labelled))
+
+    def test_dataloader(self) -> Batches:
+        """The test rows, in order."""
+        return self._batches(self.split.test)
+
+    def transfer_batch_to_device(
+        self, batch: Batch | list[Batch], device: torch.device, dataloader_idx: int
+    ) -> Batch | list[Batch]:
+        """The batch as it is: its tensors were cut on the device."""
+        return batch
+
+    @property
+    def inputs(self) -> Tensor:
+        """[rows, *in_shape] Preprocessed inputs of all rows of the cohort, on the CPU."""
+        return self._rows.inputs
+
+    def save_preprocessing(self, folder: Path) -> None:
+        """Write the fitted preprocessing into a model's folder."""
+        self.preprocessing.save(folder / "preprocessing.skops")
+
+    def _batches(
+        self,
+        positions: NDArray[Any],
+        size: int = LARGEST_EVALUATION_BATCH,
+        seed: int | None = None,
+        run: int | None = None,
+    ) -> Batches:
+        rank, ranks, device = 0, 1, torch.device("cpu")
+        if self.trainer is not None:
+            rank, ranks = self.trainer.global_rank, self.trainer.world_size
+            device = self.trainer.strategy.root_device
+        if ranks > min(size, len(positions)):
+            raise SettingError("trainer.devices", ranks, f"more than a batch's rows ({size})")
+        rows = self._rows.map(torch.from_numpy(positions)).map(device)
+        return Batches(rows, size, seed, run, rank, ranks)
+
+
+def _labelled(positions: NDArray[Any], labelled: NDArray[np.bool_]) -> NDArray[Any]:
+    return positions[labelled[positions]]
+
+
+def _tensor(values: NDArray[np.float32] | None, rows: int) -> Tensor | None:
+    if values is None:
+        return None
+    if len(values) != rows:
+        raise ValueError(f"{len(values)} answers for {rows} rows")
+    return torch.from_numpy(np.array(values, dtype=np.float32))
+
+

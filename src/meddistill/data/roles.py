@@ -1,0 +1,108 @@
+"""What each column is: a number, a category, or nothing a model should read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from meddistill.data.schema import Schema, as_numbers, blank, to_numbers
+from meddistill.errors import UserError
+
+STRAY_SHARE = 0.5
+"""A column with some text is numeric with strays while under this share of its cells is text."""
+ID_NAME = re.compile(r"(^|[_\W])(id|nr|nbr|number|mrn|index|unnamed: \d+)$", re.IGNORECASE)
+FEWEST_FOR_ID = 20
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Columns whose role the user fixed."""
+
+    numeric: Sequence[str]
+    categorical: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Guess:
+    """The schema found, and a sentence for whatever was decided."""
+
+    schema: Schema
+    notes: list[str]
+
+
+def guess_roles(features: pd.DataFrame, fixed: Roles, missing: tuple[str, ...]) -> Guess:
+    """Sort the columns into numbers and categories; leave out ids and constants, and say so.
+
+    Raises:
+        UserError: Text stands in a column of numbers, or no column is left.
+    """
+    numeric: list[str] = []
+    categorical: list[str] = []
+    notes: list[str] = []
+    strays: list[str] = []
+    for column in features.columns:
+        cells = blank(features[column], missing)
+        reason = None if column in (*fixed.numeric, *fixed.categorical) else _useless(cells)
+        if reason:
+            notes.append(f"column '{column}' left out: {reason}")
+        elif column in fixed.categorical:
+            categorical.append(column)
+        elif column in fixed.numeric:
+            as_numbers(cells)
+            numeric.append(column)
+        else:
+            numbers = to_numbers(cells)
+            text = cells[numbers.isna() & cells.notna()]
+            if 0 < len(text) < STRAY_SHARE * cells.notna().sum():
+                strays.append(_stray(str(column), text))
+            (categorical if len(text) else numeric).append(column)
+        notes += _infinite(str(column), cells) if column in numeric else []
+    if strays:
+        raise UserError("text where numbers were:\n  " + "\n  ".join(strays))
+    if not numeric and not categorical:
+        raise UserError("no feature column is left:\n  " + "\n  ".join(notes))
+    schema = Schema(tuple(numeric), tuple(categorical), missing)
+    return Guess(schema, [_summary(schema), *notes])
+
+
+def _useless(cells: pd.Series[Any]) -> str | None:
+    known = cells.dropna()
+    if known.empty:
+        return "every cell is empty"
+    if known.nunique() == 1 and len(known) == len(cells):
+        return f"constant ({known.iloc[0]!r} in every row)"
+    if len(known) < FEWEST_FOR_ID:
+        return None
+    keep = f"; it is kept by data.numeric=['{cells.name}'] or data.categorical=['{cells.name}']"
+    numbers = to_numbers(known)
+    if numbers.isna().all() and known.nunique() > 0.9 * len(known):
+        return f"text that differs in nearly every row, like an id or free text{keep}"
+    whole = numbers.notna().all() and bool((numbers % 1 == 0).all())
+    if whole and known.nunique() == len(cells):
+        if ID_NAME.search(str(cells.name)) or bool((numbers.diff().dropna() == 1).all()):
+            return f"a different whole number in every row, like an id{keep}"
+    return None
+
+
+def _stray(column: str, text: pd.Series[Any]) -> str:
+    return (
+        f"column '{column}', row {text.index[0]}: {text.iloc[0]!r} ({len(text)} such cells): mend "
+        f"the cells, name the spelling of a missing value (data.missing=['{text.iloc[0]}']), or "
+        f"read the column as categories (data.categorical=['{column}'])"
+    )
+
+
+def _infinite(column: str, cells: pd.Series[Any]) -> list[str]:
+    numbers = to_numbers(cells).abs()
+    count = int((numbers == float("inf")).sum())
+    return [f"column '{column}': {count} infinite cell(s) read as missing"] if count else []
+
+
+def _summary(schema: Schema) -> str:
+    parts = [f"numeric ({len(schema.numeric)}): {', '.join(schema.numeric[:40]) or 'none'}"]
+    parts += [f"categorical ({len(schema.categorical)}): {', '.join(schema.categorical[:40])}"]
+    return "columns read as " + "; ".join(parts[: 2 if schema.categorical else 1])

@@ -1,0 +1,199 @@
+"""torchmetrics for diagnosis: the Binary ones on the positive class, else Multiclass ones.
+
+Every metric takes probabilities [rows, classes] and class numbers [rows]. Averages, stated once:
+
+- two classes: AUROC, average precision, calibration error, sensitivity and specificity are of the
+  positive class (the last); a row is called positive at a probability of the threshold or above;
+- more classes: AUROC and average precision are the plain mean over classes, one against the rest,
+  of the classes that occur (and don't fill the rows alone); accuracy counts rows ("micro");
+  sensitivity and specificity are the mean over the classes that occur, a row being called the class
+  of its highest probability; the calibration error is of that highest probability;
+- Brier is the mean squared error of the positive class's probability (two classes) or the sum of
+  squared errors over classes (more), as scikit-learn's `brier_score_loss` has it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric, MetricCollection
+from torchmetrics.classification import (
+    BinaryAccuracy,
+    BinaryAUROC,
+    BinaryAveragePrecision,
+    BinaryCalibrationError,
+    BinaryRecall,
+    BinarySpecificity,
+    MulticlassAccuracy,
+    MulticlassAUROC,
+    MulticlassAveragePrecision,
+    MulticlassCalibrationError,
+    MulticlassStatScores,
+)
+from torchmetrics.utilities import dim_zero_cat
+
+CALIBRATION_BINS = 15
+
+
+class RowMean(Metric):
+    """Mean over rows of a number worked out from probabilities and target; exact over ranks."""
+
+    is_differentiable = False
+    full_state_update = False
+    total: Tensor
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, probabilities: Tensor, target: Tensor) -> None:
+        """Add rows: [rows, classes], [rows]."""
+        self.total = self.total + self.per_row(probabilities, target).double().sum()
+        self.count = self.count + len(target)
+
+    def compute(self) -> Tensor:
+        """The mean over all rows added."""
+        return self.total / self.count
+
+    def per_row(self, probabilities: Tensor, target: Tensor) -> Tensor:
+        """[rows, classes], [rows] -> [rows]."""
+        raise NotImplementedError
+
+
+class LogLoss(RowMean):
+    """Mean of -log p(true class) in nats, p clamped to the precision of its type."""
+
+    def per_row(self, probabilities: Tensor, target: Tensor) -> Tensor:
+        chosen = probabilities.gather(1, target.unsqueeze(1)).squeeze(1)
+        return -chosen.clamp(min=torch.finfo(chosen.dtype).eps).log()
+
+
+class BrierScore(RowMean):
+    """Mean squared error of the probabilities (Brier 1950); with two classes of one of them."""
+
+    def per_row(self, probabilities: Tensor, target: Tensor) -> Tensor:
+        truth = torch.nn.functional.one_hot(target, probabilities.shape[1])
+        squares = (probabilities - truth).square().sum(dim=1)
+        return squares / 2 if probabilities.shape[1] == 2 else squares
+
+
+class _OfPositive(Metric):
+    """Mixed into a Binary metric: reads the positive class's column."""
+
+    def update(self, probabilities: Tensor, target: Tensor) -> None:
+        super().update(probabilities[:, 1], target)
+
+
+class _AtThreshold(Metric):
+    """Mixed into a Binary metric: calls a row positive at the threshold or above.
+
+    torchmetrics itself calls a row positive only above it.
+    """
+
+    threshold: float
+
+    def update(self, probabilities: Tensor, target: Tensor) -> None:
+        super().update((probabilities[:, 1] >= self.threshold).long(), target)
+
+
+class PositiveAUROC(_OfPositive, BinaryAUROC):
+    """AUROC of the positive class; NaN where only one class occurs (torchmetrics says 0)."""
+
+    def compute(self) -> Tensor:
+        value = super().compute()
+        target = dim_zero_cat(self.target)
+        return value if 0 < target.sum() < len(target) else torch.full_like(value, torch.nan)
+
+
+class PositiveAveragePrecision(_OfPositive, BinaryAveragePrecision):
+    """Average precision of the positive class."""
+
+
+class PositiveAccuracy(_AtThreshold, BinaryAccuracy):
+    """Share of rows called rightly at the threshold."""
+
+
+class PositiveCalibrationError(_OfPositive, BinaryCalibrationError):
+    """Expected calibration error of the positive class's probability."""
+
+
+class Sensitivity(_AtThreshold, BinaryRecall):
+    """Share of positive rows called positive."""
+
+
+class Specificity(_AtThreshold, BinarySpecificity):
+    """Share of negative rows called negative."""
+
+
+class _OverOccurring(Metric):
+    """Mixed into a Multiclass metric with `average="none"`: the mean over classes that occur."""
+
+    target: list[Tensor] | Tensor
+    num_classes: int
+
+    def compute(self) -> Tensor:
+        values: Tensor = super().compute()
+        counts = torch.bincount(dim_zero_cat(self.target), minlength=self.num_classes)
+        return values[(counts > 0) & (counts < counts.sum())].mean()
+
+
+class MacroAUROC(_OverOccurring, MulticlassAUROC):
+    """Mean one-against-the-rest AUROC of the classes that occur."""
+
+
+class MacroAveragePrecision(_OverOccurring, MulticlassAveragePrecision):
+    """Mean one-against-the-rest average precision of the classes that occur."""
+
+
+class MacroSensitivity(MulticlassStatScores):
+    """Mean over occurring classes of the share of a class's rows called that class."""
+
+    def compute(self) -> Tensor:
+        true_positive, _, _, false_negative = self._final_state()
+        positives = true_positive + false_negative
+        return (true_positive / positives)[positives > 0].mean()
+
+
+class MacroSpecificity(MulticlassStatScores):
+    """Mean over occurring classes of the share of the other rows not called that class."""
+
+    def compute(self) -> Tensor:
+        true_positive, false_positive, true_negative, false_negative = self._final_state()
+        occurring = (true_positive + false_negative) > 0
+        return (true_negative / (true_negative + false_positive))[occurring].mean()
+
+
+def training_metrics(num_classes: int, threshold: float = 0.5) -> MetricCollection:
+    """What is followed each epoch: `auroc`, `accuracy`, `log_loss`."""
+    metrics: dict[str, Metric | MetricCollection] = {"log_loss": LogLoss()}
+    if num_classes == 2:
+        metrics["auroc"] = PositiveAUROC(validate_args=False)
+        metrics["accuracy"] = PositiveAccuracy(threshold=threshold)
+    else:
+        metrics["auroc"] = MacroAUROC(num_classes, average="none", validate_args=False)
+        metrics["accuracy"] = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
+    return MetricCollection(metrics, compute_groups=False)
+
+
+def diagnostic_metrics(num_classes: int, threshold: float = 0.5) -> MetricCollection:
+    """Everything that is reported of a finished model, `training_metrics` included."""
+    own: dict[str, Metric | MetricCollection] = {"brier": BrierScore()}
+    classes: dict[str, Any] = {"num_classes": num_classes}
+    if num_classes == 2:
+        own["average_precision"] = PositiveAveragePrecision()
+        own["calibration_error"] = PositiveCalibrationError(n_bins=CALIBRATION_BINS, norm="l1")
+        own["sensitivity"] = Sensitivity(threshold=threshold)
+        own["specificity"] = Specificity(threshold=threshold)
+    else:
+        own["average_precision"] = MacroAveragePrecision(**classes, average="none")
+        own["calibration_error"] = MulticlassCalibrationError(
+            **classes, n_bins=CALIBRATION_BINS, norm="l1"
+        )
+        own["sensitivity"] = MacroSensitivity(**classes, average=None)
+        own["specificity"] = MacroSpecificity(**classes, average=None)
+    followed = dict(training_metrics(num_classes, threshold).items())
+    return MetricCollection({**followed, **own}, compute_groups=False)

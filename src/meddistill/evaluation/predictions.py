@@ -1,0 +1,60 @@
+"""Predictions by row: the table that every evaluation and report starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from meddistill.data.cohort import Cohort
+from meddistill.data.split import PARTS, Split
+from meddistill.evaluation.metrics import diagnostic_metrics
+
+
+def probability_columns(classes: Sequence[str]) -> list[str]:
+    """Names of the columns of class probabilities."""
+    return [f"p_{name}" for name in classes]
+
+
+def predictions_table(
+    cohort: Cohort,
+    split: Split,
+    labelled: NDArray[np.bool_],
+    probabilities: NDArray[np.float64],
+    member: int = 0,
+) -> pd.DataFrame:
+    """One line a row: `row`, `split`, `labelled`, `label`, `member`, `p_<class>`..."""
+    names = np.array(cohort.classes, dtype=object)
+    table = pd.DataFrame(probabilities, columns=probability_columns(cohort.classes))
+    front = {
+        "row": pd.Series(cohort.row, dtype="str"),
+        "split": pd.Series(split.names(), dtype="str"),
+        "labelled": labelled,
+        "label": pd.Series(names[cohort.target], dtype="str"),
+        "member": member,
+    }
+    return pd.concat([pd.DataFrame(front), table], axis=1)
+
+
+def evaluate(
+    probabilities: NDArray[np.float64], target: NDArray[np.int64], threshold: float = 0.5
+) -> dict[str, float]:
+    """Every diagnostic measure of probabilities [rows, classes] against class numbers [rows]."""
+    metrics = diagnostic_metrics(probabilities.shape[1], threshold)
+    metrics.update(torch.from_numpy(np.ascontiguousarray(probabilities)), torch.from_numpy(target))
+    return {name: float(value) for name, value in metrics.compute().items()}
+
+
+def judge(table: pd.DataFrame, classes: Sequence[str], threshold: float) -> dict[str, dict[str, float]]:
+    """Measures of one member's predictions on the labelled rows of each part."""
+    codes = {name: code for code, name in enumerate(classes)}
+    results = {}
+    for part in PARTS:
+        rows = table[(table["split"] == part) & table["labelled"]]
+        probabilities = rows[probability_columns(classes)].to_numpy(dtype=np.float64)
+        target = rows["label"].map(codes).to_numpy(dtype=np.int64)
+        results[part] = evaluate(probabilities, target, threshold)
+    return results

@@ -1,0 +1,5 @@
+"""Losses: plain modules that know nothing of Lightning, one file each."""
+
+from meddistill.losses.base import DistillationLoss, LossTerms, reduce_terms
+
+__all__ = ["DistillationLoss", "LossTerms", "reduce_terms"]

@@ -1,0 +1,156 @@
+"""A trained model in a folder: saved without pickle, loaded to answer for raw rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from meddistill.compose import build_network
+from meddistill.data.cohort import Cohort
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.data.preprocessing import Preprocessing
+from meddistill.data.schema import Schema
+from meddistill.errors import UserError
+from meddistill.files import read_json, write_json
+from meddistill.training.checkpoints import load_weights
+
+ROWS_AT_ONCE = 8192
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a folder's checkpoints need to answer again.
+
+    Attributes:
+        network: Config node of the network, the same for every member.
+        checkpoints: Weights of each member, relative to the folder.
+        classes: Class names; with two, the last is positive.
+        schema: Columns by role.
+        in_shape: Shape of one row's inputs.
+        trained_on: Keys of the rows it was trained or validated on.
+    """
+
+    network: dict[str, Any]
+    checkpoints: list[str]
+    classes: list[str]
+    schema: dict[str, list[str]]
+    in_shape: list[int]
+    trained_on: list[str]
+
+    @staticmethod
+    def of(network: Mapping[str, Any], checkpoints: Sequence[str], data: CohortDataModule) -> Card:
+        """The card of a model trained on `data`."""
+        cohort, split = data.cohort, data.split
+        rows = np.sort(np.concatenate([split.train, split.validation]))
+        return Card(
+            network=dict(network),
+            checkpoints=list(checkpoints),
+            classes=list(cohort.classes),
+            schema=cohort.schema.to_dict(),
+            in_shape=list(data.in_shape),
+            trained_on=[cohort.keys[row] for row in rows],
+        )
+
+
+class MeanOfProbabilities(nn.Module):
+    """Members that answer with the mean of their probabilities, worked out in log space.
+
+    The mean of probabilities is neither that of log-probabilities nor that of logits. In log space
+    no answer is log 0, so no clamp is needed.
+
+    Args:
+        members: Networks with the same inputs and classes.
+    """
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """[batch, *in_shape] -> log-probabilities [batch, classes] in nats, in float64."""
+        answers = torch.stack([net(inputs).double().log_softmax(dim=-1) for net in self.members])
+        return answers.logsumexp(dim=0) - math.log(len(self.members))
+
+
+class Model:
+    """A trained model that answers for raw rows with its own preprocessing.
+
+    Args:
+        card: What it is.
+        network: inputs -> log-probabilities.
+        preprocessing: raw rows -> inputs.
+    """
+
+    def __init__(self, card: Card, network: nn.Module, preprocessing: Preprocessing) -> None:
+        self.card, self.network, self.preprocessing = card, network.eval(), preprocessing
+
+    @property
+    def num_parameters(self) -> int:
+        """Trained numbers, over all members."""
+        return sum(parameter.numel() for parameter in self.network.parameters())
+
+    @torch.no_grad()
+    def log_probabilities(self, rows: pd.DataFrame) -> NDArray[np.float64]:
+        """Raw rows -> log-probabilities [rows, classes] in nats.
+
+        Raises:
+            UserError: A column is absent, or text stands where a number must.
+        """
+        inputs = torch.from_numpy(self.preprocessing(rows))
+        answers = [self.network(part) for part in inputs.split(ROWS_AT_ONCE)]
+        values: NDArray[np.float64] = torch.cat(answers).numpy()
+        return values
+
+    def predict_proba(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Raw rows -> a column of probabilities for each class, indexed as the rows are."""
+        probabilities = np.exp(self.log_probabilities(rows))
+        return pd.DataFrame(probabilities, index=rows.index, columns=self.card.classes)
+
+    def seen(self, cohort: Cohort, positions: NDArray[np.int64]) -> list[str]:
+        """Keys of those rows of `cohort` that the model was trained or validated on."""
+        trained_on = set(self.card.trained_on)
+        return [cohort.keys[row] for row in positions if cohort.keys[row] in trained_on]
+
+
+def save_card(folder: Path, card: Card) -> None:
+    """Write `model.json`."""
+    write_json(folder / "model.json", asdict(card))
+
+
+def load_model(folder: str | Path) -> Model:
+    """The model of a run folder (of a student or a teacher), on the CPU.
+
+    Nothing is unpickled: weights load with `weights_only`, preprocessing with skops, and the
+    network's class must be a `torch.nn.Module`.
+
+    Raises:
+        UserError: The folder holds no finished model, or its files don't fit together.
+    """
+    folder = Path(folder)
+    try:
+        card = Card(**read_json(folder / "model.json"))
+        preprocessing = Preprocessing.load(
+            folder / "preprocessing.skops", Schema.from_dict(card.schema)
+        )
+        members = []
+        for checkpoint in card.checkpoints:
+            network = build_network(card.network, "model", card.in_shape, len(card.classes), seed=0)
+            load_weights(network, folder / checkpoint)
+            members.append(network)
+    except (OSError, ValueError, TypeError, RuntimeError, KeyError) as error:
+        raise UserError(f"{folder} holds no finished model: {error}") from error
+    return Model(card, MeanOfProbabilities(members), preprocessing)
+
+
+def predict(folder: str | Path, rows: pd.DataFrame) -> pd.DataFrame:
+    """Load the model of a run folder and answer for raw rows: a column of probabilities a class."""
+    return load_model(folder).predict_proba(rows)

@@ -1,0 +1,1 @@
+"""Networks: plain modules, `(in_shape, num_classes, own numbers)` to logits [batch, classes]."""

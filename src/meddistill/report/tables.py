@@ -1,0 +1,93 @@
+"""The result tables: in a terminal, in a log file, and as Markdown."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+SHOWN = {"auroc": "AUROC", "accuracy": "accuracy", "log_loss": "log loss", "calibration_error": "calibration error"}
+
+
+class Table:
+    """Rows of cells under a title, shown in three ways.
+
+    Args:
+        title: What the table holds.
+        columns: Heads of the columns; the first holds names, the others numbers.
+        rows: Cells, as text.
+        notes: Lines below it.
+    """
+
+    def __init__(
+        self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]
+    ) -> None:
+        self.title, self.columns, self.rows, self.notes = title, columns, rows, notes
+
+    def show(self) -> None:
+        """Print it, and write it to the log file in plain lines."""
+        from rich.console import Console
+        from rich.table import Table as RichTable
+
+        shown = RichTable(title=self.title, title_justify="left", title_style="bold")
+        for number, column in enumerate(self.columns):
+            shown.add_column(column, justify="right" if number else "left", no_wrap=number == 0)
+        for row in self.rows:
+            shown.add_row(*row)
+        console = Console()
+        console.print(shown)
+        for note in self.notes:
+            console.print(note, highlight=False, markup=False)
+        for line in self.markdown().splitlines():
+            log.debug(line)  # the console's handler leaves debug lines to the file
+
+    def markdown(self) -> str:
+        """As Markdown."""
+        lines = [f"## {self.title}", "", _line(self.columns), _line(["---"] * len(self.columns))]
+        lines += [_line(row) for row in self.rows]
+        return "\n".join([*lines, "", *(f"- {note}" for note in self.notes), ""])
+
+
+def run_table(metrics: Mapping[str, Any]) -> Table:
+    """Teacher and student of one run on the test rows."""
+    models = [metrics[name] for name in ("teacher", "student") if metrics.get(name)]
+    return Table(
+        title=f"Test rows of {metrics['data']['name']} ({metrics['data']['rows']['test']} rows)",
+        columns=["model", "parameters", *SHOWN.values()],
+        rows=[model_row(model) for model in models],
+        notes=meanings(metrics),
+    )
+
+
+def model_row(model: Mapping[str, Any]) -> list[str]:
+    """Name, parameters and the shown measures on test."""
+    return [
+        model["name"],
+        f"{model['parameters']:,}",
+        *(number(model["test"].get(name)) for name in SHOWN),
+    ]
+
+
+def meanings(metrics: Mapping[str, Any]) -> list[str]:
+    """Which class is positive and which averages the measures are."""
+    data = metrics["data"]
+    if data["positive"]:
+        return [
+            f"Positive class: {data['positive']}. AUROC and calibration error are of its probability; "
+            f"accuracy calls a row positive at {metrics['threshold']:g} or above.",
+        ]
+    return [
+        f"{len(data['classes'])} classes. AUROC is the mean of one class against the rest; accuracy "
+        "counts rows (micro); calibration error is of the most probable class.",
+    ]
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A measure as text; a dash where it is undefined."""
+    return "-" if value is None or value != value else f"{value:.{digits}f}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

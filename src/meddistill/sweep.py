@@ -1,0 +1,118 @@
+"""A sweep's table: a row a job, written as jobs finish, whatever becomes of the others."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from meddistill.errors import UserError
+from meddistill.files import read_json, write_atomically
+
+log = logging.getLogger(__name__)
+TABLE = "sweep.csv"
+MOST_SHOWN = 40
+_sweep_folder: list[Path] = []  # of this process: Hydra keeps its callbacks to itself
+
+
+class SweepTable(Callback):
+    """Hydra's callback that keeps `sweep.csv`; it runs where the job runs."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Settle the sweep's folder, and remember it to show the table even after a failure.
+
+        The jobs compose configs of their own, in which the folder's hash would be another.
+        """
+        _refuse_ddp(config)
+        folder = str(config.hydra.sweep.dir)
+        with read_write(config.hydra), open_dict(config.hydra):
+            config.hydra.sweep.dir = folder
+            quoted = folder.replace("\\", "\\\\").replace("'", "\\'")
+            config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{quoted}'")
+        _sweep_folder.append(Path(folder))
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        """Add the finished or failed job's row."""
+        if str(config.hydra.mode) != "RunMode.MULTIRUN" and config.hydra.job.get("num") is None:
+            return
+        folder = Path(config.hydra.runtime.output_dir)
+        row: dict[str, Any] = {"job": OmegaConf.select(config, "hydra.job.num")}
+        for override in OmegaConf.to_container(config.hydra.overrides.task) or []:
+            key, _, value = str(override).partition("=")
+            row[key.lstrip("+~")] = value
+        row["seed"] = config.get("seed")
+        row["status"] = job_return.status.name.lower()
+        row["folder"] = folder.name
+        if job_return.status == JobStatus.COMPLETED:
+            row |= flat_metrics(read_json(folder / "metrics.json"))
+        else:
+            error = job_return._return_value
+            row["error"] = " ".join(str(error).split())
+            log.error("job %s failed: %s", row["job"], error)
+        add_row(folder.parent / TABLE, row)
+
+
+def _refuse_ddp(config: DictConfig) -> None:
+    trainer = config.get("trainer", {})
+    if trainer.get("strategy", "auto") != "auto":
+        raise UserError(
+            f"trainer.strategy={trainer.strategy}: a sweep's jobs each take one device, since "
+            "Lightning would start the whole sweep again in every process; leave accelerator=ddp out"
+        )
+
+
+def flat_metrics(metrics: dict[str, Any]) -> dict[str, Any]:
+    """A run's numbers as columns: `score`, `val/...`, `test/...`, `teacher/test/...`."""
+    row: dict[str, Any] = {"score": metrics["score"], "monitor": metrics["monitor"]}
+    row |= {key: metrics[key] for key in ("epochs", "seconds") if key in metrics}
+    for who, prefix in {"student": "", "teacher": "teacher/"}.items():
+        model = metrics.get(who) or {}
+        row |= {f"{prefix}{key}": model[key] for key in ("name", "parameters", "key") if key in model}
+        for part, name in {"validation": "val", "test": "test"}.items():
+            row |= {f"{prefix}{name}/{key}": value for key, value in model.get(part, {}).items()}
+    return row
+
+
+def add_row(path: Path, row: dict[str, Any]) -> None:
+    """Put a job's row into the table, in place of an earlier one of the same folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        rows: list[dict[str, Any]] = [
+            old for old in read_rows(path) if old["folder"] != row["folder"]
+        ]
+        rows.append(row)
+        columns = list(dict.fromkeys(key for each in rows for key in each))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_atomically(path, text.getvalue())
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The table's rows, as text; none where there is no table."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def show_table() -> None:
+    """Print this process's sweep, best validation score first, and write its report."""
+    while _sweep_folder:
+        folder = _sweep_folder.pop()
+        rows = read_rows(folder / TABLE)
+        if rows:
+            from meddistill.report.sweeps import sweep_table
+
+            table = sweep_table(rows, MOST_SHOWN)
+            table.show()
+            write_atomically(folder / "report.md", table.markdown())
+            print(f"Table: {folder / TABLE}\nReport: {folder / 'report.md'}")

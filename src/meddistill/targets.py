@@ -1,0 +1,87 @@
+"""A teacher's answers, worked out once and found again by what made them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from meddistill.data.cohort import Cohort
+from meddistill.data.split import Split
+from meddistill.evaluation.predictions import probability_columns
+from meddistill.files import write_atomically
+from meddistill.model import Model, load_model
+from meddistill.store import Store
+from meddistill.teachers.base import Teacher
+
+log = logging.getLogger(__name__)
+FORMAT = 1
+ANSWERS = "answers.parquet"
+SHARED = ("accelerator", "precision", "deterministic", "enable_progress_bar")
+"""The run's Trainer arguments that hold for its teacher too; its budget is the teacher's own."""
+NUMERIC = ("precision", "deterministic")
+"""Those of them that change its answers; where it was trained does not make it another teacher."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """A trained teacher and its answers.
+
+    Attributes:
+        key: What made it, as a hash.
+        folder: Where its model lies.
+        log_probabilities: [rows, classes] for every row of the cohort, in nats.
+    """
+
+    key: str
+    folder: Path
+    log_probabilities: NDArray[np.float32]
+
+    def model(self) -> Model:
+        """The teacher itself."""
+        return load_model(self.folder)
+
+
+def find_targets(
+    teacher: Teacher, cohort: Cohort, split: Split, store: Path, trainer: Mapping[str, Any]
+) -> Targets:
+    """The teacher's answers from the store; the teacher is fitted first where nobody did.
+
+    Args:
+        teacher: Where it comes from.
+        cohort: All rows.
+        split: Which of them train, validate and test.
+        store: Folder of the store.
+        trainer: Arguments of Lightning's Trainer; a teacher is trained on one device.
+    """
+    made_by = [FORMAT, cohort.fingerprint, split.fingerprint, teacher.identity()]
+    made_by += [{name: trainer.get(name) for name in NUMERIC}]
+    key = hashlib.sha256(json.dumps(made_by, sort_keys=True, default=str).encode()).hexdigest()[:24]
+    shared = {name: trainer[name] for name in SHARED if name in trainer}
+
+    def make(folder: Path) -> None:
+        log.info("teacher: not in the store yet, made now (%s)", store / "teachers" / key)
+        teacher.fit(cohort, split, folder, {**shared, "devices": 1})
+        answers = load_model(folder).log_probabilities(cohort.features)
+        frame = pd.DataFrame(answers.astype(np.float32), columns=probability_columns(cohort.classes))
+        frame.insert(0, "row", pd.Series(cohort.row, dtype="str"))
+        write_atomically(folder / ANSWERS, frame.to_parquet(index=False))
+
+    folder = Store(store / "teachers").find_or_make(key, make)
+    return Targets(key, folder, _read(folder / ANSWERS, cohort))
+
+
+def _read(path: Path, cohort: Cohort) -> NDArray[np.float32]:
+    """Answers in the cohort's order of rows, found by row id."""
+    frame = pd.read_parquet(path).set_index("row")
+    ordered = frame.loc[[str(row) for row in cohort.row]]
+    answers: NDArray[np.float32] = ordered.to_numpy(dtype=np.float32)
+    return answers

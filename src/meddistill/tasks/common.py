@@ -1,0 +1,83 @@
+"""Steps that the verbs share, one call each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from meddistill.compose import build
+from meddistill.data.cohort import Cohort
+from meddistill.data.split import PARTS, Split, split_cohort
+from meddistill.errors import integer, number
+from meddistill.evaluation.predictions import judge, predictions_table
+from meddistill.files import write_atomically
+from meddistill.runfolder import is_main_process
+from meddistill.training.fit import make_trainer, quiet
+
+log = logging.getLogger(__name__)
+SPLIT_KEYS = ("split_seed", "test", "validation")
+
+
+def prepare(settings: Mapping[str, Any]) -> tuple[Cohort, Split]:
+    """Check what holds for the whole process, then read and split the data."""
+    torch.set_num_threads(integer("threads", settings["threads"], at_least=1))
+    number("threshold", settings["threshold"], above=0, at_most=1)
+    with quiet():
+        make_trainer(settings["trainer"], logger=False)
+    node = dict(settings["data"])
+    split_settings = {key: node.pop(key) for key in SPLIT_KEYS}
+    number("data.labels", node.pop("labels"), above=0, at_most=1)
+    cohort: Cohort = build(node, "data")
+    split = split_cohort(cohort, **split_settings)
+    if is_main_process():
+        log.info("%s", cohort.describe())
+        for note in cohort.notes:
+            log.info("  %s", note)
+    return cohort, split
+
+
+def trainer_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Lightning's arguments, with a progress bar where a person looks on and nobody said no."""
+    chosen = dict(settings["trainer"])
+    if chosen.get("enable_progress_bar") is None:
+        from rich.console import Console
+
+        chosen["enable_progress_bar"] = Console().is_terminal and is_main_process()
+    return chosen
+
+
+def judge_model(
+    name: str,
+    parameters: int,
+    log_probabilities: NDArray[Any],
+    cohort: Cohort,
+    split: Split,
+    labels: float,
+    threshold: float,
+    predictions: Path | None = None,
+) -> dict[str, Any]:
+    """Measures of a model on each part; its predictions by row are written to `predictions`."""
+    labelled = split.labelled(cohort.target, labels)
+    probabilities = np.exp(np.asarray(log_probabilities, dtype=np.float64))
+    table = predictions_table(cohort, split, labelled, probabilities)
+    if predictions is not None:
+        write_atomically(predictions, table.to_parquet(index=False))
+    return {"name": name, "parameters": parameters, **judge(table, cohort.classes, threshold)}
+
+
+def describe_data(cohort: Cohort, split: Split) -> dict[str, Any]:
+    """What a run's metrics say of its data."""
+    return {
+        "name": cohort.name,
+        "fingerprint": cohort.fingerprint,
+        "classes": list(cohort.classes),
+        "positive": cohort.positive,
+        "rows": {part: len(split.part(part)) for part in PARTS},
+        "notes": list(cohort.notes),
+    }

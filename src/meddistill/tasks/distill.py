@@ -1,0 +1,124 @@
+"""`meddistill distill`: a student from the labels and a frozen teacher's answers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from meddistill.compose import build, build_network, build_optimizer
+from meddistill.data.cohort import Cohort
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.data.split import Split
+from meddistill.errors import integer
+from meddistill.losses import DistillationLoss
+from meddistill.losses.choice import check_loss
+from meddistill.model import Card, MeanOfProbabilities, Model, save_card
+from meddistill.runfolder import RunFolder
+from meddistill.targets import Targets, find_targets
+from meddistill.tasks.common import describe_data, judge_model, prepare, trainer_settings
+from meddistill.teachers.base import Teacher
+from meddistill.training.checkpoints import BEST
+from meddistill.training.distiller import Distiller, FrozenTeacher
+from meddistill.training.fit import Fitted, fit
+
+log = logging.getLogger(__name__)
+
+
+def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
+    """Find the teacher's answers, train the student, score its test rows once.
+
+    Everything a setting can get wrong is built before the teacher is trained.
+
+    Returns:
+        The run's metrics; `score` is the monitored value of the best epoch.
+    """
+    loss: DistillationLoss = build(settings["loss"], "loss")
+    teacher: Teacher = build(settings["teacher"], "teacher", _recursive_=False)
+    integer("patience", settings["patience"], at_least=1)
+    optimizer = build_optimizer(settings["optimizer"], "optimizer")
+    loggers = [build(node, "logger", save_dir=run.path) for node in settings["logger"].values()]
+    cohort, split = prepare(settings)
+    check_loss(loss, len(cohort.classes))
+    data = _data(settings, cohort, split)
+    student = build_network(
+        settings["student"], "student", data.in_shape, data.num_classes, settings["seed"]
+    )
+    trainer = trainer_settings(settings)
+    targets = None
+    if loss.needs_teacher:
+        targets = find_targets(teacher, cohort, split, Path(settings["store"]), trainer)
+        data.teach(targets.log_probabilities)
+    module = Distiller(
+        student, data.num_classes, optimizer, loss,
+        seed=settings["seed"], threshold=settings["threshold"],
+        teacher=_live(targets, data) if targets and settings["answers"] == "live" else None,
+    )  # fmt: skip
+    fitted = fit(
+        module, data, run.path, trainer,
+        monitor=settings["monitor"], patience=settings["patience"], loggers=loggers,
+    )  # fmt: skip
+    if not fitted.is_main:
+        return {"score": fitted.score}
+    metrics = _conclude(settings, run, data, loss, student, targets, fitted)
+    run.finish(metrics)
+    return metrics
+
+
+def _data(settings: Mapping[str, Any], cohort: Cohort, split: Split) -> CohortDataModule:
+    return CohortDataModule(
+        cohort, split,
+        labels=settings["data"]["labels"],
+        batch_size=settings["batch_size"],
+        seed=settings["seed"],
+    )  # fmt: skip
+
+
+def _live(targets: Targets, data: CohortDataModule) -> FrozenTeacher:
+    """The teacher itself in place of its stored answers; it reads rows in its own way."""
+    model = targets.model()
+    data.teach(None, model.preprocessing(data.cohort.features))
+    return FrozenTeacher(model.network)
+
+
+def _conclude(
+    settings: Mapping[str, Any],
+    run: RunFolder,
+    data: CohortDataModule,
+    loss: DistillationLoss,
+    student: nn.Module,
+    targets: Targets | None,
+    fitted: Fitted,
+) -> dict[str, Any]:
+    """Save the model, score every row once, and put the numbers together."""
+    cohort, split, threshold = data.cohort, data.split, settings["threshold"]
+    labels = settings["data"]["labels"]
+    data.preprocessing.save(run.path / "preprocessing.skops")
+    card = Card.of(settings["student"], [f"checkpoints/{BEST}"], data)
+    save_card(run.path, card)
+    model = Model(card, MeanOfProbabilities([student.cpu()]), data.preprocessing)
+    name = "distilled student" if loss.distils else "student alone"
+    judged = judge_model(
+        name, model.num_parameters, model.log_probabilities(cohort.features), cohort, split, labels,
+        threshold, run.path / "predictions.parquet",
+    )  # fmt: skip
+    judged_teacher = None
+    if targets:
+        judged_teacher = judge_model(
+            "teacher", targets.model().num_parameters, targets.log_probabilities, cohort, split,
+            labels, threshold,
+        )  # fmt: skip
+        judged_teacher["key"] = targets.key
+    return {
+        "score": fitted.score,
+        "monitor": settings["monitor"],
+        "epochs": fitted.epochs,
+        "seconds": fitted.seconds,
+        "threshold": threshold,
+        "data": describe_data(cohort, split),
+        "teacher": judged_teacher,
+        "student": judged,
+    }

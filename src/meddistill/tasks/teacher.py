@@ -1,0 +1,46 @@
+"""`meddistill teacher`: train a teacher, once."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from meddistill.compose import build
+from meddistill.runfolder import RunFolder, is_main_process
+from meddistill.targets import find_targets
+from meddistill.tasks.common import describe_data, judge_model, prepare, trainer_settings
+from meddistill.teachers.base import Teacher
+
+
+def train_teacher(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
+    """Find or train the teacher, judge it, and leave it in the run's folder.
+
+    Returns:
+        The run's metrics; `score` is the validation log loss.
+    """
+    teacher: Teacher = build(settings["teacher"], "teacher", _recursive_=False)
+    cohort, split = prepare(settings)
+    trainer = trainer_settings(settings)
+    targets = find_targets(teacher, cohort, split, Path(settings["store"]), trainer)
+    if not is_main_process():
+        return {}
+    model = targets.model()
+    for name in ("model.json", "preprocessing.skops", *model.card.checkpoints):
+        (run.path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(targets.folder / name, run.path / name)
+    labels = settings["teacher"].get("labels", settings["data"]["labels"])
+    judged = judge_model(
+        "teacher", model.num_parameters, targets.log_probabilities, cohort, split, labels,
+        settings["threshold"], run.path / "predictions.parquet",
+    )  # fmt: skip
+    metrics = {
+        "score": judged["validation"]["log_loss"],
+        "monitor": "val/log_loss",
+        "threshold": settings["threshold"],
+        "data": describe_data(cohort, split),
+        "teacher": {**judged, "key": targets.key},
+    }
+    run.finish(metrics)
+    return metrics

@@ -1,0 +1,1 @@
+"""Anything that can be made to answer [rows, classes] log-probabilities."""

@@ -1,0 +1,30 @@
+"""The contract of a teacher: what made it, and a folder with a model that answers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from meddistill.data.cohort import Cohort
+from meddistill.data.split import Split
+
+
+class Teacher(ABC):
+    """Where a teacher comes from; once fitted it is a folder that `load_model` reads."""
+
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """What decides its answers besides data and split; equal identities share one fit."""
+
+    @abstractmethod
+    def fit(self, cohort: Cohort, split: Split, folder: Path, trainer: Mapping[str, Any]) -> None:
+        """Fill `folder` with the teacher's model; a folder left by a killed fit is gone on with.
+
+        Args:
+            cohort: All rows.
+            split: Which of them train, validate and test.
+            folder: Where the model is written.
+            trainer: Where it runs: arguments of Lightning's Trainer.
+        """

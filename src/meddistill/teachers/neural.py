@@ -1,0 +1,81 @@
+"""One network, or several whose probabilities are averaged, trained from the labels."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from meddistill.compose import build_network, build_optimizer
+from meddistill.data.cohort import Cohort
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.data.split import Split
+from meddistill.errors import integer, number
+from meddistill.model import Card, save_card
+from meddistill.seeding import derive
+from meddistill.teachers.base import Teacher
+from meddistill.training.classifier import Classifier
+from meddistill.training.fit import fit
+
+log = logging.getLogger(__name__)
+
+
+class NeuralTeacher(Teacher):
+    """`members` networks, each with first weights, batch order and dropout of its own.
+
+    Args:
+        network: Config node of the network.
+        optimizer: Config node of the optimizer.
+        trainer: Its budget, as arguments of Lightning's Trainer (`max_epochs`).
+        members: Number of networks; their probabilities are averaged.
+        seed: Of everything random in it.
+        labels: Share of training and validation rows whose labels the teacher's site has.
+        batch_size: Rows of one step.
+        patience: Epochs without a better validation log loss after which a member stops.
+    """
+
+    def __init__(
+        self,
+        network: Mapping[str, Any],
+        optimizer: Mapping[str, Any],
+        trainer: Mapping[str, Any],
+        members: int = 1,
+        seed: int = 0,
+        labels: float = 1.0,
+        batch_size: int = 64,
+        patience: int = 20,
+    ) -> None:
+        self.network, self.optimizer, self.trainer = network, optimizer, trainer
+        self.members = integer("members", members, at_least=1)
+        self.seed = integer("seed", seed)
+        self.labels = number("labels", labels, above=0, at_most=1)
+        self.batch_size = integer("batch_size", batch_size, at_least=1)
+        self.patience = integer("patience", patience, at_least=1)
+
+    def identity(self) -> dict[str, Any]:
+        """All of its settings."""
+        return dict(vars(self))
+
+    def fit(self, cohort: Cohort, split: Split, folder: Path, trainer: Mapping[str, Any]) -> None:
+        """Train the members one after the other; finished ones of a killed fit are kept."""
+        data = CohortDataModule(cohort, split, labels=self.labels, batch_size=self.batch_size)
+        factory = build_optimizer(self.optimizer, "teacher.optimizer")
+        checkpoints = []
+        for member in range(self.members):
+            seed = derive(self.seed, "member", member)
+            network = build_network(
+                self.network, "teacher.network", data.in_shape, data.num_classes, seed
+            )
+            path = Path("members") / str(member)
+            checkpoints.append(str(path / "checkpoints" / "best.ckpt"))
+            if (folder / checkpoints[-1]).exists():
+                continue
+            log.info("teacher: training member %d of %d", member + 1, self.members)
+            data.seed = seed
+            module = Classifier(network, data.num_classes, factory, seed=seed)
+            settings = {**trainer, **self.trainer}
+            fit(module, data, folder / path, settings, patience=self.patience)
+            (folder / path / "checkpoints" / "last.ckpt").unlink(missing_ok=True)
+        data.save_preprocessing(folder)
+        save_card(folder, Card.of(self.network, checkpoints, data))

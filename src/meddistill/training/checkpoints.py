@@ -1,0 +1,102 @@
+"""Checkpoints that are whole or absent, and the one a killed run goes on from."""
+
+from __future__ import annotations
+
+import io
+import math
+import time
+from pathlib import Path
+from typing import Any, cast
+
+import lightning.pytorch as pl
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor, nn
+
+from meddistill.files import write_atomically
+
+BEST, LAST = "best.ckpt", "last.ckpt"
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the checkpoint and renames.
+
+    Lightning's own way goes through the system's temporary folder, which may be another file
+    system, where a move is a copy that a kill can cut.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+    ) -> None:
+        """Save `checkpoint`, whole or not at all."""
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        write_atomically(Path(path), buffer.getvalue())
+
+
+class BestEpoch(Callback):
+    """Keeps the weights of the best epoch, stops when none is better for long, saves now and then.
+
+    The best weights are copied in memory and lie in the training state, so that `last.ckpt` alone
+    is enough to go on, and never disagrees with a second file. Epochs replay exactly (order and
+    random numbers come from seed and epoch number), so how often the state is saved changes how
+    much a kill costs and nothing else. The sanity check's epoch is no epoch: it is never the best.
+
+    Args:
+        folder: Where `last.ckpt` is kept.
+        monitor: The followed value that decides.
+        mode: `min` or `max`.
+        patience: Epochs without a better value after which training stops.
+        seconds: Between two saves of the training state.
+
+    Attributes:
+        score: The best value; NaN while there is none.
+        epoch: Its epoch, counted from 0.
+        weights: The network's state dict then.
+    """
+
+    def __init__(
+        self, folder: Path, monitor: str, mode: str, patience: int, seconds: float = 10.0
+    ) -> None:
+        self.folder, self.monitor, self.patience, self.seconds = folder, monitor, patience, seconds
+        self.sign = 1 if mode == "min" else -1
+        self.score, self.epoch = math.nan, -1
+        self.weights: dict[str, Tensor] = {}
+        self._saved = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Compare, stop, save; every rank decides alike, since the value is the same on all."""
+        score = float(trainer.callback_metrics[self.monitor])
+        if not self.sign * score >= self.sign * self.score and math.isfinite(score):
+            network = cast(nn.Module, pl_module.network)
+            self.score, self.epoch = score, trainer.current_epoch
+            self.weights = {key: value.clone() for key, value in network.state_dict().items()}
+        if trainer.current_epoch - self.epoch >= self.patience:
+            trainer.should_stop = True
+        due = time.monotonic() - self._saved >= self.seconds
+        if trainer.strategy.broadcast(due):  # clocks differ between ranks
+            trainer.save_checkpoint(self.folder / LAST)
+            self._saved = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best epoch so far, for `last.ckpt`."""
+        return {"score": self.score, "epoch": self.epoch, "weights": self.weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the best epoch of an interrupted run."""
+        self.score, self.epoch = state_dict["score"], state_dict["epoch"]
+        self.weights = state_dict["weights"]
+
+
+def save_weights(weights: dict[str, Tensor], checkpoint: Path) -> None:
+    """Write a network's state dict alone, loadable with `weights_only`."""
+    buffer = io.BytesIO()
+    torch.save({"state_dict": weights}, buffer)
+    write_atomically(checkpoint, buffer.getvalue())
+
+
+def load_weights(network: nn.Module, checkpoint: Path) -> None:
+    """Put a checkpoint's weights into `network`; its keys and the network's must be the same."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    network.load_state_dict(state, strict=True)

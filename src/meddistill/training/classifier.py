@@ -1,0 +1,147 @@
+"""A network trained from labels: the teacher's LightningModule, and the student's foundation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+
+from meddistill.data.batches import Batch
+from meddistill.evaluation.metrics import training_metrics
+from meddistill.losses import reduce_terms
+from meddistill.losses.ce import CE
+from meddistill.seeding import derive, seed_torch
+
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+
+
+@dataclass(frozen=True)
+class Stepping:
+    """How gradients become steps; Lightning leaves both to a module that steps by itself.
+
+    Attributes:
+        accumulate: Batches whose mean gradient makes one step.
+        clip_value: Largest gradient (norm or value), or None.
+        clip_algorithm: `norm` or `value`.
+    """
+
+    accumulate: int = 1
+    clip_value: float | None = None
+    clip_algorithm: str = "norm"
+
+    def clip(self, module: pl.LightningModule, optimizer: LightningOptimizer) -> None:
+        """Limit the gradients of the optimizer's parameters."""
+        if self.clip_value is not None:
+            module.clip_gradients(optimizer.optimizer, self.clip_value, self.clip_algorithm)
+
+
+class Classifier(pl.LightningModule):
+    """Cross-entropy with the labels of the labelled rows.
+
+    Follows `train/loss` (mean over an epoch's steps), `val/log_loss`, `val/auroc` and
+    `val/accuracy` once an epoch.
+
+    What Lightning calls a batch is a run of consecutive steps here: Lightning's own work for a
+    batch takes longer than a step of a small network, so it is paid once for many.
+
+    Args:
+        network: inputs [batch, *in_shape] -> logits [batch, num_classes].
+        num_classes: Number of classes.
+        optimizer: From parameters to the optimizer.
+        seed: Of the random numbers drawn while training (dropout).
+        threshold: Probability from which a row is called positive (two classes).
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        num_classes: int,
+        optimizer: OptimizerFactory,
+        seed: int = 0,
+        threshold: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters("num_classes", "seed", "threshold")
+        self.automatic_optimization = False
+        self.network = network
+        self.optimizer_factory = optimizer
+        self.seed = seed
+        self.stepping = Stepping()  # `fit` sets it from the Trainer's arguments
+        self.cross_entropy = CE()
+        metrics = training_metrics(num_classes, threshold)
+        self.val_metrics = metrics.clone(prefix="val/")
+        self.test_metrics = metrics.clone(prefix="test/")
+        self._losses: list[Tensor] = []
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """The optimizer over the network's parameters."""
+        return self.optimizer_factory(self.network.parameters())
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """[batch, *in_shape] -> logits [batch, num_classes]."""
+        logits: Tensor = self.network(inputs)
+        return logits
+
+    def batch_loss(self, batch: Batch) -> Tensor:
+        """Cross-entropy averaged over the labelled rows of one step."""
+        terms = self.cross_entropy(self(batch.inputs), batch.target)
+        return reduce_terms(terms, batch.label_weight, batch.row_weight)
+
+    def on_train_epoch_start(self) -> None:
+        """Random numbers by (seed, epoch), so that a resumed run draws what it would have drawn."""
+        seed_torch(derive(self.seed, "training", self.current_epoch, self.global_rank), self.device)
+        self._losses = []
+
+    def training_step(self, run: Sequence[Batch], batch_idx: int) -> None:
+        """The optimizer's steps on a run of batches."""
+        optimizer = cast(LightningOptimizer, self.optimizers())
+        for number, batch in enumerate(run, start=1):
+            loss = self.batch_loss(batch)
+            self.manual_backward(loss / self.stepping.accumulate)
+            if number % self.stepping.accumulate == 0 or number == len(run):
+                self.stepping.clip(self, optimizer)
+                optimizer.step()
+                optimizer.zero_grad()
+            self._losses.append(loss.detach())
+
+    def on_train_epoch_end(self) -> None:
+        """Make the mean loss known; every rank's loss is its share of the step's."""
+        loss = self.trainer.strategy.reduce(torch.stack(self._losses).mean(), reduce_op="mean")
+        self._publish({"train/loss": cast(Tensor, loss)})
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Add labelled validation rows to the metrics."""
+        self.val_metrics.update(self._probabilities(batch), batch.target)
+
+    def on_validation_epoch_end(self) -> None:
+        """Make `val/*` known; torchmetrics gathers over ranks."""
+        self._publish(self.val_metrics.compute())
+        self.val_metrics.reset()
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Add test rows to the metrics."""
+        self.test_metrics.update(self._probabilities(batch), batch.target)
+
+    def on_test_epoch_end(self) -> None:
+        """Make `test/*` known."""
+        self._publish(self.test_metrics.compute())
+        self.test_metrics.reset()
+
+    def _publish(self, values: Mapping[str, Tensor]) -> None:
+        """To callbacks and loggers; `self.log` would cost a millisecond a value."""
+        numbers = {name: value.detach().cpu() for name, value in values.items()}
+        self.trainer.callback_metrics.update(numbers)
+        if self.trainer.sanity_checking:
+            return
+        for logger in self.trainer.loggers:
+            logger.log_metrics(
+                {name: float(value) for name, value in numbers.items()}, step=self.current_epoch
+            )
+
+    def _probabilities(self, batch: Batch) -> Tensor:
+        return self(batch.inputs).float().softmax(dim=-1)

@@ -1,0 +1,142 @@
+"""One fit: early stopping, the best checkpoint, and a resume where a kill left off."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import logging
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.errors import SettingError, UserError
+from meddistill.training.checkpoints import BEST, LAST, AtomicCheckpointIO, BestEpoch, save_weights
+from meddistill.training.classifier import Classifier, Stepping
+
+log = logging.getLogger(__name__)
+STEPPING = ("gradient_clip_val", "gradient_clip_algorithm", "accumulate_grad_batches")
+OURS = ("self", "logger", "callbacks", "plugins", "enable_checkpointing", "enable_model_summary")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit came to.
+
+    Attributes:
+        score: The monitored value of the best epoch.
+        epochs: Epochs trained in all.
+        seconds: Wall-clock time of this process's part of the fit.
+        is_main: Whether this process (rank 0) writes the results.
+    """
+
+    score: float
+    epochs: int
+    seconds: float
+    is_main: bool
+
+
+def direction(monitor: str) -> str:
+    """`min` for losses and errors, `max` for the others."""
+    return "min" if monitor.endswith(("loss", "error", "brier")) else "max"
+
+
+def make_trainer(settings: Mapping[str, Any], **own: Any) -> pl.Trainer:
+    """Lightning's Trainer with `settings` by its own names.
+
+    Raises:
+        UserError: A name or value that Lightning refuses, or one that is decided here.
+    """
+    taken = inspect.signature(pl.Trainer.__init__).parameters
+    for name, value in settings.items():
+        if name not in taken or name in OURS:
+            close = ", ".join(difflib.get_close_matches(name, taken)) or "see Lightning's Trainer"
+            raise SettingError(f"trainer.{name}", value, f"can't be set here ({close})")
+    arguments = {k: v for k, v in settings.items() if v is not None and k not in STEPPING}
+    try:
+        return pl.Trainer(
+            **arguments,
+            **own,
+            plugins=[AtomicCheckpointIO()],
+            enable_checkpointing=False,
+            enable_model_summary=False,
+        )
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        shown = ", ".join(f"trainer.{name}={value}" for name, value in arguments.items())
+        raise UserError(f"Lightning refuses {shown}: {error}") from error
+
+
+def fit(
+    module: Classifier,
+    data: CohortDataModule,
+    folder: Path,
+    trainer: Mapping[str, Any],
+    *,
+    monitor: str = "val/log_loss",
+    patience: int = 20,
+    loggers: Sequence[Logger] = (),
+    callbacks: Sequence[Callback] = (),
+) -> Fitted:
+    """Train `module` in `folder/checkpoints` and leave it with its best epoch's weights.
+
+    Args:
+        module: What is trained.
+        data: Its rows.
+        folder: Where checkpoints lie; a `last.ckpt` there is resumed.
+        trainer: Arguments of Lightning's Trainer by their own names.
+        monitor: The logged value to keep best (lowest for losses, highest otherwise).
+        patience: Epochs without a better value after which training stops.
+        loggers: Lightning loggers.
+        callbacks: Further Lightning callbacks, a progress bar for one.
+    """
+    checkpoints = folder / "checkpoints"
+    module.stepping = Stepping(
+        accumulate=trainer.get("accumulate_grad_batches") or 1,
+        clip_value=trainer.get("gradient_clip_val"),
+        clip_algorithm=trainer.get("gradient_clip_algorithm") or "norm",
+    )
+    best = BestEpoch(checkpoints, monitor, direction(monitor), patience)
+    started = time.perf_counter()
+    with quiet():
+        lightning = make_trainer(trainer, logger=list(loggers), callbacks=[best, *callbacks])
+        resume = checkpoints / LAST if (checkpoints / LAST).exists() else None
+        if resume:
+            log.info("resuming from %s", resume)
+        lightning.fit(module, data, ckpt_path=resume, weights_only=True)
+    if not best.weights:
+        raise UserError(
+            f"training diverged: {monitor} was never a finite number; lower the learning rate "
+            "(optimizer.lr, or teacher.optimizer.lr for the teacher)"
+        )
+    module.network.load_state_dict(best.weights)
+    if lightning.is_global_zero:
+        save_weights(best.weights, checkpoints / BEST)
+    return Fitted(
+        score=best.score,
+        epochs=lightning.current_epoch,
+        seconds=time.perf_counter() - started,
+        is_main=lightning.is_global_zero,
+    )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Lightning's advice about loaders, devices and logging intervals is not for our users."""
+    talkers = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric")]
+    levels = [talker.level for talker in talkers]
+    for talker in talkers:
+        talker.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        yield
+    for talker, level in zip(talkers, levels, strict=True):
+        talker.setLevel(level)
