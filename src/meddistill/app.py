@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from meddistill.compose import register_resolvers
 from meddistill.confdir import conf_dir
+from meddistill.errors import UserError
 from meddistill.tasks import run
 
 register_resolvers()  # here, so that a launcher's worker that imports `task` has them too
 
 
+_refused: list[UserError] = []  # of a single run: Hydra would print lines of its own about it
+
+
 def launch(verb: str) -> None:
-    """Compose the config `conf/<verb>.yaml` with the command line's overrides and run it."""
+    """Compose the config `conf/<verb>.yaml` with the command line's overrides and run it.
+
+    Raises:
+        UserError: What the user got wrong in a single run; a sweep's failed jobs are in its table.
+    """
     command = list(sys.argv)
     sys.argv = [command[0], *command[2:]]  # Hydra takes the rest for overrides
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)(task)()
     finally:
         sys.argv = command
+    if _refused:
+        raise _refused.pop()
 
 
 def task(config: DictConfig) -> float:
     """One job: what the config's verb says, in Hydra's folder for it."""
     if sys.argv[1:2] != [config.verb]:
         sys.argv.insert(1, config.verb)  # Lightning starts DDP's other processes by repeating it
-    return run(config, Path(HydraConfig.get().runtime.output_dir))
+    hydra_config = HydraConfig.get()
+    in_sweep = hydra_config.mode == RunMode.MULTIRUN
+    try:
+        return run(config, Path(hydra_config.runtime.output_dir), in_sweep)
+    except UserError as error:
+        if in_sweep:
+            raise
+        _refused.append(error)
+        return math.nan

@@ -22,7 +22,9 @@ def main() -> None:
 
         print(f"meddistill {version('meddistill')}")
     elif verb not in VERBS:
-        sys.exit(_fail(f"'{verb}' is no verb; there are {', '.join(VERBS)} (see meddistill --help)"))
+        sys.exit(
+            _fail(f"'{verb}' is no verb; there are {', '.join(VERBS)} (see meddistill --help)")
+        )
     else:
         sys.exit(_launch(verb))
 
@@ -41,8 +43,8 @@ choices (group=choice):
 {_choices(GROUPS)}
 
 examples:
-  meddistill distill                                   one student on the built-in breast cancer data
-  meddistill distill experiment=side_by_side           the student alone and distilled, beside the teacher
+  meddistill distill                            a student, built-in breast cancer data
+  meddistill distill experiment=side_by_side    alone and distilled, beside the teacher
   meddistill distill data=table data.path=mine.csv data.target=diagnosis
   meddistill distill -m loss.temperature=1,2,4,8 loss.alpha=0,0.25,0.5,0.75,1
 

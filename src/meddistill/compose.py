@@ -26,8 +26,12 @@ WITHOUT_EFFECT = ("hydra", "store", "trainer.enable_progress_bar")
 
 def resolved(config: DictConfig) -> dict[str, Any]:
     """The config with every interpolation resolved, without Hydra's own part."""
-    plain = OmegaConf.create({key: value for key, value in config.items_ex(False) if key != "hydra"})
-    plain._set_parent(config._get_parent())
+    plain = OmegaConf.create(
+        {key: value for key, value in config.items_ex(False) if key != "hydra"}
+    )
+    missing = sorted(OmegaConf.missing_keys(plain))
+    if missing:
+        raise UserError(f"{missing[0]} is not set: give it as {missing[0]}=...")
     return cast(dict[str, Any], OmegaConf.to_container(plain, resolve=True))
 
 
@@ -129,7 +133,9 @@ def _check_module(node: Mapping[str, Any], key: str, base: type) -> None:
     try:
         target = get_class(str(node.get("_target_")))
     except Exception as error:
-        raise UserError(f"{key}._target_={node.get('_target_')}: no such class ({error})") from error
+        raise UserError(
+            f"{key}._target_={node.get('_target_')}: no such class ({error})"
+        ) from error
     if not issubclass(target, base):
         raise SettingError(f"{key}._target_", node["_target_"], "is not a torch.nn.Module")
 

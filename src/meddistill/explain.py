@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import difflib
 import re
+from typing import Any, cast
 
 from meddistill.confdir import choices
+from meddistill.errors import UserError
 
 UNKNOWN = re.compile(r"Could not override '([^']+)'")
 NO_CHOICE = re.compile(r"Could not find '([^']+)/([^'/]+)'")
 NO_GROUP = re.compile(r"Could not override '([^']+)'\.\s*No match in the defaults list")
-MISSING = re.compile(r"Missing mandatory value: (\S+)")
 
 
 def explain(error: BaseException, verb: str) -> str:
     """One message for `error`, from whichever of its causes says most."""
+    cause: BaseException | None = error
+    while cause is not None:  # Hydra and OmegaConf wrap what our resolvers raise
+        if isinstance(cause, UserError):
+            return str(cause)
+        cause = cause.__cause__ or cause.__context__
     text = str(error)
     if match := NO_GROUP.search(text):
         return f"{match[1]}: there is no such group of choices (see meddistill {verb} --help)"
@@ -24,15 +30,15 @@ def explain(error: BaseException, verb: str) -> str:
         group, choice = match[1], match[2]
         there = ", ".join(choices(group)) or "none"
         return f"{group}={choice}: no such choice; there are {there} (or yours, by --config-dir)"
-    if match := MISSING.search(text):
-        return f"{match[1]} is not set: give it as {match[1]}=..."
     return " ".join(text.split())
 
 
 def _unknown_key(key: str, verb: str) -> str:
     close = difflib.get_close_matches(key, known_keys(verb), n=1)
     meant = f"; did you mean {close[0]}?" if close else ""
-    return f"{key}: no such setting{meant} (meddistill {verb} --help shows all; +{key}=... adds one)"
+    return (
+        f"{key}: no such setting{meant} (meddistill {verb} --help shows all; +{key}=... adds one)"
+    )
 
 
 def known_keys(verb: str) -> list[str]:
@@ -46,5 +52,5 @@ def known_keys(verb: str) -> list[str]:
 
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        plain = OmegaConf.to_container(compose(verb), resolve=False)
-    return [key for key, _ in flatten(plain)] if isinstance(plain, dict) else []
+        plain = cast(dict[str, Any], OmegaConf.to_container(compose(verb), resolve=False))
+    return [key for key, _ in flatten(plain)]

@@ -43,6 +43,12 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def shown(path: Path) -> str:
+    """A path as a person reads it: from where they are, if it lies below."""
+    path = path.resolve()
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

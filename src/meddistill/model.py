@@ -106,7 +106,7 @@ class Model:
             UserError: A column is absent, or text stands where a number must.
         """
         inputs = torch.from_numpy(self.preprocessing(rows))
-        answers = [self.network(part) for part in inputs.split(ROWS_AT_ONCE)]
+        answers = [self.network(part) for part in torch.split(inputs, ROWS_AT_ONCE)]
         values: NDArray[np.float64] = torch.cat(answers).numpy()
         return values
 

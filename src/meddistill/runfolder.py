@@ -58,7 +58,9 @@ class RunFolder:
         if (self.path / "identity.json").exists():
             self._refuse_other(read_json(self.path / "identity.json"), current)
         else:
-            write_atomically(self.path / "config.yaml", yaml.safe_dump(dict(self.config), sort_keys=False))
+            write_atomically(
+                self.path / "config.yaml", yaml.safe_dump(dict(self.config), sort_keys=False)
+            )
             write_json(self.path / "identity.json", current)
         if (self.path / "metrics.json").exists():
             self.close()
@@ -72,6 +74,17 @@ class RunFolder:
         write_json(self.path / "metrics.json", metrics)
         (self.path / "checkpoints" / "last.ckpt").unlink(missing_ok=True)
         self.close()
+
+    def discard(self) -> None:
+        """Remove a folder in which nothing was trained: its settings were refused."""
+        if not is_main_process() or (self.path / "checkpoints").exists():
+            return
+        for name in ("config.yaml", "identity.json", "environment.txt", ".lock"):
+            (self.path / name).unlink(missing_ok=True)
+        for file in self.path.glob("*.log"):
+            file.unlink()
+        if not any(self.path.iterdir()):
+            self.path.rmdir()
 
     def close(self) -> None:
         """Let go of the folder."""

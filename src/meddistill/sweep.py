@@ -14,7 +14,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from meddistill.errors import UserError
-from meddistill.files import read_json, write_atomically
+from meddistill.files import read_json, shown, write_atomically
 
 log = logging.getLogger(__name__)
 TABLE = "sweep.csv"
@@ -74,7 +74,9 @@ def flat_metrics(metrics: dict[str, Any]) -> dict[str, Any]:
     row |= {key: metrics[key] for key in ("epochs", "seconds") if key in metrics}
     for who, prefix in {"student": "", "teacher": "teacher/"}.items():
         model = metrics.get(who) or {}
-        row |= {f"{prefix}{key}": model[key] for key in ("name", "parameters", "key") if key in model}
+        row |= {
+            f"{prefix}{key}": model[key] for key in ("name", "parameters", "key") if key in model
+        }
         for part, name in {"validation": "val", "test": "test"}.items():
             row |= {f"{prefix}{name}/{key}": value for key, value in model.get(part, {}).items()}
     return row
@@ -115,4 +117,4 @@ def show_table() -> None:
             table = sweep_table(rows, MOST_SHOWN)
             table.show()
             write_atomically(folder / "report.md", table.markdown())
-            print(f"Table: {folder / TABLE}\nReport: {folder / 'report.md'}")
+            print(f"Table: {shown(folder / TABLE)}\nReport: {shown(folder / 'report.md')}")

@@ -71,7 +71,9 @@ def find_targets(
         log.info("teacher: not in the store yet, made now (%s)", store / "teachers" / key)
         teacher.fit(cohort, split, folder, {**shared, "devices": 1})
         answers = load_model(folder).log_probabilities(cohort.features)
-        frame = pd.DataFrame(answers.astype(np.float32), columns=probability_columns(cohort.classes))
+        frame = pd.DataFrame(
+            answers.astype(np.float32), columns=probability_columns(cohort.classes)
+        )
         frame.insert(0, "row", pd.Series(cohort.row, dtype="str"))
         write_atomically(folder / ANSWERS, frame.to_parquet(index=False))
 

@@ -43,12 +43,11 @@ class Rows:
     answers: Tensor | None = None
     teacher_inputs: Tensor | None = None
 
-    def map(self, change: object) -> Rows:
-        """The same rows with `change` (an index or a device) applied to each tensor."""
+    def at(self, index: Tensor, device: torch.device) -> Rows:
+        """The rows numbered by `index`, on `device`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        if isinstance(change, Tensor):
-            return Rows(**{k: None if v is None else v[change] for k, v in values.items()})
-        return Rows(**{k: None if v is None else v.to(change) for k, v in values.items()})
+        cut = {name: v if v is None else v[index].to(device) for name, v in values.items()}
+        return Rows(**cut)  # type: ignore[arg-type]
 
 
 class Batches:
@@ -95,7 +94,7 @@ class Batches:
         return batches if self.run is None else -(-batches // self.run)
 
     def __iter__(self) -> Iterator[Batch | list[Batch]]:
-        batches = (self._batch(index) for index in self._order().split(self.batch_size))
+        batches = (self._batch(index) for index in torch.split(self._order(), self.batch_size))
         if self.run is None:
             yield from batches
             return

@@ -75,7 +75,8 @@ class Cohort:
         counts = np.bincount(self.target, minlength=len(self.classes))
         classes = ", ".join(f"{name} {n}" for name, n in zip(self.classes, counts, strict=True))
         positive = f"; positive class: {self.positive}" if self.positive else ""
-        return f"{self.name}: {len(self.target)} rows, {len(self.schema.columns)} columns; {classes}{positive}"
+        size = f"{len(self.target)} rows, {len(self.schema.columns)} columns"
+        return f"{self.name}: {size}; {classes}{positive}"
 
 
 def number_rows(count: int) -> NDArray[np.object_]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
@@ -15,7 +14,7 @@ from torch import Tensor
 from meddistill.data.batches import Batch, Batches, Rows
 from meddistill.data.cohort import Cohort
 from meddistill.data.preprocessing import Preprocessing
-from meddistill.data.split import Split
+from meddistill.data.split import Positions, Split
 from meddistill.errors import SettingError, integer, number
 
 LARGEST_EVALUATION_BATCH = 8192
@@ -108,7 +107,7 @@ class CohortDataModule(pl.LightningDataModule):
 
     def _batches(
         self,
-        positions: NDArray[Any],
+        positions: Positions,
         size: int = LARGEST_EVALUATION_BATCH,
         seed: int | None = None,
         run: int | None = None,
@@ -119,12 +118,13 @@ class CohortDataModule(pl.LightningDataModule):
             device = self.trainer.strategy.root_device
         if ranks > min(size, len(positions)):
             raise SettingError("trainer.devices", ranks, f"more than a batch's rows ({size})")
-        rows = self._rows.map(torch.from_numpy(positions)).map(device)
+        rows = self._rows.at(torch.from_numpy(positions), device)
         return Batches(rows, size, seed, run, rank, ranks)
 
 
-def _labelled(positions: NDArray[Any], labelled: NDArray[np.bool_]) -> NDArray[Any]:
-    return positions[labelled[positions]]
+def _labelled(positions: Positions, labelled: NDArray[np.bool_]) -> Positions:
+    known: Positions = positions[labelled[positions]]
+    return known
 
 
 def _tensor(values: NDArray[np.float32] | None, rows: int) -> Tensor | None:
@@ -133,5 +133,3 @@ def _tensor(values: NDArray[np.float32] | None, rows: int) -> Tensor | None:
     if len(values) != rows:
         raise ValueError(f"{len(values)} answers for {rows} rows")
     return torch.from_numpy(np.array(values, dtype=np.float32))
-
-

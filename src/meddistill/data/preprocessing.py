@@ -55,7 +55,7 @@ class Preprocessing:
 
     @staticmethod
     def load(path: Path, schema: Schema) -> Preprocessing:
-        """Read what `save` wrote; a file with types besides arrays and scikit-learn's is refused."""
+        """Read what `save` wrote; types besides arrays and scikit-learn's are refused."""
         return Preprocessing(schema, skops.io.load(path, trusted=["numpy.dtype"]))
 
     def _report_unseen(self, prepared: pd.DataFrame) -> None:

@@ -77,7 +77,9 @@ def _read_csv(path: Path, separator: str, decimal: str, encoding: str) -> pd.Dat
 
 
 def _header(path: Path, separator: str, encoding: str) -> list[str]:
-    opened = (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding=encoding, newline="")
+    opened = (gzip.open if path.suffix == ".gz" else open)(
+        path, "rt", encoding=encoding, newline=""
+    )
     with opened as file:
         names = [name.strip() for name in next(csv.reader(file, delimiter=separator), [])]
     return [name.removeprefix("\ufeff") for name in names]

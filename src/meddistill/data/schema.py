@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ class Schema:
         return {key: list(value) for key, value in asdict(self).items()}
 
     @staticmethod
-    def from_dict(values: dict[str, Sequence[str]]) -> Schema:
+    def from_dict(values: Mapping[str, Sequence[str]]) -> Schema:
         """The inverse of `to_dict`."""
         return Schema(**{key: tuple(value) for key, value in values.items()})
 

@@ -102,5 +102,5 @@ def split_cohort(
         part[groups] = 0
         part[groups[: counts[0]]] = 2
         part[groups[counts[0] : sum(counts)]] = 1
-    parts = [np.flatnonzero(part[group] == k) for k in range(len(PARTS))]
-    return Split(*parts, turn=random.random(len(cohort.target)))
+    train, held_out, tested = (np.flatnonzero(part[group] == k) for k in range(len(PARTS)))
+    return Split(train, held_out, tested, turn=random.random(len(cohort.target)))

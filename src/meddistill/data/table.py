@@ -67,7 +67,7 @@ def table(
     return Cohort(
         name=Path(path).name,
         features=prepared.reset_index(drop=True),
-        target=labels.map(codes).to_numpy(dtype=np.int64),
+        target=np.asarray(labels.map(codes), dtype=np.int64),
         classes=classes,
         schema=roles.schema,
         row=_ids(frame, id),

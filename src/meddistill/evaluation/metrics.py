@@ -26,6 +26,7 @@ from torchmetrics.classification import (
     BinaryCalibrationError,
     BinaryRecall,
     BinarySpecificity,
+    BinaryStatScores,
     MulticlassAccuracy,
     MulticlassAUROC,
     MulticlassAveragePrecision,
@@ -81,44 +82,46 @@ class BrierScore(RowMean):
         return squares / 2 if probabilities.shape[1] == 2 else squares
 
 
-class _OfPositive(Metric):
-    """Mixed into a Binary metric: reads the positive class's column."""
+class PositiveAUROC(BinaryAUROC):
+    """AUROC of the positive class; NaN where only one class occurs (torchmetrics says 0)."""
 
     def update(self, probabilities: Tensor, target: Tensor) -> None:
+        """Add rows: [rows, 2], [rows]."""
+        super().update(probabilities[:, 1], target)
+
+    def compute(self) -> Tensor:  # type: ignore[override]
+        """The AUROC of all rows added."""
+        value = super().compute()
+        positives = dim_zero_cat(self.target)
+        return value if 0 < positives.sum() < len(positives) else torch.full_like(value, torch.nan)
+
+
+class PositiveAveragePrecision(BinaryAveragePrecision):
+    """Average precision of the positive class."""
+
+    def update(self, probabilities: Tensor, target: Tensor) -> None:
+        """Add rows: [rows, 2], [rows]."""
         super().update(probabilities[:, 1], target)
 
 
-class _AtThreshold(Metric):
-    """Mixed into a Binary metric: calls a row positive at the threshold or above.
-
-    torchmetrics itself calls a row positive only above it.
-    """
-
-    threshold: float
+class PositiveCalibrationError(BinaryCalibrationError):
+    """Expected calibration error of the positive class's probability."""
 
     def update(self, probabilities: Tensor, target: Tensor) -> None:
+        """Add rows: [rows, 2], [rows]."""
+        super().update(probabilities[:, 1], target)
+
+
+class _AtThreshold(BinaryStatScores):
+    """Calls a row positive at the threshold or above; torchmetrics does so only above it."""
+
+    def update(self, probabilities: Tensor, target: Tensor) -> None:
+        """Add rows: [rows, 2], [rows]."""
         super().update((probabilities[:, 1] >= self.threshold).long(), target)
-
-
-class PositiveAUROC(_OfPositive, BinaryAUROC):
-    """AUROC of the positive class; NaN where only one class occurs (torchmetrics says 0)."""
-
-    def compute(self) -> Tensor:
-        value = super().compute()
-        target = dim_zero_cat(self.target)
-        return value if 0 < target.sum() < len(target) else torch.full_like(value, torch.nan)
-
-
-class PositiveAveragePrecision(_OfPositive, BinaryAveragePrecision):
-    """Average precision of the positive class."""
 
 
 class PositiveAccuracy(_AtThreshold, BinaryAccuracy):
     """Share of rows called rightly at the threshold."""
-
-
-class PositiveCalibrationError(_OfPositive, BinaryCalibrationError):
-    """Expected calibration error of the positive class's probability."""
 
 
 class Sensitivity(_AtThreshold, BinaryRecall):
@@ -129,24 +132,26 @@ class Specificity(_AtThreshold, BinarySpecificity):
     """Share of negative rows called negative."""
 
 
-class _OverOccurring(Metric):
-    """Mixed into a Multiclass metric with `average="none"`: the mean over classes that occur."""
-
-    target: list[Tensor] | Tensor
-    num_classes: int
-
-    def compute(self) -> Tensor:
-        values: Tensor = super().compute()
-        counts = torch.bincount(dim_zero_cat(self.target), minlength=self.num_classes)
-        return values[(counts > 0) & (counts < counts.sum())].mean()
+def _over_occurring(values: Tensor, target: Tensor | list[Tensor]) -> Tensor:
+    """Mean of a value a class over the classes that occur, but not in every row."""
+    counts = torch.bincount(dim_zero_cat(target), minlength=len(values))
+    return values[(counts > 0) & (counts < counts.sum())].mean()
 
 
-class MacroAUROC(_OverOccurring, MulticlassAUROC):
-    """Mean one-against-the-rest AUROC of the classes that occur."""
+class MacroAUROC(MulticlassAUROC):
+    """Mean one-against-the-rest AUROC of the classes that occur (torchmetrics counts 0 for others)."""
+
+    def compute(self) -> Tensor:  # type: ignore[override]
+        """The mean over all rows added."""
+        return _over_occurring(super().compute(), self.target)
 
 
-class MacroAveragePrecision(_OverOccurring, MulticlassAveragePrecision):
+class MacroAveragePrecision(MulticlassAveragePrecision):
     """Mean one-against-the-rest average precision of the classes that occur."""
+
+    def compute(self) -> Tensor:  # type: ignore[override]
+        """The mean over all rows added."""
+        return _over_occurring(super().compute(), self.target)
 
 
 class MacroSensitivity(MulticlassStatScores):

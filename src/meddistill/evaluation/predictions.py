@@ -44,17 +44,19 @@ def evaluate(
 ) -> dict[str, float]:
     """Every diagnostic measure of probabilities [rows, classes] against class numbers [rows]."""
     metrics = diagnostic_metrics(probabilities.shape[1], threshold)
-    metrics.update(torch.from_numpy(np.ascontiguousarray(probabilities)), torch.from_numpy(target))
+    metrics.update(torch.tensor(probabilities), torch.tensor(target))
     return {name: float(value) for name, value in metrics.compute().items()}
 
 
-def judge(table: pd.DataFrame, classes: Sequence[str], threshold: float) -> dict[str, dict[str, float]]:
+def judge(
+    table: pd.DataFrame, classes: Sequence[str], threshold: float
+) -> dict[str, dict[str, float]]:
     """Measures of one member's predictions on the labelled rows of each part."""
     codes = {name: code for code, name in enumerate(classes)}
     results = {}
     for part in PARTS:
         rows = table[(table["split"] == part) & table["labelled"]]
         probabilities = rows[probability_columns(classes)].to_numpy(dtype=np.float64)
-        target = rows["label"].map(codes).to_numpy(dtype=np.int64)
+        target = np.asarray(rows["label"].map(codes), dtype=np.int64)
         results[part] = evaluate(probabilities, target, threshold)
     return results

@@ -11,7 +11,7 @@ from meddistill.losses.base import DistillationLoss, LossTerms
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy per row in nats, in float32: [..., batch, classes], [..., batch] -> [..., batch]."""
+    """Cross-entropy per row in nats, float32: [..., rows, classes], [..., rows] -> [..., rows]."""
     log_probabilities = F.log_softmax(logits.float(), dim=-1)
     return -log_probabilities.gather(-1, target.unsqueeze(-1)).squeeze(-1)
 

@@ -19,8 +19,8 @@ def check_loss(loss: DistillationLoss, num_classes: int) -> None:
     if num_classes >= loss.min_classes:
         return
     raise UserError(
-        f"loss={type(loss).__name__.lower()} needs at least {loss.min_classes} classes and the data "
-        f"have {num_classes}, where it gives no gradient; losses that work: "
+        f"loss={type(loss).__name__.lower()} needs at least {loss.min_classes} classes and the "
+        f"data have {num_classes}, where it gives no gradient; losses that work: "
         f"{', '.join(working_losses(num_classes))}"
     )
 
@@ -29,7 +29,8 @@ def working_losses(num_classes: int) -> list[str]:
     """The choices of the group `loss` that say something about so many classes."""
     working = []
     for name in choices("loss"):
-        target = get_class(str(OmegaConf.load(conf_dir() / "loss" / f"{name}.yaml")["_target_"]))
+        node = OmegaConf.load(conf_dir() / "loss" / f"{name}.yaml")
+        target = get_class(str(OmegaConf.select(node, "_target_")))
         if getattr(target, "min_classes", 2) <= num_classes:
             working.append(name)
     return working

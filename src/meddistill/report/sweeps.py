@@ -57,9 +57,7 @@ def _teachers(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return list(by_key.values()) if len(by_key) <= MOST_TEACHERS else []
 
 
-def _cells(
-    row: Mapping[str, Any], axes: Sequence[str], monitor: str, prefix: str
-) -> list[str]:
+def _cells(row: Mapping[str, Any], axes: Sequence[str], monitor: str, prefix: str) -> list[str]:
     score = row["score"] if not prefix else row.get(f"{prefix}{monitor}")
     return [
         row.get(f"{prefix}name") or "",

@@ -8,7 +8,14 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-SHOWN = {"auroc": "AUROC", "accuracy": "accuracy", "log_loss": "log loss", "calibration_error": "calibration error"}
+WIDTH = 120
+"""Columns of a table that goes into a file or a pipe."""
+SHOWN = {
+    "auroc": "AUROC",
+    "accuracy": "accuracy",
+    "log_loss": "log loss",
+    "calibration_error": "calibration error",
+}
 
 
 class Table:
@@ -22,7 +29,11 @@ class Table:
     """
 
     def __init__(
-        self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]
+        self,
+        title: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        notes: Sequence[str],
     ) -> None:
         self.title, self.columns, self.rows, self.notes = title, columns, rows, notes
 
@@ -33,10 +44,12 @@ class Table:
 
         shown = RichTable(title=self.title, title_justify="left", title_style="bold")
         for number, column in enumerate(self.columns):
-            shown.add_column(column, justify="right" if number else "left", no_wrap=number == 0)
+            shown.add_column(
+                column, justify="right" if number else "left", no_wrap=not number, overflow="fold"
+            )
         for row in self.rows:
             shown.add_row(*row)
-        console = Console()
+        console = Console(width=None if Console().is_terminal else WIDTH)
         console.print(shown)
         for note in self.notes:
             console.print(note, highlight=False, markup=False)
@@ -61,6 +74,13 @@ def run_table(metrics: Mapping[str, Any]) -> Table:
     )
 
 
+def run_line(metrics: Mapping[str, Any]) -> str:
+    """A finished run in one line."""
+    model = metrics.get("student") or metrics["teacher"]
+    test = ", ".join(f"{head} {number(model['test'].get(name))}" for name, head in SHOWN.items())
+    return f"  {model['name']}: {metrics['monitor']} {number(metrics['score'])}; test: {test}"
+
+
 def model_row(model: Mapping[str, Any]) -> list[str]:
     """Name, parameters and the shown measures on test."""
     return [
@@ -75,12 +95,12 @@ def meanings(metrics: Mapping[str, Any]) -> list[str]:
     data = metrics["data"]
     if data["positive"]:
         return [
-            f"Positive class: {data['positive']}. AUROC and calibration error are of its probability; "
-            f"accuracy calls a row positive at {metrics['threshold']:g} or above.",
+            f"Positive class: {data['positive']}. AUROC and calibration error are of its "
+            f"probability; accuracy calls a row positive at {metrics['threshold']:g} or above.",
         ]
     return [
-        f"{len(data['classes'])} classes. AUROC is the mean of one class against the rest; accuracy "
-        "counts rows (micro); calibration error is of the most probable class.",
+        f"{len(data['classes'])} classes. AUROC is the mean of one class against the rest; "
+        "accuracy counts rows (micro); calibration error is of the most probable class.",
     ]
 
 

@@ -24,15 +24,20 @@ log = logging.getLogger(__name__)
 SPLIT_KEYS = ("split_seed", "test", "validation")
 
 
-def prepare(settings: Mapping[str, Any]) -> tuple[Cohort, Split]:
-    """Check what holds for the whole process, then read and split the data."""
+def check(settings: Mapping[str, Any]) -> None:
+    """Refuse settings of no component in particular; sets the number of threads."""
     torch.set_num_threads(integer("threads", settings["threads"], at_least=1))
     number("threshold", settings["threshold"], above=0, at_most=1)
     with quiet():
         make_trainer(settings["trainer"], logger=False)
+    number("data.labels", settings["data"]["labels"], above=0, at_most=1)
+
+
+def prepare(settings: Mapping[str, Any]) -> tuple[Cohort, Split]:
+    """Read and split the data, and say what was found in them."""
     node = dict(settings["data"])
     split_settings = {key: node.pop(key) for key in SPLIT_KEYS}
-    number("data.labels", node.pop("labels"), above=0, at_most=1)
+    node.pop("labels")
     cohort: Cohort = build(node, "data")
     split = split_cohort(cohort, **split_settings)
     if is_main_process():

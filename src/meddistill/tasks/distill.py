@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,19 +12,20 @@ from meddistill.compose import build, build_network, build_optimizer
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
-from meddistill.errors import integer
+from meddistill.errors import SettingError, integer
 from meddistill.losses import DistillationLoss
 from meddistill.losses.choice import check_loss
 from meddistill.model import Card, MeanOfProbabilities, Model, save_card
 from meddistill.runfolder import RunFolder
 from meddistill.targets import Targets, find_targets
-from meddistill.tasks.common import describe_data, judge_model, prepare, trainer_settings
+from meddistill.tasks.common import check, describe_data, judge_model, prepare, trainer_settings
 from meddistill.teachers.base import Teacher
 from meddistill.training.checkpoints import BEST
 from meddistill.training.distiller import Distiller, FrozenTeacher
 from meddistill.training.fit import Fitted, fit
 
-log = logging.getLogger(__name__)
+MONITORS = ("val/log_loss", "val/auroc", "val/accuracy")
+ANSWERS = ("stored", "live")
 
 
 def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
@@ -36,9 +36,15 @@ def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
     Returns:
         The run's metrics; `score` is the monitored value of the best epoch.
     """
+    check(settings)
     loss: DistillationLoss = build(settings["loss"], "loss")
     teacher: Teacher = build(settings["teacher"], "teacher", _recursive_=False)
     integer("patience", settings["patience"], at_least=1)
+    integer("seed", settings["seed"])
+    if settings["monitor"] not in MONITORS:
+        raise SettingError("monitor", settings["monitor"], f"must be one of {', '.join(MONITORS)}")
+    if settings["answers"] not in ANSWERS:
+        raise SettingError("answers", settings["answers"], f"must be one of {', '.join(ANSWERS)}")
     optimizer = build_optimizer(settings["optimizer"], "optimizer")
     loggers = [build(node, "logger", save_dir=run.path) for node in settings["logger"].values()]
     cohort, split = prepare(settings)

@@ -10,7 +10,7 @@ from typing import Any
 from meddistill.compose import build
 from meddistill.runfolder import RunFolder, is_main_process
 from meddistill.targets import find_targets
-from meddistill.tasks.common import describe_data, judge_model, prepare, trainer_settings
+from meddistill.tasks.common import check, describe_data, judge_model, prepare, trainer_settings
 from meddistill.teachers.base import Teacher
 
 
@@ -20,6 +20,7 @@ def train_teacher(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]
     Returns:
         The run's metrics; `score` is the validation log loss.
     """
+    check(settings)
     teacher: Teacher = build(settings["teacher"], "teacher", _recursive_=False)
     cohort, split = prepare(settings)
     trainer = trainer_settings(settings)

@@ -144,4 +144,5 @@ class Classifier(pl.LightningModule):
             )
 
     def _probabilities(self, batch: Batch) -> Tensor:
-        return self(batch.inputs).float().softmax(dim=-1)
+        logits: Tensor = self(batch.inputs)
+        return logits.float().softmax(dim=-1)

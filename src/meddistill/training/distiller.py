@@ -80,4 +80,5 @@ class Distiller(Classifier):
         if self.teacher is None or not self.loss.needs_teacher:
             return batch.answers
         inputs = batch.inputs if batch.teacher_inputs is None else batch.teacher_inputs
-        return self.teacher(inputs)
+        answers: Tensor = self.teacher(inputs)
+        return answers

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError, UserError
@@ -24,6 +24,7 @@ from meddistill.training.checkpoints import BEST, LAST, AtomicCheckpointIO, Best
 from meddistill.training.classifier import Classifier, Stepping
 
 log = logging.getLogger(__name__)
+WHERE = ("accelerator", "devices", "num_nodes", "strategy", "precision")
 STEPPING = ("gradient_clip_val", "gradient_clip_algorithm", "accumulate_grad_batches")
 OURS = ("self", "logger", "callbacks", "plugins", "enable_checkpointing", "enable_model_summary")
 
@@ -71,8 +72,8 @@ def make_trainer(settings: Mapping[str, Any], **own: Any) -> pl.Trainer:
             enable_model_summary=False,
         )
     except (MisconfigurationException, ValueError, TypeError) as error:
-        shown = ", ".join(f"trainer.{name}={value}" for name, value in arguments.items())
-        raise UserError(f"Lightning refuses {shown}: {error}") from error
+        shown = ", ".join(f"trainer.{name}={settings.get(name)}" for name in WHERE)
+        raise UserError(f"Lightning's Trainer refuses these settings: {error} ({shown})") from error
 
 
 def fit(
