@@ -64,7 +64,7 @@ def _refuse_ddp(config: DictConfig) -> None:
     if trainer.get("strategy", "auto") != "auto":
         raise UserError(
             f"trainer.strategy={trainer.strategy}: a sweep's jobs each take one device, since "
-            "Lightning would start the whole sweep again in every process; leave accelerator=ddp out"
+            "Lightning would start the whole sweep again in every process; leave it out"
         )
 
 
@@ -74,9 +74,8 @@ def flat_metrics(metrics: dict[str, Any]) -> dict[str, Any]:
     row |= {key: metrics[key] for key in ("epochs", "seconds") if key in metrics}
     for who, prefix in {"student": "", "teacher": "teacher/"}.items():
         model = metrics.get(who) or {}
-        row |= {
-            f"{prefix}{key}": model[key] for key in ("name", "parameters", "key") if key in model
-        }
+        facts = [key for key in ("name", "parameters", "key") if key in model]
+        row |= {f"{prefix}{key}": model[key] for key in facts}
         for part, name in {"validation": "val", "test": "test"}.items():
             row |= {f"{prefix}{name}/{key}": value for key, value in model.get(part, {}).items()}
     return row

@@ -51,7 +51,7 @@ class Rows:
 
 
 class Batches:
-    """An iterable over one epoch's batches in runs of `run`, shuffled anew by (seed, epoch) where a seed is given.
+    """An iterable over one epoch's batches, in runs; a seed shuffles them anew each epoch.
 
     With several devices every rank walks through the same order and takes its share of each
     batch: no row is padded or seen twice, and the weights average over the whole step, times the

@@ -82,9 +82,9 @@ def _useless(cells: pd.Series[Any]) -> str | None:
     if numbers.isna().all() and known.nunique() > 0.9 * len(known):
         return f"text that differs in nearly every row, like an id or free text{keep}"
     whole = numbers.notna().all() and bool((numbers % 1 == 0).all())
-    if whole and known.nunique() == len(cells):
-        if ID_NAME.search(str(cells.name)) or bool((numbers.diff().dropna() == 1).all()):
-            return f"a different whole number in every row, like an id{keep}"
+    counts = bool((numbers.diff().dropna() == 1).all())
+    if whole and known.nunique() == len(cells) and (counts or ID_NAME.search(str(cells.name))):
+        return f"a different whole number in every row, like an id{keep}"
     return None
 
 

@@ -69,6 +69,7 @@ class LogLoss(RowMean):
     """Mean of -log p(true class) in nats, p clamped to the precision of its type."""
 
     def per_row(self, probabilities: Tensor, target: Tensor) -> Tensor:
+        """[rows, classes], [rows] -> nats [rows]."""
         chosen = probabilities.gather(1, target.unsqueeze(1)).squeeze(1)
         return -chosen.clamp(min=torch.finfo(chosen.dtype).eps).log()
 
@@ -77,6 +78,7 @@ class BrierScore(RowMean):
     """Mean squared error of the probabilities (Brier 1950); with two classes of one of them."""
 
     def per_row(self, probabilities: Tensor, target: Tensor) -> Tensor:
+        """[rows, classes], [rows] -> squared errors [rows]."""
         truth = torch.nn.functional.one_hot(target, probabilities.shape[1])
         squares = (probabilities - truth).square().sum(dim=1)
         return squares / 2 if probabilities.shape[1] == 2 else squares
@@ -139,7 +141,7 @@ def _over_occurring(values: Tensor, target: Tensor | list[Tensor]) -> Tensor:
 
 
 class MacroAUROC(MulticlassAUROC):
-    """Mean one-against-the-rest AUROC of the classes that occur (torchmetrics counts 0 for others)."""
+    """Mean one-against-the-rest AUROC of the classes that occur (torchmetrics adds 0s)."""
 
     def compute(self) -> Tensor:  # type: ignore[override]
         """The mean over all rows added."""
@@ -158,6 +160,7 @@ class MacroSensitivity(MulticlassStatScores):
     """Mean over occurring classes of the share of a class's rows called that class."""
 
     def compute(self) -> Tensor:
+        """The mean over all rows added."""
         true_positive, _, _, false_negative = self._final_state()
         positives = true_positive + false_negative
         return (true_positive / positives)[positives > 0].mean()
@@ -167,6 +170,7 @@ class MacroSpecificity(MulticlassStatScores):
     """Mean over occurring classes of the share of the other rows not called that class."""
 
     def compute(self) -> Tensor:
+        """The mean over all rows added."""
         true_positive, false_positive, true_negative, false_negative = self._final_state()
         occurring = (true_positive + false_negative) > 0
         return (true_negative / (true_negative + false_positive))[occurring].mean()
