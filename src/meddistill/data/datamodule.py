@@ -60,7 +60,7 @@ class CohortDataModule(pl.LightningDataModule):
         self.labelled = split.labelled(cohort.target, labels)
         self._rows = Rows(
             inputs=torch.from_numpy(inputs),
-            target=torch.from_numpy(cohort.target),
+            target=torch.tensor(cohort.target),
             labelled=torch.from_numpy(self.labelled).float(),
         )
 

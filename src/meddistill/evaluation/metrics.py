@@ -46,8 +46,8 @@ class RowMean(Metric):
     total: Tensor
     count: Tensor
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self.add_state("total", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
 
@@ -176,33 +176,51 @@ class MacroSpecificity(MulticlassStatScores):
         return (true_negative / (true_negative + false_positive))[occurring].mean()
 
 
-def training_metrics(num_classes: int, threshold: float = 0.5) -> MetricCollection:
-    """What is followed each epoch: `auroc`, `accuracy`, `log_loss`."""
-    metrics: dict[str, Metric | MetricCollection] = {"log_loss": LogLoss()}
+def training_metrics(num_classes: int, threshold: float = 0.5, **options: Any) -> MetricCollection:
+    """What is followed each epoch: `auroc`, `accuracy`, `log_loss`.
+
+    Args:
+        num_classes: Number of classes.
+        threshold: Probability from which a row is called positive (two classes).
+        **options: For each metric, as torchmetrics' `Metric` takes them.
+    """
+    return MetricCollection(_followed(num_classes, threshold, options), compute_groups=False)
+
+
+def diagnostic_metrics(
+    num_classes: int, threshold: float = 0.5, **options: Any
+) -> MetricCollection:
+    """Everything that is reported of a finished model, `training_metrics` included."""
+    metrics = _followed(num_classes, threshold, options)
+    metrics["brier"] = BrierScore(**options)
+    options |= {"validate_args": False}
     if num_classes == 2:
-        metrics["auroc"] = PositiveAUROC(validate_args=False)
-        metrics["accuracy"] = PositiveAccuracy(threshold=threshold)
+        metrics["average_precision"] = PositiveAveragePrecision(**options)
+        metrics["calibration_error"] = PositiveCalibrationError(
+            n_bins=CALIBRATION_BINS, norm="l1", **options
+        )
+        metrics["sensitivity"] = Sensitivity(threshold=threshold, **options)
+        metrics["specificity"] = Specificity(threshold=threshold, **options)
     else:
-        metrics["auroc"] = MacroAUROC(num_classes, average="none", validate_args=False)
-        metrics["accuracy"] = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
+        options |= {"num_classes": num_classes}
+        metrics["average_precision"] = MacroAveragePrecision(average="none", **options)
+        metrics["calibration_error"] = MulticlassCalibrationError(
+            n_bins=CALIBRATION_BINS, norm="l1", **options
+        )
+        metrics["sensitivity"] = MacroSensitivity(average=None, **options)
+        metrics["specificity"] = MacroSpecificity(average=None, **options)
     return MetricCollection(metrics, compute_groups=False)
 
 
-def diagnostic_metrics(num_classes: int, threshold: float = 0.5) -> MetricCollection:
-    """Everything that is reported of a finished model, `training_metrics` included."""
-    own: dict[str, Metric | MetricCollection] = {"brier": BrierScore()}
-    classes: dict[str, Any] = {"num_classes": num_classes}
+def _followed(
+    num_classes: int, threshold: float, options: dict[str, Any]
+) -> dict[str, Metric | MetricCollection]:
+    metrics: dict[str, Metric | MetricCollection] = {"log_loss": LogLoss(**options)}
+    options = {**options, "validate_args": False}
     if num_classes == 2:
-        own["average_precision"] = PositiveAveragePrecision()
-        own["calibration_error"] = PositiveCalibrationError(n_bins=CALIBRATION_BINS, norm="l1")
-        own["sensitivity"] = Sensitivity(threshold=threshold)
-        own["specificity"] = Specificity(threshold=threshold)
+        metrics["auroc"] = PositiveAUROC(**options)
+        metrics["accuracy"] = PositiveAccuracy(threshold=threshold, **options)
     else:
-        own["average_precision"] = MacroAveragePrecision(**classes, average="none")
-        own["calibration_error"] = MulticlassCalibrationError(
-            **classes, n_bins=CALIBRATION_BINS, norm="l1"
-        )
-        own["sensitivity"] = MacroSensitivity(**classes, average=None)
-        own["specificity"] = MacroSpecificity(**classes, average=None)
-    followed = dict(training_metrics(num_classes, threshold).items())
-    return MetricCollection({**followed, **own}, compute_groups=False)
+        metrics["auroc"] = MacroAUROC(num_classes, average="none", **options)
+        metrics["accuracy"] = MulticlassAccuracy(num_classes, average="micro", **options)
+    return metrics

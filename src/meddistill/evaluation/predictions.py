@@ -43,7 +43,8 @@ def evaluate(
     probabilities: NDArray[np.float64], target: NDArray[np.int64], threshold: float = 0.5
 ) -> dict[str, float]:
     """Every diagnostic measure of probabilities [rows, classes] against class numbers [rows]."""
-    metrics = diagnostic_metrics(probabilities.shape[1], threshold)
+    # The arrays are whole: under DDP torchmetrics would wait for ranks that have none.
+    metrics = diagnostic_metrics(probabilities.shape[1], threshold, sync_on_compute=False)
     metrics.update(torch.tensor(probabilities), torch.tensor(target))
     return {name: float(value) for name, value in metrics.compute().items()}
 

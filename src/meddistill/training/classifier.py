@@ -77,6 +77,7 @@ class Classifier(pl.LightningModule):
         self.val_metrics = metrics.clone(prefix="val/")
         self.test_metrics = metrics.clone(prefix="test/")
         self._losses: list[Tensor] = []
+        self._followed: dict[str, float] = {}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimizer over the network's parameters."""
@@ -110,9 +111,14 @@ class Classifier(pl.LightningModule):
             self._losses.append(loss.detach())
 
     def on_train_epoch_end(self) -> None:
-        """Make the mean loss known; every rank's loss is its share of the step's."""
+        """Make the mean loss known, and log the epoch; a rank's loss is its share of the step's."""
         loss = self.trainer.strategy.reduce(torch.stack(self._losses).mean(), reduce_op="mean")
         self._publish({"train/loss": cast(Tensor, loss)})
+        for logger in self.trainer.loggers:
+            logger.log_metrics(
+                {"epoch": self.current_epoch, **self._followed}, step=self.current_epoch
+            )
+        self._followed = {}
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add labelled validation rows to the metrics."""
@@ -133,15 +139,11 @@ class Classifier(pl.LightningModule):
         self.test_metrics.reset()
 
     def _publish(self, values: Mapping[str, Tensor]) -> None:
-        """To callbacks and loggers; `self.log` would cost a millisecond a value."""
+        """To callbacks and the epoch's log; `self.log` would cost a millisecond a value."""
         numbers = {name: value.detach().cpu() for name, value in values.items()}
         self.trainer.callback_metrics.update(numbers)
-        if self.trainer.sanity_checking:
-            return
-        for logger in self.trainer.loggers:
-            logger.log_metrics(
-                {name: float(value) for name, value in numbers.items()}, step=self.current_epoch
-            )
+        if not self.trainer.sanity_checking:
+            self._followed |= {name: float(value) for name, value in numbers.items()}
 
     def _probabilities(self, batch: Batch) -> Tensor:
         logits: Tensor = self(batch.inputs)

@@ -44,7 +44,8 @@ class Distiller(Classifier):
     Args:
         network: The student.
         loss: Terms per row from student, label and teacher.
-        teacher: A live teacher for batches without stored answers, or None.
+        teacher: A live teacher, asked in every step; None where batches hold stored answers.
+        view: A random augmentation of the inputs, seen by student and live teacher alike, or None.
         **classifier: As for `Classifier`.
     """
 
@@ -55,10 +56,16 @@ class Distiller(Classifier):
         optimizer: OptimizerFactory,
         loss: DistillationLoss,
         teacher: FrozenTeacher | None = None,
+        view: nn.Module | None = None,
         **classifier: Any,
     ) -> None:
         super().__init__(network, num_classes, optimizer, **classifier)
-        self.loss = loss
+        if view is not None and teacher is None and loss.needs_teacher:
+            raise ValueError(
+                "stored answers are of the rows as they are, not of a random view of them: a view "
+                "needs a live teacher (answers=live)"
+            )
+        self.loss, self.view = loss, view
         self._unregistered = (teacher,)  # a tuple hides the module from nn.Module's registration
 
     @property
@@ -73,6 +80,8 @@ class Distiller(Classifier):
 
     def batch_loss(self, batch: Batch) -> Tensor:
         """The loss of one step; label terms over labelled rows, teacher terms over all."""
+        if self.view is not None:
+            batch = batch._replace(inputs=self.view(batch.inputs))
         terms = self.loss(self(batch.inputs), batch.target, self._answers(batch))
         return reduce_terms(terms, batch.label_weight, batch.row_weight)
 

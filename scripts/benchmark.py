@@ -1,0 +1,142 @@
+"""Times the trainer against hand-written PyTorch loops, side by side in one run.
+
+    python scripts/benchmark.py overhead
+
+`overhead`: 100 epochs of the small student on breast cancer, batch 64, distilled from stored
+answers, one thread. All three take the same steps; the full loop and the trainer also validate
+with the same torchmetrics, write a CSV line, and keep the best epoch's checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning.pytorch.loggers import CSVLogger
+from sklearn.linear_model import LogisticRegression
+from torch.nn import functional as F
+
+from meddistill.data.breast_cancer import breast_cancer
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.data.split import split_cohort
+from meddistill.evaluation.metrics import training_metrics
+from meddistill.losses.kd import KD
+from meddistill.models.mlp import MLP
+from meddistill.training.distiller import Distiller
+from meddistill.training.fit import fit
+
+EPOCHS, BATCH, TEMPERATURE, ALPHA = 100, 64, 2.0, 0.5
+
+
+def taught_data() -> CohortDataModule:
+    """Breast cancer with the answers of a logistic regression for a teacher."""
+    cohort = breast_cancer()
+    data = CohortDataModule(cohort, split_cohort(cohort), batch_size=BATCH)
+    train = data.split.train
+    teacher = LogisticRegression().fit(data.inputs.numpy()[train], cohort.target[train])
+    probabilities = teacher.predict_proba(data.inputs.numpy()).clip(1e-6)  # no log of 0
+    data.teach(np.log(probabilities).astype(np.float32))
+    return data
+
+
+def student() -> MLP:
+    """The small student, the same first weights each time."""
+    torch.manual_seed(0)
+    return MLP((30,), 2, width=32)
+
+
+def adam(parameters: object) -> torch.optim.Optimizer:
+    """The default optimizer."""
+    return torch.optim.Adam(parameters, lr=1e-3, fused=True)
+
+
+def trainer(data: CohortDataModule, folder: Path) -> None:
+    """This project's way, checkpoints, log and resume included."""
+    module = Distiller(student(), 2, adam, KD(TEMPERATURE, ALPHA))
+    settings = {"accelerator": "cpu", "devices": 1, "max_epochs": EPOCHS, "num_sanity_val_steps": 0}
+    settings |= {"enable_progress_bar": False}
+    fit(module, data, folder, settings, patience=EPOCHS, loggers=[CSVLogger(folder)])
+
+
+def loop(data: CohortDataModule, folder: Path, full: bool) -> None:
+    """A hand-written loop; `full` adds validation, metrics, log and best checkpoint."""
+    train, validation = data.train_dataloader().rows, data.val_dataloader().rows
+    network, best = student(), float("inf")
+    optimizer, metrics = adam(network.parameters()), training_metrics(2)
+    generator = torch.Generator().manual_seed(0)
+    with (folder / "log.csv").open("w", newline="") as file:
+        log = csv.writer(file)
+        for epoch in range(EPOCHS):
+            total = torch.zeros(())
+            for index in torch.randperm(len(train.target), generator=generator).split(BATCH):
+                logits = network(train.inputs[index])
+                soft = F.log_softmax(logits / TEMPERATURE, dim=1)
+                answers = F.log_softmax(train.answers[index] / TEMPERATURE, dim=1)
+                divergence = F.kl_div(soft, answers, reduction="batchmean", log_target=True)
+                loss = (1 - ALPHA) * F.cross_entropy(logits, train.target[index])
+                loss = loss + ALPHA * TEMPERATURE**2 * divergence
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                total += loss.detach()
+            if not full:
+                continue
+            network.eval()
+            with torch.no_grad():
+                metrics.update(network(validation.inputs).softmax(dim=1), validation.target)
+            values = {name: float(value) for name, value in metrics.compute().items()}
+            metrics.reset()
+            network.train()
+            log.writerow([epoch, float(total), *values.values()])
+            if values["log_loss"] < best:
+                best = values["log_loss"]
+                torch.save(network.state_dict(), folder / "best.tmp")
+                (folder / "best.tmp").replace(folder / "best.ckpt")
+
+
+def seconds(work: Callable[[Path], None]) -> float:
+    """Wall-clock time of one call in an empty folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        work(Path(folder))
+        return time.perf_counter() - start
+
+
+def overhead(repeats: int) -> None:
+    """Print medians and ratios of `repeats` rounds, each taking all three in turn."""
+    torch.set_num_threads(1)
+    data = taught_data()
+    ways: dict[str, Callable[[Path], None]] = {
+        "bare loop, no validation": lambda folder: loop(data, folder, full=False),
+        "hand-written loop that does the same": lambda folder: loop(data, folder, full=True),
+        "meddistill": lambda folder: trainer(data, folder),
+    }
+    for work in ways.values():
+        seconds(work)
+    rounds = [{name: seconds(work) for name, work in ways.items()} for _ in range(repeats)]
+    medians = {name: statistics.median(each[name] for each in rounds) for name in ways}
+    bare, same, _ = medians.values()
+    print(f"{EPOCHS} epochs, batch {BATCH}, one thread, median of {repeats}:\n")
+    print("| | seconds | to the bare loop | to the loop that does the same |\n|---|---|---|---|")
+    for name, value in medians.items():
+        print(f"| {name} | {value:.3f} | {value / bare:.2f} | {value / same:.2f} |")
+
+
+def main() -> None:
+    """Run the chosen benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("benchmark", choices=["overhead"])
+    parser.add_argument("--repeats", type=int, default=5)
+    arguments = parser.parse_args()
+    overhead(arguments.repeats)
+
+
+if __name__ == "__main__":
+    main()
