@@ -45,9 +45,19 @@ def task(config: DictConfig) -> float:
     hydra_config = HydraConfig.get()
     in_sweep = hydra_config.mode == RunMode.MULTIRUN
     try:
+        if in_sweep:
+            _refuse_ddp(config)
         return run(config, Path(hydra_config.runtime.output_dir), in_sweep)
     except UserError as error:
         if in_sweep:
             raise
         _refused.append(error)
         return math.nan
+
+
+def _refuse_ddp(config: DictConfig) -> None:
+    if config.trainer.strategy != "auto":
+        raise UserError(
+            f"trainer.strategy={config.trainer.strategy}: a sweep's jobs each take one device, "
+            "since Lightning would start the whole sweep again in every process; leave it out"
+        )

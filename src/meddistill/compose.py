@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from meddistill.training.classifier import OptimizerFactory
 
-WITHOUT_EFFECT = ("hydra", "store", "trainer.enable_progress_bar")
+WITHOUT_EFFECT = ("hydra", "store", "trainer.enable_progress_bar", "save_seconds")
 """Keys that change no result: runs that differ in these alone are one run."""
 
 

@@ -76,8 +76,9 @@ class MeanOfProbabilities(nn.Module):
         self.members = nn.ModuleList(members)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """[batch, *in_shape] -> log-probabilities [batch, classes] in nats, in float64."""
-        answers = torch.stack([net(inputs).double().log_softmax(dim=-1) for net in self.members])
+        """[batch, *in_shape] -> log-probabilities [batch, classes] in nats, float64 if there is."""
+        dtype = torch.float32 if inputs.device.type == "mps" else torch.float64
+        answers = torch.stack([net(inputs).to(dtype).log_softmax(dim=-1) for net in self.members])
         return answers.logsumexp(dim=0) - math.log(len(self.members))
 
 

@@ -13,7 +13,6 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from meddistill.errors import UserError
 from meddistill.files import read_json, shown, write_atomically
 
 log = logging.getLogger(__name__)
@@ -30,7 +29,6 @@ class SweepTable(Callback):
 
         The jobs compose configs of their own, in which the folder's hash would be another.
         """
-        _refuse_ddp(config)
         folder = str(config.hydra.sweep.dir)
         with read_write(config.hydra), open_dict(config.hydra):
             config.hydra.sweep.dir = folder
@@ -57,15 +55,6 @@ class SweepTable(Callback):
             row["error"] = " ".join(str(error).split())
             log.error("job %s failed: %s", row["job"], error)
         add_row(folder.parent / TABLE, row)
-
-
-def _refuse_ddp(config: DictConfig) -> None:
-    trainer = config.get("trainer", {})
-    if trainer.get("strategy", "auto") != "auto":
-        raise UserError(
-            f"trainer.strategy={trainer.strategy}: a sweep's jobs each take one device, since "
-            "Lightning would start the whole sweep again in every process; leave it out"
-        )
 
 
 def flat_metrics(metrics: dict[str, Any]) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def _useless(cells: pd.Series[Any]) -> str | None:
     if known.empty:
         return "every cell is empty"
     if known.nunique() == 1 and len(known) == len(cells):
-        return f"constant ({known.iloc[0]!r} in every row)"
+        return f"constant ('{known.iloc[0]}' in every row)"
     if len(known) < FEWEST_FOR_ID:
         return None
     keep = f"; it is kept by data.numeric=['{cells.name}'] or data.categorical=['{cells.name}']"

@@ -58,7 +58,8 @@ class Schema:
 def blank(cells: pd.Series[Any], missing: Sequence[str]) -> pd.Series[Any]:
     """The cells with surrounding spaces cut and every spelling of a missing one made NaN."""
     if pd.api.types.is_numeric_dtype(cells):
-        return cells
+        numbers = to_numbers(pd.Series(missing, dtype="object")).dropna()
+        return cells.mask(cells.isin(numbers)) if len(numbers) else cells
     gone = {"", *missing}
 
     def cut(cell: object) -> object:

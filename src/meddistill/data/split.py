@@ -98,9 +98,10 @@ def split_cohort(
                 f"{len(groups)}: each class needs 3 (train, validation, test); merge it with "
                 "another class or leave its rows out"
             )
-        counts = [max(1, round(share * len(groups))) for share in (test, validation)]
+        for_test = min(max(1, round(test * len(groups))), len(groups) - 2)
+        held = for_test + min(max(1, round(validation * len(groups))), len(groups) - for_test - 1)
         part[groups] = 0
-        part[groups[: counts[0]]] = 2
-        part[groups[counts[0] : sum(counts)]] = 1
+        part[groups[:for_test]] = 2
+        part[groups[for_test:held]] = 1
     train, held_out, tested = (np.flatnonzero(part[group] == k) for k in range(len(PARTS)))
     return Split(train, held_out, tested, turn=random.random(len(cohort.target)))

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meddistill.data.cohort import Cohort, number_rows
-from meddistill.data.reading import read_table
+from meddistill.data.reading import check_cells, read_table
 from meddistill.data.roles import Roles, guess_roles
 from meddistill.data.schema import as_text, blank, to_numbers
 from meddistill.errors import SettingError, UserError
@@ -53,10 +53,12 @@ def table(
     """
     frame = read_table(Path(path), separator, decimal, encoding)
     drop, numeric, categorical = list(drop), list(numeric), list(categorical)
+    missing = [str(spelling) for spelling in missing]  # -999 comes as a number
     named = {"target": [target], "id": [id] if id else [], "drop": drop}
     named |= {"numeric": numeric, "categorical": categorical}
     for key, columns in named.items():
         _check_columns(f"data.{key}", columns, frame)
+    check_cells(path, frame.drop(columns=drop))
     labels = _labels(frame, target, missing)
     classes, note = _classes(labels, target, positive)
     features = frame.drop(columns=[target, *([id] if id else []), *drop], errors="ignore")
@@ -106,7 +108,8 @@ def _labels(frame: pd.DataFrame, target: str, missing: Sequence[str]) -> pd.Seri
 def _plain_numbers(cells: pd.Series[Any]) -> pd.Series[Any]:
     """1, 1.0 and "1.0" are one class where all labels are numbers."""
     numbers = to_numbers(cells)
-    return numbers if numbers.notna().all() else cells
+    plain = numbers.notna().all() and not pd.api.types.is_bool_dtype(cells)
+    return numbers if plain else cells
 
 
 def _classes(
@@ -135,11 +138,12 @@ def _classes(
 
 
 def _as_class(positive: object, names: Sequence[str]) -> str:
-    spelled = str(int(positive)) if isinstance(positive, float) else str(positive)
-    for name in names:
-        if spelled in (name, name.lower()):
-            return name
-    raise SettingError("data.positive", positive, f"is no class; the classes are {list(names)}")
+    spelled = str(as_text(pd.Series([positive])).iloc[0])
+    fits = [name for name in names if name == spelled]
+    fits = fits or [name for name in names if name.lower() == spelled.lower()]
+    if len(fits) != 1:
+        raise SettingError("data.positive", positive, f"is no class; the classes are {list(names)}")
+    return fits[0]
 
 
 def _numeric_order(name: str) -> tuple[float, str]:

@@ -48,12 +48,12 @@ class RowMean(Metric):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.add_state("total", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
         self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, probabilities: Tensor, target: Tensor) -> None:
         """Add rows: [rows, classes], [rows]."""
-        self.total = self.total + self.per_row(probabilities, target).double().sum()
+        self.total = self.total + self.per_row(probabilities, target).sum()
         self.count = self.count + len(target)
 
     def compute(self) -> Tensor:

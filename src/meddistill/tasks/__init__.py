@@ -35,7 +35,8 @@ def run(config: DictConfig, folder: Path, in_sweep: bool = False) -> float:
         try:
             metrics = _work(settings, run_folder)
         except UserError:
-            run_folder.discard()
+            if not in_sweep:  # a sweep's failed job keeps its log
+                run_folder.discard()
             raise
         finally:
             run_folder.close()

@@ -12,7 +12,7 @@ from meddistill.compose import build, build_network, build_optimizer
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
-from meddistill.errors import SettingError, integer
+from meddistill.errors import SettingError, integer, number
 from meddistill.losses import DistillationLoss
 from meddistill.losses.choice import check_loss
 from meddistill.model import Card, MeanOfProbabilities, Model, save_card
@@ -41,6 +41,7 @@ def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
     teacher: Teacher = build(settings["teacher"], "teacher", _recursive_=False)
     integer("patience", settings["patience"], at_least=1)
     integer("seed", settings["seed"])
+    number("save_seconds", settings["save_seconds"], at_least=0)
     if settings["monitor"] not in MONITORS:
         raise SettingError("monitor", settings["monitor"], f"must be one of {', '.join(MONITORS)}")
     if settings["answers"] not in ANSWERS:
@@ -65,7 +66,8 @@ def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
     )  # fmt: skip
     fitted = fit(
         module, data, run.path, trainer,
-        monitor=settings["monitor"], patience=settings["patience"], loggers=loggers,
+        monitor=settings["monitor"], patience=settings["patience"],
+        save_seconds=settings["save_seconds"], loggers=loggers,
     )  # fmt: skip
     if not fitted.is_main:
         return {"score": fitted.score}

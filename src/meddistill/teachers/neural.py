@@ -47,6 +47,7 @@ class NeuralTeacher(Teacher):
         patience: int = 20,
     ) -> None:
         self.network, self.optimizer, self.trainer = network, optimizer, trainer
+        integer("trainer.max_epochs", trainer.get("max_epochs"), at_least=1)
         self.members = integer("members", members, at_least=1)
         self.seed = integer("seed", seed)
         self.labels = number("labels", labels, above=0, at_most=1)

@@ -57,7 +57,7 @@ class BestEpoch(Callback):
     """
 
     def __init__(
-        self, folder: Path, monitor: str, mode: str, patience: int, seconds: float = 10.0
+        self, folder: Path, monitor: str, mode: str, patience: int, seconds: float
     ) -> None:
         self.folder, self.monitor, self.patience, self.seconds = folder, monitor, patience, seconds
         self.sign = 1 if mode == "min" else -1

@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
 from meddistill.data.datamodule import CohortDataModule
-from meddistill.errors import SettingError, UserError
+from meddistill.errors import SettingError, UserError, integer
 from meddistill.training.checkpoints import BEST, LAST, AtomicCheckpointIO, BestEpoch, save_weights
 from meddistill.training.classifier import Classifier, Stepping
 
@@ -62,6 +62,8 @@ def make_trainer(settings: Mapping[str, Any], **own: Any) -> pl.Trainer:
         if name not in taken or name in OURS:
             close = ", ".join(difflib.get_close_matches(name, taken)) or "see Lightning's Trainer"
             raise SettingError(f"trainer.{name}", value, f"can't be set here ({close})")
+    if "max_epochs" in settings:
+        integer("trainer.max_epochs", settings["max_epochs"], at_least=1)
     arguments = {k: v for k, v in settings.items() if v is not None and k not in STEPPING}
     try:
         return pl.Trainer(
@@ -84,6 +86,7 @@ def fit(
     *,
     monitor: str = "val/log_loss",
     patience: int = 20,
+    save_seconds: float = 10,
     loggers: Sequence[Logger] = (),
     callbacks: Sequence[Callback] = (),
 ) -> Fitted:
@@ -96,6 +99,7 @@ def fit(
         trainer: Arguments of Lightning's Trainer by their own names.
         monitor: The logged value to keep best (lowest for losses, highest otherwise).
         patience: Epochs without a better value after which training stops.
+        save_seconds: Seconds between two saves of the training state.
         loggers: Lightning loggers.
         callbacks: Further Lightning callbacks, a progress bar for one.
     """
@@ -105,7 +109,7 @@ def fit(
         clip_value=trainer.get("gradient_clip_val"),
         clip_algorithm=trainer.get("gradient_clip_algorithm") or "norm",
     )
-    best = BestEpoch(checkpoints, monitor, direction(monitor), patience)
+    best = BestEpoch(checkpoints, monitor, direction(monitor), patience, save_seconds)
     started = time.perf_counter()
     with quiet():
         lightning = make_trainer(trainer, logger=list(loggers), callbacks=[best, *callbacks])

@@ -1,0 +1,32 @@
+# Two commands on a fresh machine: `make run` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: run test test-wheel lint install clean
+
+run: $(STAMP)
+	$(BIN)/meddistill distill experiment=side_by_side
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n 2
+
+# The wheel alone, in an empty folder with an empty environment.
+test-wheel: $(STAMP)
+	PATH="$(abspath $(BIN)):$$PATH" scripts/test_wheel.sh
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) outputs dist

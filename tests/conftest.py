@@ -1,0 +1,79 @@
+"""Small real data, small real models, and the command line in this process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from meddistill import cli
+from meddistill.data.breast_cancer import breast_cancer
+from meddistill.data.cohort import Cohort
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.data.split import Split, split_cohort
+
+SMALL_TEACHER = (
+    "teacher=mlp",
+    "teacher.network.width=16",
+    "teacher.network.depth=1",
+    "teacher.trainer.max_epochs=3",
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def cohort() -> Cohort:
+    return breast_cancer()
+
+
+@pytest.fixture(scope="session")
+def split(cohort: Cohort) -> Split:
+    return split_cohort(cohort)
+
+
+@pytest.fixture
+def data(cohort: Cohort, split: Split) -> CohortDataModule:
+    return CohortDataModule(cohort, split)
+
+
+@pytest.fixture(scope="session")
+def adam():
+    return partial(torch.optim.Adam, lr=1e-3, fused=True)
+
+
+@pytest.fixture
+def trainer_settings() -> dict[str, object]:
+    return {"accelerator": "cpu", "devices": 1, "max_epochs": 5, "enable_progress_bar": False,
+            "num_sanity_val_steps": 0}  # fmt: skip
+
+
+@pytest.fixture
+def meddistill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run the command line in an empty folder: arguments -> exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    monkeypatch.setenv("MEDDISTILL_STORE", str(tmp_path / "store"))
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["meddistill", *arguments])
+        capfd.readouterr()
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return run

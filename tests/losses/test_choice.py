@@ -1,0 +1,122 @@
+"""Losses that say nothing about two classes are refused, and the shipped ones are not void."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from hydra.utils import get_class, instantiate
+from omegaconf import OmegaConf
+from torch.nn import functional as F
+
+from meddistill.confdir import choices, conf_dir
+from meddistill.errors import UserError
+from meddistill.losses import DistillationLoss, LossTerms, reduce_terms
+from meddistill.losses.choice import check_loss, working_losses
+from meddistill.losses.kd import KD
+
+SHIPPED = sorted(
+    file.stem for file in (conf_dir() / "loss").glob("*.yaml") if not file.stem.startswith("_")
+)
+
+
+class Others(DistillationLoss):
+    """The divergence over the classes other than the true one: with two classes there is one."""
+
+    min_classes = 3
+
+    def forward(self, student_logits, target, teacher_log_probabilities):
+        true = F.one_hot(target, student_logits.shape[-1]).bool()
+        student = student_logits.masked_fill(true, -1e9).log_softmax(-1)
+        teacher = teacher_log_probabilities.masked_fill(true, -1e9).log_softmax(-1)
+        return LossTerms(
+            teacher={
+                "others": F.kl_div(student, teacher, log_target=True, reduction="none").sum(-1)
+            }
+        )
+
+
+def node(name):
+    return OmegaConf.load(conf_dir() / "loss" / f"{name}.yaml")
+
+
+def largest_gradient(loss, classes):
+    generator = torch.Generator().manual_seed(0)
+    student = torch.randn(8, classes, generator=generator, requires_grad=True)
+    teacher = torch.randn(8, classes, generator=generator).log_softmax(-1)
+    weight = torch.full((8,), 1 / 8)
+    terms = loss(student, torch.arange(8) % classes, teacher)
+    (gradient,) = torch.autograd.grad(reduce_terms(terms, weight, weight), student)
+    return gradient.abs().max().item()
+
+
+def test_a_loss_void_for_two_classes_is_refused_for_two_and_names_those_that_work():
+    assert largest_gradient(Others(), 2) < 1e-6, "the stand-in must be void for two classes"
+    with pytest.raises(UserError) as caught:
+        check_loss(Others(), 2)
+    message = str(caught.value)
+    assert message.startswith("loss=others needs at least 3 classes and the data have 2")
+    named = message.split("losses that work: ")[1].split(", ")
+    assert {"ce", "kd"} <= set(named) <= set(choices("loss"))
+
+
+def test_a_loss_void_for_two_classes_is_taken_for_three():
+    assert largest_gradient(Others(), 3) > 1e-3
+    check_loss(Others(), 3)
+    check_loss(Others(), 10)
+
+
+def test_a_loss_that_needs_more_classes_is_not_named_as_one_that_works(monkeypatch):
+    monkeypatch.setattr(KD, "min_classes", 3)
+    assert "kd" not in working_losses(2)
+    assert "ce" in working_losses(2)
+    assert "kd" in working_losses(3)
+
+
+def test_a_void_loss_is_refused_before_any_teacher_is_trained(meddistill, monkeypatch):
+    monkeypatch.setattr(KD, "min_classes", 3)
+
+    def find_targets(*_):
+        raise AssertionError("the teacher's answers were asked for")
+
+    monkeypatch.setattr("meddistill.tasks.distill.find_targets", find_targets)
+    code, _, err = meddistill("distill", "loss=kd")
+    assert code == 2
+    assert "loss=kd needs at least 3 classes" in err
+    assert not Path("store").exists()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_loss_has_a_gradient_wherever_it_is_taken(name):
+    loss = instantiate(node(name))
+    for classes in (2, 3, 10):
+        if classes >= loss.min_classes:
+            assert largest_gradient(loss, classes) > 1e-3, classes
+
+
+def test_cross_entropy_and_distillation_are_shipped_and_taken_for_two_classes():
+    assert {"ce", "kd"} <= set(SHIPPED)
+    for name in ("ce", "kd"):
+        check_loss(instantiate(node(name)), 2)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_choice_of_the_group_loss_is_a_loss_that_says_what_it_needs(name):
+    loss = get_class(node(name)["_target_"])
+    assert issubclass(loss, DistillationLoss)
+    assert type(loss.min_classes) is int
+    assert loss.min_classes >= 2
+    assert type(loss.needs_teacher) is bool
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_loss_reads_a_teacher_if_and_only_if_it_says_so(name):
+    loss = instantiate(node(name))
+    student, target = torch.randn(4, 3), torch.arange(4) % 3
+    if loss.needs_teacher:
+        with pytest.raises(ValueError, match="teacher's answers"):
+            loss(student, target, None)
+    else:
+        assert loss(student, target, None).label
+        assert not loss(student, target, None).teacher

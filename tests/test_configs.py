@@ -1,0 +1,137 @@
+"""Every yaml under conf/ is composed, built, and run for one batch; no list names them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from meddistill.compose import build, build_network, build_optimizer
+from meddistill.confdir import VERBS, choices, conf_dir
+from meddistill.data.cohort import Cohort
+from meddistill.losses import DistillationLoss, reduce_terms
+from meddistill.training.fit import make_trainer
+
+GROUPS = sorted(
+    folder.name for folder in conf_dir().iterdir() if folder.is_dir() and folder.name != "hydra"
+)
+
+
+def composed(verb: str, *overrides: str):
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return compose(verb, list(overrides))
+
+
+def names(group: str) -> list[str]:
+    return choices(group)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_a_root_config_that_composes(verb):
+    assert composed(verb).verb == verb
+
+
+def test_every_root_config_has_a_verb():
+    roots = {path.stem for path in conf_dir().glob("*.yaml") if not path.stem.startswith("_")}
+    assert roots == set(VERBS)
+
+
+def test_this_file_has_a_test_for_every_group():
+    tested = {
+        "data",
+        "teacher",
+        "student",
+        "loss",
+        "optimizer",
+        "accelerator",
+        "logger",
+        "experiment",
+    }
+    assert set(GROUPS) == tested
+
+
+@pytest.mark.parametrize("name", names("data"))
+def test_every_data_source_gives_a_cohort(name, tmp_path, cohort):
+    cohort.features.assign(target=cohort.target).to_csv(tmp_path / "table.csv", index=False)
+    more = [f"data.path={tmp_path}/table.csv", "data.target=target"] if name == "table" else []
+    node = OmegaConf.to_container(composed("distill", f"data={name}", *more).data)
+    for key in ("split_seed", "test", "validation", "labels"):
+        del node[key]
+    made = build(node, "data")
+    assert isinstance(made, Cohort)
+    assert len(made.target) == len(made.features) == len(made.row)
+
+
+@pytest.mark.parametrize("name", names("student"))
+def test_every_student_takes_a_training_step(name):
+    node = composed("distill", f"student={name}").student
+    for classes in (2, 3):
+        network = build_network(node, "student", (7,), classes, seed=0)
+        logits = network(torch.randn(5, 7))
+        assert logits.shape == (5, classes)
+        logits.sum().backward()
+        assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("name", names("loss"))
+def test_every_loss_gives_terms_per_row_and_a_gradient(name):
+    loss = build(OmegaConf.to_container(composed("distill", f"loss={name}").loss), "loss")
+    assert isinstance(loss, DistillationLoss)
+    classes = max(2, loss.min_classes)
+    logits = torch.randn(6, classes, requires_grad=True)
+    terms = loss(logits, torch.arange(6) % classes, torch.randn(6, classes).log_softmax(1))
+    for term in (*terms.label.values(), *terms.teacher.values()):
+        assert term.shape == (6,)
+    weight = torch.full((6,), 1 / 6)
+    reduce_terms(terms, weight, weight).backward()
+    assert logits.grad.norm() > 1e-3
+
+
+@pytest.mark.parametrize("name", names("optimizer"))
+def test_every_optimizer_takes_a_step(name):
+    parameter = torch.nn.Parameter(torch.ones(3))
+    node = OmegaConf.to_container(composed("distill", f"optimizer={name}").optimizer)
+    optimizer = build_optimizer(node, "optimizer")([parameter])
+    parameter.square().sum().backward()
+    optimizer.step()
+    assert (parameter < 1).all()
+
+
+@pytest.mark.parametrize("name", names("accelerator"))
+def test_every_accelerator_writes_arguments_of_lightnings_trainer(name):
+    trainer = OmegaConf.to_container(composed("distill", f"accelerator={name}").trainer)
+    absent = {"gpu": not torch.cuda.is_available(), "mps": not torch.backends.mps.is_available()}
+    if absent.get(name):
+        pytest.skip(f"no {name} here")
+    assert make_trainer(trainer, logger=False).max_epochs == 200
+
+
+@pytest.mark.parametrize("name", names("logger"))
+def test_every_logger_logs_a_run(name, meddistill):
+    if name == "tensorboard":
+        pytest.importorskip("tensorboard", reason="needs meddistill[tensorboard]")
+    code, _, err = meddistill(
+        "distill", "loss=ce", f"logger={name}", "trainer.max_epochs=2", "hydra.run.dir=run"
+    )
+    assert code == 0, err
+    logs = [path for path in Path("run/logs").rglob("*") if path.is_file()]
+    assert bool(logs) == (name != "none")
+
+
+@pytest.mark.parametrize("name", [n for n in names("teacher") if n != "checkpoint"])
+def test_every_teacher_teaches_a_student(name, meddistill):
+    small = ["teacher.network.width=8", "teacher.trainer.max_epochs=1", "teacher.members=2"]
+    code, _, err = meddistill("distill", f"teacher={name}", *small, "trainer.max_epochs=1")
+    assert code == 0, err
+
+
+@pytest.mark.parametrize("name", names("experiment"))
+def test_every_experiment_runs(name, meddistill):
+    small = ["teacher=mlp", "teacher.network.width=8", "teacher.trainer.max_epochs=1"]
+    code, out, err = meddistill("distill", f"experiment={name}", *small, "trainer.max_epochs=1")
+    assert code == 0, err
+    assert "student alone" in out
+    assert "distilled student" in out

@@ -1,0 +1,262 @@
+"""What a fit promises: best epoch, early stopping, resume, seeds, clipping."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import CSVLogger
+
+from meddistill.compose import build_network
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.data.split import split_cohort
+from meddistill.errors import SettingError, UserError
+from meddistill.losses.kd import KD
+from meddistill.training.checkpoints import load_weights
+from meddistill.training.classifier import Classifier
+from meddistill.training.distiller import Distiller
+from meddistill.training.fit import fit, make_trainer
+
+MLP = {"_target_": "meddistill.models.mlp.MLP", "width": 8, "depth": 1, "dropout": 0.2}
+
+
+class StoppedError(Exception):
+    """A kill, as far as one process can play it."""
+
+
+class KillAfter(Callback):
+    """Ends the process's fit at the end of an epoch, after the state was saved."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        if trainer.current_epoch == self.epoch:
+            raise StoppedError
+
+
+class Watch(Callback):
+    """Notes what happens in training steps."""
+
+    def __init__(self):
+        self.modes, self.lrs = [], []
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self.modes.append(pl_module.network.training)
+
+
+def module(seed=0, adam=None, network=MLP, **options):
+    net = build_network(network, "student", (30,), 2, seed)
+    return Classifier(net, 2, adam, seed=seed, **options)
+
+
+def weights(classifier):
+    return torch.cat([value.flatten() for value in classifier.network.state_dict().values()])
+
+
+def test_the_best_epochs_weights_are_kept_and_saved(
+    tmp_path, cohort, split, adam, trainer_settings
+):
+    data = CohortDataModule(cohort, split)
+    trainer_settings["max_epochs"] = 12
+    student = module(adam=lambda parameters: torch.optim.SGD(parameters, lr=3.0))
+    logger = CSVLogger(tmp_path)
+    result = fit(student, data, tmp_path, trainer_settings, patience=100, loggers=[logger])
+    logger.save()
+    lines = (tmp_path / "lightning_logs" / "version_0" / "metrics.csv").read_text().splitlines()
+    column = lines[0].split(",").index("val/log_loss")
+    scores = [float(line.split(",")[column]) for line in lines[1:]]
+    assert scores[-1] > min(scores), "the last epoch must not be the best for this test to say much"
+    assert result.score == pytest.approx(min(scores))
+    net = build_network(MLP, "student", (30,), 2, seed=9)
+    load_weights(net, tmp_path / "checkpoints" / "best.ckpt")
+    rows = torch.from_numpy(split.validation)
+    chosen = net.eval()(data.inputs[rows]).log_softmax(1)
+    loss = torch.nn.functional.nll_loss(chosen, torch.tensor(cohort.target)[rows])
+    assert loss.item() == pytest.approx(result.score, abs=1e-6)
+
+
+def test_training_stops_after_patience_epochs_without_a_better_one(
+    tmp_path, data, trainer_settings
+):
+    trainer_settings["max_epochs"] = 50
+    still = module(adam=lambda parameters: torch.optim.SGD(parameters, lr=1e-12))
+    assert fit(still, data, tmp_path, trainer_settings, patience=3).epochs <= 5
+
+
+def test_a_killed_fit_resumes_to_bit_identical_weights(tmp_path, data, adam, trainer_settings):
+    whole = module(adam=adam)
+    fit(whole, data, tmp_path / "whole", trainer_settings, patience=9)
+    killed = module(adam=adam)
+    with pytest.raises(StoppedError):
+        fit(
+            killed, data, tmp_path / "killed", trainer_settings, patience=9, save_seconds=0,
+            callbacks=[KillAfter(2)],
+        )  # fmt: skip
+    resumed = module(adam=adam)
+    fit(resumed, data, tmp_path / "killed", trainer_settings, patience=9)
+    assert torch.equal(weights(whole), weights(resumed))
+    assert not torch.equal(weights(whole), weights(killed))
+
+
+def test_a_resume_keeps_the_best_epoch_from_before_the_kill(tmp_path, data, trainer_settings):
+    worsening = {"adam": lambda parameters: torch.optim.SGD(parameters, lr=30.0)}
+    trainer_settings["max_epochs"] = 6
+    whole, resumed = module(**worsening), module(**worsening)
+    expected = fit(whole, data, tmp_path / "whole", trainer_settings, patience=9)
+    with pytest.raises(StoppedError):
+        fit(
+            module(**worsening), data, tmp_path / "k", trainer_settings, patience=9,
+            save_seconds=0, callbacks=[KillAfter(4)],
+        )  # fmt: skip
+    result = fit(resumed, data, tmp_path / "k", trainer_settings, patience=9)
+    assert result.score == expected.score
+    assert torch.equal(weights(whole), weights(resumed))
+
+
+def test_the_sanity_check_never_counts_as_the_best_epoch(tmp_path, data, adam, trainer_settings):
+    plain, checked = module(adam=adam), module(adam=adam)
+    without = fit(plain, data, tmp_path / "without", trainer_settings)
+    trainer_settings["num_sanity_val_steps"] = 2
+    result = fit(checked, data, tmp_path / "with", trainer_settings)
+    assert result.score == without.score
+    assert torch.equal(weights(plain), weights(checked))
+
+    # A network that is perfect before training: its sanity check would win if it counted.
+    class Perfect(Callback):
+        def on_sanity_check_end(self, trainer, pl_module):
+            trainer.callback_metrics["val/log_loss"] = torch.tensor(0.0)
+
+    result = fit(module(adam=adam), data, tmp_path / "p", trainer_settings, callbacks=[Perfect()])
+    assert result.score == without.score
+
+
+def test_seed_zero_is_a_seed_and_decides_everything(
+    tmp_path, cohort, split, adam, trainer_settings
+):
+    results = []
+    for number, seed in enumerate((0, 0, 1)):
+        torch.manual_seed(number * 100)  # the process's own random state plays no part
+        data = CohortDataModule(cohort, split, seed=seed)
+        student = module(seed=seed, adam=adam)
+        fit(student, data, tmp_path / str(number), trainer_settings)
+        results.append(weights(student))
+    assert torch.equal(results[0], results[1])
+    assert not torch.equal(results[0], results[2])
+
+
+def test_the_student_is_in_train_mode_in_every_training_step(
+    tmp_path, data, adam, trainer_settings
+):
+    watch = Watch()
+    fit(module(adam=adam), data, tmp_path, trainer_settings, callbacks=[watch])
+    assert len(watch.modes) == trainer_settings["max_epochs"]
+    assert all(watch.modes)
+
+
+def test_labels_of_test_rows_play_no_part_in_training(
+    tmp_path, cohort, split, adam, trainer_settings
+):
+    from dataclasses import replace
+
+    target = cohort.target.copy()
+    target[split.test] = 1 - target[split.test]
+    results = []
+    for name, each in {"as they are": cohort, "turned": replace(cohort, target=target)}.items():
+        student = module(adam=adam)
+        score = fit(student, CohortDataModule(each, split), tmp_path / name, trainer_settings).score
+        results.append((score, weights(student)))
+    assert results[0][0] == results[1][0]
+    assert torch.equal(results[0][1], results[1][1])
+
+
+def test_unlabelled_rows_labels_play_no_part_in_training(
+    tmp_path, cohort, split, adam, trainer_settings
+):
+    from dataclasses import replace
+
+    hidden = ~split.labelled(cohort.target, 0.3)
+    target = cohort.target.copy()
+    target[hidden] = 1 - target[hidden]
+    results = []
+    for name, labels in {"as they are": cohort.target, "turned": target}.items():
+        data = CohortDataModule(cohort, split, labels=0.3)
+        data._rows = replace(data._rows, target=torch.tensor(labels))
+        student = module(adam=adam)
+        fit(student, data, tmp_path / name, trainer_settings)
+        results.append(weights(student))
+    assert torch.equal(*results)
+
+
+def test_gradient_clipping_and_accumulation_reach_the_steps(tmp_path, data, trainer_settings):
+    def sgd(parameters):
+        return torch.optim.SGD(parameters, lr=1.0)
+
+    start = weights(module(adam=sgd, network={**MLP, "dropout": 0.0}))
+    moved = {}
+    for name, more in {
+        "plain": {},
+        "clipped": {"gradient_clip_val": 1e-4},
+        "accumulated": {"accumulate_grad_batches": 6},
+    }.items():
+        student = module(adam=sgd, network={**MLP, "dropout": 0.0})
+        settings = {**trainer_settings, "max_epochs": 1, **more}
+        fit(student, data, tmp_path / name, settings)
+        moved[name] = (weights(student) - start).norm().item()
+    steps = math.ceil(len(data.split.train) / data.batch_size)
+    assert moved["clipped"] <= 1e-4 * steps * 1.01 < moved["plain"]
+    assert 0 < moved["accumulated"] < moved["plain"]
+
+
+def test_a_fit_that_diverges_says_so_and_names_the_learning_rate(tmp_path, data, trainer_settings):
+    burning = module(adam=lambda parameters: torch.optim.SGD(parameters, lr=1e38))
+    with pytest.raises(UserError, match=r"diverged.*learning rate"):
+        fit(burning, data, tmp_path, trainer_settings)
+
+
+def test_trainer_arguments_that_lightning_does_not_know_are_refused():
+    with pytest.raises(SettingError, match=r"trainer\.max_epoch=3.*max_epochs"):
+        make_trainer({"max_epoch": 3})
+    with pytest.raises(SettingError, match=r"trainer\.logger"):
+        make_trainer({"logger": True})
+    with pytest.raises(UserError, match=r"trainer\.accelerator=tpx"):
+        make_trainer({"accelerator": "tpx"})
+
+
+def test_a_checkpoint_holds_the_student_alone_and_loads_with_weights_only(
+    tmp_path, data, adam, trainer_settings
+):
+    import numpy as np
+
+    data.teach(np.log(np.full((len(data.cohort.target), 2), 0.5, dtype=np.float32)))
+    net = build_network(MLP, "student", (30,), 2, 0)
+    fit(Distiller(net, 2, adam, KD()), data, tmp_path, trainer_settings, save_seconds=0)
+    for name in ("best.ckpt", "last.ckpt"):
+        state = torch.load(tmp_path / "checkpoints" / name, weights_only=True)
+        assert not [key for key in state["state_dict"] if "teacher" in key]
+    best = torch.load(tmp_path / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    assert set(best) == set(net.state_dict())
+
+
+def test_lightnings_own_test_loop_gives_the_same_measures(
+    tmp_path, cohort, split, adam, trainer_settings
+):
+    from meddistill.evaluation.predictions import evaluate
+
+    data = CohortDataModule(cohort, split)
+    student = module(adam=adam)
+    fit(student, data, tmp_path, trainer_settings)
+    trainer = make_trainer(trainer_settings, logger=False)
+    trainer.test(student, data, verbose=False)
+    measured = {key: float(value) for key, value in trainer.callback_metrics.items()}
+    with torch.no_grad():
+        probabilities = student.network.eval()(data.inputs[torch.from_numpy(split.test)]).softmax(1)
+    expected = evaluate(probabilities.double().numpy(), cohort.target[split.test])
+    for name in ("auroc", "accuracy", "log_loss"):
+        assert measured[f"test/{name}"] == pytest.approx(expected[name], abs=1e-6)
+
+
+def test_a_new_split_seed_is_a_new_split(cohort):
+    assert (split_cohort(cohort, 0).test != split_cohort(cohort, 1).test).any()
