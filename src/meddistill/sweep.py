@@ -60,7 +60,8 @@ class SweepTable(Callback):
 def flat_metrics(metrics: dict[str, Any]) -> dict[str, Any]:
     """A run's numbers as columns: `score`, `val/...`, `test/...`, `teacher/test/...`."""
     row: dict[str, Any] = {"score": metrics["score"], "monitor": metrics["monitor"]}
-    row |= {key: metrics[key] for key in ("epochs", "seconds") if key in metrics}
+    row |= {key: metrics[key] for key in ("threshold", "epochs", "seconds") if key in metrics}
+    row |= {"classes": len(metrics["data"]["classes"]), "positive": metrics["data"]["positive"]}
     for who, prefix in {"student": "", "teacher": "teacher/"}.items():
         model = metrics.get(who) or {}
         facts = [key for key in ("name", "parameters", "key") if key in model]

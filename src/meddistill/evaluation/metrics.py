@@ -111,7 +111,20 @@ class PositiveCalibrationError(BinaryCalibrationError):
 
     def update(self, probabilities: Tensor, target: Tensor) -> None:
         """Add rows: [rows, 2], [rows]."""
-        super().update(probabilities[:, 1], target)
+        super().update(_below_one(probabilities[:, 1]), target)
+
+
+class TopCalibrationError(MulticlassCalibrationError):
+    """Expected calibration error of the highest probability."""
+
+    def update(self, probabilities: Tensor, target: Tensor) -> None:
+        """Add rows: [rows, classes], [rows]."""
+        super().update(_below_one(probabilities), target)
+
+
+def _below_one(probabilities: Tensor) -> Tensor:
+    """The next float32 below 1 in place of 1, for which torchmetrics would open one bin more."""
+    return probabilities.clamp(0, 1 - torch.finfo(torch.float32).eps / 2)
 
 
 class _AtThreshold(BinaryStatScores):
@@ -204,7 +217,7 @@ def diagnostic_metrics(
     else:
         options |= {"num_classes": num_classes}
         metrics["average_precision"] = MacroAveragePrecision(average="none", **options)
-        metrics["calibration_error"] = MulticlassCalibrationError(
+        metrics["calibration_error"] = TopCalibrationError(
             n_bins=CALIBRATION_BINS, norm="l1", **options
         )
         metrics["sensitivity"] = MacroSensitivity(average=None, **options)

@@ -45,7 +45,8 @@ def evaluate(
     """Every diagnostic measure of probabilities [rows, classes] against class numbers [rows]."""
     # The arrays are whole: under DDP torchmetrics would wait for ranks that have none.
     metrics = diagnostic_metrics(probabilities.shape[1], threshold, sync_on_compute=False)
-    metrics.update(torch.tensor(probabilities), torch.tensor(target))
+    # A rounding error above 1 would make it take all of them for logits.
+    metrics.update(torch.tensor(np.clip(probabilities, 0, 1)), torch.tensor(target))
     return {name: float(value) for name, value in metrics.compute().items()}
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from meddistill.report.tables import SHOWN, Table, number
+from meddistill.report.tables import SHOWN, Table, meaning, number
 
-FIXED = ("job", "seed", "status", "folder", "score", "monitor", "epochs", "seconds", "name",
-         "parameters", "error")  # fmt: skip
+FIXED = ("job", "seed", "status", "folder", "score", "monitor", "threshold", "epochs", "seconds",
+         "classes", "positive", "name", "parameters", "error")  # fmt: skip
 MOST_TEACHERS = 3
 
 
@@ -28,6 +28,7 @@ def sweep_table(rows: Sequence[Mapping[str, Any]], most: int) -> Table:
     notes = [
         f"Sorted by {monitor} on validation rows. The first row was chosen for its score: its "
         "validation score is too good to expect again.",
+        *_meanings(finished),
         *[f"job {row['job']} failed: {row.get('error', '')}" for row in failed],
     ]
     hidden = len(finished) - most
@@ -35,13 +36,19 @@ def sweep_table(rows: Sequence[Mapping[str, Any]], most: int) -> Table:
         notes.insert(0, f"{hidden} more row(s) in the CSV file.")
     return Table(
         title="Sweep: measures on the test rows",
-        columns=["model", *axes, "parameters", monitor, *SHOWN.values()],
+        columns=["model", *axes, "parameters", _head(monitor), *SHOWN.values()],
         rows=[
             *[_cells(row, axes, monitor, "teacher/") for row in _teachers(finished)],
             *[_cells(row, axes, monitor, "") for row in finished[:most]],
         ],
         notes=notes,
     )
+
+
+def _meanings(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the measures mean, once for each kind of data in the sweep."""
+    kinds = {(row["positive"], int(row["classes"]), float(row["threshold"])) for row in rows}
+    return [meaning(positive or None, *more) for positive, *more in sorted(kinds)]
 
 
 def _axes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -66,6 +73,10 @@ def _cells(row: Mapping[str, Any], axes: Sequence[str], monitor: str, prefix: st
         number(_float(score)),
         *(number(_float(row.get(f"{prefix}test/{name}"))) for name in SHOWN),
     ]
+
+
+def _head(monitor: str) -> str:
+    return monitor.replace("/", " ").replace("_", " ")
 
 
 def _float(text: Any) -> float | None:

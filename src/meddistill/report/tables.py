@@ -65,12 +65,13 @@ class Table:
 
 def run_table(metrics: Mapping[str, Any]) -> Table:
     """Teacher and student of one run on the test rows."""
+    data = metrics["data"]
     models = [metrics[name] for name in ("teacher", "student") if metrics.get(name)]
     return Table(
-        title=f"Test rows of {metrics['data']['name']} ({metrics['data']['rows']['test']} rows)",
+        title=f"Test rows of {data['name']} ({data['rows']['test']} rows)",
         columns=["model", "parameters", *SHOWN.values()],
         rows=[model_row(model) for model in models],
-        notes=meanings(metrics),
+        notes=[meaning(data["positive"], len(data["classes"]), metrics["threshold"])],
     )
 
 
@@ -90,18 +91,17 @@ def model_row(model: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def meanings(metrics: Mapping[str, Any]) -> list[str]:
-    """Which class is positive and which averages the measures are."""
-    data = metrics["data"]
-    if data["positive"]:
-        return [
-            f"Positive class: {data['positive']}. AUROC and calibration error are of its "
-            f"probability; accuracy calls a row positive at {metrics['threshold']:g} or above.",
-        ]
-    return [
-        f"{len(data['classes'])} classes. AUROC is the mean of one class against the rest; "
-        "accuracy counts rows (micro); calibration error is of the most probable class.",
-    ]
+def meaning(positive: str | None, classes: int, threshold: float) -> str:
+    """Which class is positive, or which averages the measures are."""
+    if positive is not None:
+        return (
+            f"Positive class: {positive}. AUROC and calibration error are of its probability; "
+            f"accuracy calls a row positive at {threshold:g} or above."
+        )
+    return (
+        f"{classes} classes. AUROC is the mean of one class against the rest; accuracy counts rows "
+        "(micro); calibration error is of the most probable class."
+    )
 
 
 def number(value: float | None, digits: int = 4) -> str:

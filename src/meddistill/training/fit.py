@@ -22,6 +22,7 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError, UserError, integer
 from meddistill.training.checkpoints import BEST, LAST, AtomicCheckpointIO, BestEpoch, save_weights
 from meddistill.training.classifier import Classifier, Stepping
+from meddistill.training.progress import EpochProgress
 
 log = logging.getLogger(__name__)
 WHERE = ("accelerator", "devices", "num_nodes", "strategy", "precision")
@@ -101,7 +102,7 @@ def fit(
         patience: Epochs without a better value after which training stops.
         save_seconds: Seconds between two saves of the training state.
         loggers: Lightning loggers.
-        callbacks: Further Lightning callbacks, a progress bar for one.
+        callbacks: Further Lightning callbacks.
     """
     checkpoints = folder / "checkpoints"
     module.stepping = Stepping(
@@ -112,7 +113,9 @@ def fit(
     best = BestEpoch(checkpoints, monitor, direction(monitor), patience, save_seconds)
     started = time.perf_counter()
     with quiet():
-        lightning = make_trainer(trainer, logger=list(loggers), callbacks=[best, *callbacks])
+        bar = [EpochProgress(monitor)] if trainer.get("enable_progress_bar") else []
+        every = [best, *bar, *callbacks]
+        lightning = make_trainer(trainer, logger=list(loggers), callbacks=every)
         resume = checkpoints / LAST if (checkpoints / LAST).exists() else None
         if resume:
             log.info("resuming from %s", resume)

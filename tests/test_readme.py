@@ -1,0 +1,51 @@
+"""README's commands run as they stand, shortened; its files exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from conftest import SMALL_TEACHER
+
+README = Path(__file__).parents[1] / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+COMMANDS = [
+    line
+    for block in re.findall(r"```bash\n(.*?)```", TEXT, re.S)
+    for line in block.splitlines()
+    if line.startswith("meddistill ")
+]
+
+
+def shortened(command: str) -> list[str]:
+    """The command with a small teacher and few epochs; `-m` stays in front."""
+    arguments = [word for word in shlex.split(command)[1:] if word != "teacher=mlp_ensemble"]
+    small = () if "teacher=checkpoint" in arguments else SMALL_TEACHER
+    epochs = () if arguments[0] == "teacher" else ("trainer.max_epochs=1",)
+    return [*arguments, *small, *epochs]
+
+
+def test_readme_runs_every_command_it_shows(meddistill, cohort, monkeypatch):
+    assert len(COMMANDS) >= 7
+    cohort.features.assign(diagnosis=cohort.target).to_csv("mine.csv", index=False)
+    for command in COMMANDS:
+        code, out, err = meddistill(*shortened(command))
+        assert code == 0, f"{command}\n{err}"
+        assert "Report: " in out
+
+
+def test_readmes_python_example_answers(meddistill, cohort):
+    import meddistill as package
+
+    meddistill("distill", *SMALL_TEACHER, "trainer.max_epochs=1")
+    (folder,) = Path("outputs").glob("distill-*")
+    assert 'meddistill.predict("outputs/distill-' in TEXT
+    assert list(package.predict(folder, cohort.features)) == ["benign", "malignant"]
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\((?!http)([^)#]+)\)", TEXT))
+def test_readmes_links_lead_somewhere(link):
+    assert (README.parent / link).exists()
