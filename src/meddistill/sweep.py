@@ -11,6 +11,7 @@ from typing import Any
 from filelock import FileLock
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from meddistill.files import read_json, shown, write_atomically
@@ -38,7 +39,7 @@ class SweepTable(Callback):
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Add the finished or failed job's row."""
-        if str(config.hydra.mode) != "RunMode.MULTIRUN" and config.hydra.job.get("num") is None:
+        if config.hydra.mode != RunMode.MULTIRUN:
             return
         folder = Path(config.hydra.runtime.output_dir)
         row: dict[str, Any] = {"job": OmegaConf.select(config, "hydra.job.num")}

@@ -210,6 +210,15 @@ def test_gradient_clipping_and_accumulation_reach_the_steps(tmp_path, data, trai
     assert 0 < moved["accumulated"] < moved["plain"]
 
 
+def test_clipping_works_under_bf16_and_is_refused_for_fused_optimizers_under_fp16(
+    tmp_path, data, adam, trainer_settings
+):
+    settings = {**trainer_settings, "gradient_clip_val": 0.1, "precision": "bf16-mixed"}
+    fit(module(adam=adam), data, tmp_path / "bf16", settings)
+    with pytest.raises(SettingError, match=r"gradient_clip_val=0\.1.*optimizer\.fused=false"):
+        fit(module(adam=adam), data, tmp_path / "fp16", {**settings, "precision": "16-mixed"})
+
+
 def test_a_fit_that_diverges_says_so_and_names_the_learning_rate(tmp_path, data, trainer_settings):
     burning = module(adam=lambda parameters: torch.optim.SGD(parameters, lr=1e38))
     with pytest.raises(UserError, match=r"diverged.*learning rate"):

@@ -48,7 +48,7 @@ def sweep_table(rows: Sequence[Mapping[str, Any]], most: int) -> Table:
 def _meanings(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """What the measures mean, once for each kind of data in the sweep."""
     kinds = {(row["positive"], int(row["classes"]), float(row["threshold"])) for row in rows}
-    return [meaning(positive or None, *more) for positive, *more in sorted(kinds)]
+    return [meaning(name or None, classes, threshold) for name, classes, threshold in sorted(kinds)]
 
 
 def _axes(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -92,7 +92,7 @@ class BestEpoch(Callback):
 def save_weights(weights: dict[str, Tensor], checkpoint: Path) -> None:
     """Write a network's state dict alone, loadable with `weights_only`."""
     buffer = io.BytesIO()
-    torch.save({"state_dict": weights}, buffer)
+    torch.save({"state_dict": {key: value.cpu() for key, value in weights.items()}}, buffer)
     write_atomically(checkpoint, buffer.getvalue())
 
 

@@ -36,8 +36,15 @@ class Stepping:
 
     def clip(self, module: pl.LightningModule, optimizer: LightningOptimizer) -> None:
         """Limit the gradients of the optimizer's parameters."""
-        if self.clip_value is not None:
+        if self.clip_value is None:
+            return
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        if getattr(module.trainer.precision_plugin, "scaler", None) is not None:
             module.clip_gradients(optimizer.optimizer, self.clip_value, self.clip_algorithm)
+        elif self.clip_algorithm == "value":
+            nn.utils.clip_grad_value_(parameters, self.clip_value)
+        else:  # Lightning refuses fused optimizers under any mixed precision, bf16's too
+            nn.utils.clip_grad_norm_(parameters, self.clip_value)
 
 
 class Classifier(pl.LightningModule):

@@ -110,6 +110,7 @@ def fit(
         clip_value=trainer.get("gradient_clip_val"),
         clip_algorithm=trainer.get("gradient_clip_algorithm") or "norm",
     )
+    _check_clipping(module, trainer)
     best = BestEpoch(checkpoints, monitor, direction(monitor), patience, save_seconds)
     started = time.perf_counter()
     with quiet():
@@ -134,6 +135,19 @@ def fit(
         seconds=time.perf_counter() - started,
         is_main=lightning.is_global_zero,
     )
+
+
+def _check_clipping(module: Classifier, trainer: Mapping[str, Any]) -> None:
+    """A fused optimizer undoes fp16's loss scale inside its step, after gradients were clipped."""
+    scaled = str(trainer.get("precision")) in ("16", "16-mixed")
+    if module.stepping.clip_value is None or not scaled:
+        return
+    if module.configure_optimizers().defaults.get("fused"):
+        raise SettingError(
+            "trainer.gradient_clip_val",
+            module.stepping.clip_value,
+            "needs optimizer.fused=false under trainer.precision=16-mixed (bf16-mixed does not)",
+        )
 
 
 @contextmanager
