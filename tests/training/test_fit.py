@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 
 import pytest
 import torch
@@ -114,6 +115,42 @@ def test_a_resume_keeps_the_best_epoch_from_before_the_kill(tmp_path, data, trai
     result = fit(resumed, data, tmp_path / "k", trainer_settings, patience=9)
     assert result.score == expected.score
     assert torch.equal(weights(whole), weights(resumed))
+
+
+@pytest.mark.parametrize("ending", ["patience", "max_epochs"])
+def test_a_kill_right_after_the_last_epoch_changes_nothing(
+    tmp_path, data, trainer_settings, ending
+):
+    """Going on from a state saved at the end must not train an epoch that the whole run did not."""
+    worsening = {"adam": lambda parameters: torch.optim.SGD(parameters, lr=3.0)}
+    trainer_settings["max_epochs"] = 60 if ending == "patience" else 4
+    options = {"patience": 2 if ending == "patience" else 50, "save_seconds": 0}
+    whole, resumed = module(**worsening), module(**worsening)
+    expected = fit(whole, data, tmp_path / "whole", trainer_settings, **options)
+    assert (expected.epochs < 60) == (ending == "patience") or expected.epochs == 4
+    with pytest.raises(StoppedError):
+        fit(
+            module(**worsening), data, tmp_path / "k", trainer_settings, **options,
+            callbacks=[KillAfter(expected.epochs - 1)],
+        )  # fmt: skip
+    result = fit(resumed, data, tmp_path / "k", trainer_settings, **options)
+    assert (result.score, result.epochs) == (expected.score, expected.epochs)
+    assert torch.equal(weights(whole), weights(resumed))
+
+
+def test_validation_every_other_epoch_is_enough(tmp_path, data, adam, trainer_settings):
+    trainer_settings["check_val_every_n_epoch"] = 2
+    assert fit(module(adam=adam), data, tmp_path, trainer_settings).epochs == 5
+
+
+def test_ctrl_c_stays_ctrl_c(tmp_path, data, adam, trainer_settings):
+    class Interrupt(Callback):
+        def on_train_epoch_end(self, trainer, pl_module):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(module(adam=adam), data, tmp_path, trainer_settings, callbacks=[Interrupt()])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_the_sanity_check_never_counts_as_the_best_epoch(tmp_path, data, adam, trainer_settings):

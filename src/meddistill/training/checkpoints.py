@@ -65,8 +65,10 @@ class BestEpoch(Callback):
         self.weights: dict[str, Tensor] = {}
         self._saved = time.monotonic()
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Compare, stop, save; every rank decides alike, since the value is the same on all."""
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Compare; every rank decides alike, since the value is the same on all."""
+        if trainer.sanity_checking:
+            return
         score = float(trainer.callback_metrics[self.monitor])
         if not self.sign * score >= self.sign * self.score and math.isfinite(score):
             network = cast(nn.Module, pl_module.network)
@@ -74,7 +76,10 @@ class BestEpoch(Callback):
             self.weights = {key: value.clone() for key, value in network.state_dict().items()}
         if trainer.current_epoch - self.epoch >= self.patience:
             trainer.should_stop = True
-        due = time.monotonic() - self._saved >= self.seconds
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save if it is time, unless training is over: a resume would go on for an epoch more."""
+        due = time.monotonic() - self._saved >= self.seconds and not trainer.should_stop
         if trainer.strategy.broadcast(due):  # clocks differ between ranks
             trainer.save_checkpoint(self.folder / LAST)
             self._saved = time.monotonic()

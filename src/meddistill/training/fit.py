@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import logging
+import signal
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -120,11 +121,16 @@ def fit(
         resume = checkpoints / LAST if (checkpoints / LAST).exists() else None
         if resume:
             log.info("resuming from %s", resume)
-        lightning.fit(module, data, ckpt_path=resume, weights_only=True)
+        try:
+            lightning.fit(module, data, ckpt_path=resume, weights_only=True)
+        except SystemExit as stop:
+            _raise_interrupt(stop)
+            raise
     if not best.weights:
         raise UserError(
             f"training diverged: {monitor} was never a finite number; lower the learning rate "
-            "(optimizer.lr, or teacher.optimizer.lr for the teacher)"
+            "(optimizer.lr, or teacher.optimizer.lr for the teacher), or let validation run if the "
+            "trainer's settings leave it out"
         )
     module.network.load_state_dict(best.weights)
     if lightning.is_global_zero:
@@ -135,6 +141,13 @@ def fit(
         seconds=time.perf_counter() - started,
         is_main=lightning.is_global_zero,
     )
+
+
+def _raise_interrupt(stop: SystemExit) -> None:
+    """Keep Ctrl-C what it is: Lightning exits with 1 and ignores it from then on."""
+    if isinstance(stop.__context__, KeyboardInterrupt):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt from None
 
 
 def _check_clipping(module: Classifier, trainer: Mapping[str, Any]) -> None:
@@ -159,6 +172,8 @@ def quiet() -> Iterator[None]:
         talker.setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
-        yield
-    for talker, level in zip(talkers, levels, strict=True):
-        talker.setLevel(level)
+        try:
+            yield
+        finally:
+            for talker, level in zip(talkers, levels, strict=True):
+                talker.setLevel(level)
