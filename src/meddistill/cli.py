@@ -41,6 +41,7 @@ verbs:
 
 choices (group=choice):
 {_choices(GROUPS)}
+  hydra/launcher  basic (one job after the other); others by their Hydra plugins, as joblib
 
 examples:
   meddistill distill                            a student, built-in breast cancer data
@@ -53,7 +54,7 @@ meddistill VERB --help shows a verb's settings. -m stands before the overrides o
 
 
 def _choices(groups: tuple[str, ...]) -> str:
-    return "\n".join(f"  {group:<12} {', '.join(choices(group))}" for group in groups)
+    return "\n".join(f"  {group:<14}  {', '.join(choices(group))}" for group in groups)
 
 
 def _launch(verb: str) -> int:

@@ -6,11 +6,11 @@ import difflib
 import re
 from typing import Any, cast
 
-from meddistill.confdir import choices
 from meddistill.errors import UserError
 
 UNKNOWN = re.compile(r"Could not override '([^']+)'")
 NO_CHOICE = re.compile(r"Could not find '([^']+)/([^'/]+)'")
+AVAILABLE = re.compile(r"^\t(\S+)$", re.MULTILINE)
 NO_GROUP = re.compile(r"Could not override '([^']+)'\.\s*No match in the defaults list")
 
 
@@ -28,8 +28,8 @@ def explain(error: BaseException, verb: str) -> str:
         return _unknown_key(match[1], verb)
     if match := NO_CHOICE.search(text):
         group, choice = match[1], match[2]
-        there = ", ".join(choices(group)) or "none"
-        return f"{group}={choice}: no such choice; there are {there} (or yours, by --config-dir)"
+        there = [name for name in AVAILABLE.findall(text) if not name.startswith("_")]
+        return f"{group}={choice}: no such choice; there are {', '.join(there) or 'none'}"
     return " ".join(text.split())
 
 

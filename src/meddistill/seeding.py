@@ -13,7 +13,7 @@ def derive(seed: int, *stream: str | int) -> int:
     never share random numbers, and any epoch's stream is known without running those before it.
     """
     words = [word if isinstance(word, int) else int.from_bytes(word.encode()) for word in stream]
-    return int(np.random.SeedSequence([seed, *words]).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence([seed, *words]).generate_state(1, np.uint64)[0]) >> 1
 
 
 def seed_torch(seed: int, device: torch.device) -> None:

@@ -159,7 +159,7 @@ def test_a_checkpoint_teacher_knows_its_rows_in_another_order_too(targets, cohor
 
 def test_a_checkpoint_teacher_of_other_classes_is_refused(targets, cohort, split, tmp_path):
     other = replace(cohort, classes=("malignant", "benign"))
-    with pytest.raises(UserError, match="its classes .* are not those of"):
+    with pytest.raises(UserError, match=r"its classes .* are not those of"):
         find_targets(CheckpointTeacher(str(targets.folder)), other, split, tmp_path, TRAINER)
 
 

@@ -20,6 +20,8 @@ from meddistill.files import write_atomically
 
 log = logging.getLogger(__name__)
 
+TRUSTED = ["numpy.dtype", "sklearn.compose._column_transformer._RemainderColsList"]
+"""Types in a ColumnTransformer that skops doesn't know; the second is in scikit-learn below 1.9."""
 MAX_CATEGORIES = 50
 """A column's categories beyond the most frequent ones share one input."""
 
@@ -56,7 +58,7 @@ class Preprocessing:
     @staticmethod
     def load(path: Path, schema: Schema) -> Preprocessing:
         """Read what `save` wrote; types besides arrays and scikit-learn's are refused."""
-        return Preprocessing(schema, skops.io.load(path, trusted=["numpy.dtype"]))
+        return Preprocessing(schema, skops.io.load(path, trusted=TRUSTED))
 
     def _report_unseen(self, prepared: pd.DataFrame) -> None:
         if not self.schema.categorical:

@@ -36,16 +36,9 @@ def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
     Returns:
         The run's metrics; `score` is the monitored value of the best epoch.
     """
-    check(settings)
+    _check(settings)
     loss: DistillationLoss = build(settings["loss"], "loss")
     teacher: Teacher = build(settings["teacher"], "teacher", _recursive_=False)
-    integer("patience", settings["patience"], at_least=1)
-    integer("seed", settings["seed"])
-    number("save_seconds", settings["save_seconds"], at_least=0)
-    if settings["monitor"] not in MONITORS:
-        raise SettingError("monitor", settings["monitor"], f"must be one of {', '.join(MONITORS)}")
-    if settings["answers"] not in ANSWERS:
-        raise SettingError("answers", settings["answers"], f"must be one of {', '.join(ANSWERS)}")
     optimizer = build_optimizer(settings["optimizer"], "optimizer")
     loggers = [build(node, "logger", save_dir=run.path) for node in settings["logger"].values()]
     cohort, split = prepare(settings)
@@ -74,6 +67,16 @@ def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
     metrics = _conclude(settings, run, data, loss, student, targets, fitted)
     run.finish(metrics)
     return metrics
+
+
+def _check(settings: Mapping[str, Any]) -> None:
+    check(settings)
+    integer("patience", settings["patience"], at_least=1)
+    integer("seed", settings["seed"])
+    number("save_seconds", settings["save_seconds"], at_least=0)
+    for key, choices in {"monitor": MONITORS, "answers": ANSWERS}.items():
+        if settings[key] not in choices:
+            raise SettingError(key, settings[key], f"must be one of {', '.join(choices)}")
 
 
 def _data(settings: Mapping[str, Any], cohort: Cohort, split: Split) -> CohortDataModule:

@@ -1,0 +1,314 @@
+"""Nothing but the training rows of its own split shapes what a model reads."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import pickle
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from sklearn.compose import ColumnTransformer
+from sklearn.preprocessing import FunctionTransformer
+
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.data.preprocessing import MAX_CATEGORIES, Preprocessing
+from meddistill.data.schema import Schema
+from meddistill.data.split import split_cohort
+from meddistill.data.table import table
+from meddistill.errors import UserError
+
+ROWS = 120
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """Numbers and categories from a file, some of each missing."""
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "age": random.normal(60, 10, ROWS).round(3),
+            "lab": random.lognormal(1, 1, ROWS).round(4),
+            "sex": random.choice(["f", "m"], ROWS),
+            "ward": random.choice(["a", "b", "c"], ROWS),
+            "ill": np.arange(ROWS) % 3 == 0,
+        }
+    )
+    frame.loc[random.random(ROWS) < 0.2, "lab"] = np.nan
+    frame.loc[random.random(ROWS) < 0.2, "ward"] = None
+    path = tmp_path_factory.mktemp("mixed") / "mixed.csv"
+    frame.to_csv(path, index=False)
+    return table(str(path), "ill")
+
+
+@pytest.fixture(scope="module")
+def parts(mixed):
+    return split_cohort(mixed)
+
+
+@pytest.fixture(scope="module")
+def fitted(mixed, parts):
+    return CohortDataModule(mixed, parts).preprocessing
+
+
+def poisoned(cohort, rows, number=1e30, category="never seen"):
+    features = cohort.features.copy()
+    features.loc[rows, list(cohort.schema.numeric)] = number
+    features.loc[rows, list(cohort.schema.categorical)] = category
+    return replace(cohort, features=features)
+
+
+def names(preprocessing):
+    """The inputs' names, without scikit-learn's prefix."""
+    features = preprocessing.transformer.get_feature_names_out()
+    return [name.split("__")[1] for name in features]
+
+
+# Training rows alone
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+@pytest.mark.parametrize("number", [1e30, np.nan])
+def test_poisoned_rows_outside_training_move_no_statistic(mixed, parts, fitted, part, number):
+    clean = CohortDataModule(mixed, parts).inputs
+    rows = parts.part(part)
+    category = "never seen" if number == number else np.nan
+    data = CohortDataModule(poisoned(mixed, rows, number, category), parts)
+    others = np.setdiff1d(np.arange(ROWS), rows)
+    assert data.in_shape == tuple(clean.shape[1:])
+    assert data.inputs[others].equal(clean[others])
+    assert not (data.inputs[rows] == clean[rows]).all(dim=1).any()
+    assert data.preprocessing(mixed.features).tobytes() == fitted(mixed.features).tobytes()
+
+
+def test_one_poisoned_training_row_does_move_them(mixed, parts):
+    clean = CohortDataModule(mixed, parts).inputs
+    data = CohortDataModule(poisoned(mixed, parts.train[:1]), parts)
+    assert not data.inputs[parts.test][:, :2].equal(clean[parts.test][:, :2])
+    assert data.in_shape[0] == clean.shape[1] + 2  # the new category of two columns
+
+
+def test_another_split_has_statistics_of_its_own(mixed, parts):
+    other = split_cohort(mixed, split_seed=1)
+    assert not CohortDataModule(mixed, other).inputs.equal(CohortDataModule(mixed, parts).inputs)
+
+
+def test_numbers_are_filled_and_scaled_by_the_training_rows_median_mean_and_deviation(
+    mixed, parts, fitted
+):
+    inputs = dict(zip(names(fitted), fitted(mixed.features).T, strict=True))
+    for column in mixed.schema.numeric:
+        cells = mixed.features[column].to_numpy()
+        filled = np.where(np.isnan(cells), np.nanmedian(cells[parts.train]), cells)
+        mean, deviation = filled[parts.train].mean(), filled[parts.train].std()
+        np.testing.assert_allclose(inputs[column], (filled - mean) / deviation, rtol=1e-5)
+
+
+def test_a_missing_number_has_an_indicator_and_a_missing_category_an_input(mixed, fitted):
+    inputs = dict(zip(names(fitted), fitted(mixed.features).T, strict=True))
+    no_lab, no_ward = (mixed.features[column].isna() for column in ("lab", "ward"))
+    indicator = inputs["missingindicator_lab"]
+    assert len(set(indicator[no_lab])) == len(set(indicator[~no_lab])) == 1
+    assert indicator[no_lab][0] > indicator[~no_lab][0]
+    assert (inputs["ward_(missing)"] == no_ward).all()
+    assert "missingindicator_age" not in inputs  # never missing in training
+
+
+def test_a_category_is_one_input_of_0_and_1(mixed, fitted):
+    inputs = dict(zip(names(fitted), fitted(mixed.features).T, strict=True))
+    for column in mixed.schema.categorical:
+        for category in mixed.features[column].dropna().unique():
+            wanted = mixed.features[column] == category
+            assert (inputs[f"{column}_{category}"] == wanted).all()
+
+
+def test_inputs_are_finite_float32_also_where_everything_is_missing(mixed, fitted):
+    nothing = pd.DataFrame(np.nan, index=[0, 1], columns=mixed.schema.columns)
+    for rows in (mixed.features, nothing, nothing.astype(object), nothing.replace(np.nan, "?")):
+        inputs = fitted(rows)
+        assert inputs.dtype == np.float32
+        assert np.isfinite(inputs).all()
+
+
+@pytest.mark.parametrize("column", ["age", "ward"])
+def test_a_column_without_any_cell_in_training_does_not_crash(mixed, parts, column):
+    features = mixed.features.copy()
+    features.loc[parts.train, column] = np.nan
+    cohort = replace(mixed, features=features)
+    data = CohortDataModule(cohort, parts)
+    assert data.inputs.isfinite().all()
+    known = names(data.preprocessing)
+    assert ("age" if column == "age" else "ward_(missing)") in known
+
+
+# New rows
+
+
+def test_raw_cells_are_read_as_prepared_ones(mixed, fitted):
+    raw = mixed.features.astype(object).where(mixed.features.notna(), " ? ")
+    raw["age"] = raw["age"].map("{} ".format)
+    assert fitted(raw).tobytes() == fitted(mixed.features).tobytes()
+
+
+def test_the_order_of_columns_and_further_ones_change_nothing(mixed, fitted):
+    other = mixed.features.iloc[:, ::-1].assign(ill="yes", note="text")
+    assert fitted(other).tobytes() == fitted(mixed.features).tobytes()
+
+
+def test_a_row_is_read_the_same_alone_and_among_others(mixed, fitted):
+    whole = fitted(mixed.features)
+    for row in range(0, ROWS, 17):
+        assert fitted(mixed.features.iloc[[row]]).tobytes() == whole[row].tobytes()
+
+
+def test_an_unseen_category_is_answered_and_logged_with_column_count_and_value(
+    mixed, fitted, caplog
+):
+    rows = mixed.features.head(10).assign(ward=["a", "zz", "yy", None, *"abcabc"])
+    with caplog.at_level(logging.WARNING):
+        inputs = pd.DataFrame(fitted(rows), columns=names(fitted))
+    (record,) = caplog.records
+    assert "column 'ward': 2 row(s) hold a category unseen in training (first: 'zz')" in (
+        record.getMessage()
+    )
+    ward = inputs.filter(like="ward_")
+    assert ward.sum(axis=1).tolist() == [1, 0, 0, *[1] * 7]
+    assert np.isfinite(inputs).all(axis=None)
+
+
+@pytest.mark.filterwarnings("error")
+def test_known_categories_are_answered_without_a_word(mixed, fitted, caplog):
+    fitted(mixed.features)
+    assert not caplog.records
+
+
+def test_an_unseen_category_is_answered_like_a_rare_one(caplog):
+    schema = Schema(numeric=(), categorical=("code",))
+    frequent = [f"code{k:02}" for k in range(MAX_CATEGORIES - 1)]
+    train = pd.DataFrame({"code": frequent * 3 + [f"rare{k}" for k in range(20)]})
+    fitted = Preprocessing(schema).fit(schema.prepare(train))
+    rare, unseen, known = fitted(pd.DataFrame({"code": ["rare7", "new", "code03"]}))
+    assert len(rare) == MAX_CATEGORIES
+    assert np.array_equal(rare, unseen)
+    assert rare.sum() == 1
+    assert not np.array_equal(rare, known)
+    assert len(caplog.records) == 1
+    assert "1 row(s)" in caplog.text
+    assert "'new'" in caplog.text
+
+
+@pytest.mark.parametrize("column", ["age", "lab", "sex", "ward"])
+def test_a_missing_column_in_new_rows_is_an_error_that_names_it(mixed, fitted, column):
+    with pytest.raises(UserError) as caught:
+        fitted(mixed.features.drop(columns=column))
+    assert str(caught.value) == (
+        f"these rows lack column '{column}', which the model was trained with: "
+        "add the columns (their cells may be empty)"
+    )
+
+
+def test_all_missing_columns_are_named_at_once(mixed, fitted):
+    with pytest.raises(UserError, match="lack columns 'age', 'lab', 'sex', 'ward', which"):
+        fitted(pd.DataFrame({"note": ["text"]}))
+
+
+def test_of_very_many_missing_columns_five_are_named_and_the_rest_counted():
+    schema = Schema(tuple(f"gene{k}" for k in range(30)))
+    with pytest.raises(UserError, match="'gene3', 'gene4' and 25 more, which"):
+        schema.prepare(pd.DataFrame({"age": [1.0]}))
+
+
+def test_text_in_a_numeric_column_of_new_rows_is_an_error_with_row_and_value(mixed, fitted):
+    rows = mixed.features.head(4).set_axis(["P1", "P2", "P3", "P4"])
+    rows = rows.assign(age=[50, "?", "sixty", "old"])
+    with pytest.raises(UserError) as caught:
+        fitted(rows)
+    assert "column 'age', row P3: 'sixty' is not a number (2 such cells)" in str(caught.value)
+    assert "data.missing" in str(caught.value)
+
+
+def test_infinities_in_new_rows_are_read_as_missing(mixed, fitted):
+    rows = mixed.features.head(2)
+    infinite = rows.assign(lab=[np.inf, -np.inf])
+    assert fitted(infinite).tobytes() == fitted(rows.assign(lab=np.nan)).tobytes()
+
+
+# On disk
+
+
+@pytest.fixture
+def saved(fitted, tmp_path):
+    fitted.save(tmp_path / "preprocessing.skops")
+    return tmp_path / "preprocessing.skops"
+
+
+def test_what_was_saved_is_loaded_with_bit_identical_inputs(mixed, fitted, saved):
+    loaded = Preprocessing.load(saved, Schema.from_dict(mixed.schema.to_dict()))
+    assert loaded.schema == mixed.schema
+    assert loaded(mixed.features).tobytes() == fitted(mixed.features).tobytes()
+    rows = poisoned(mixed, [0, 1, 2]).features
+    assert loaded(rows).tobytes() == fitted(rows).tobytes()
+
+
+def test_a_schema_comes_back_from_json(mixed):
+    text = json.dumps(mixed.schema.to_dict())
+    assert Schema.from_dict(json.loads(text)) == mixed.schema
+
+
+def test_the_data_module_saves_what_it_fitted_under_its_name(mixed, parts, fitted, tmp_path):
+    CohortDataModule(mixed, parts).save_preprocessing(tmp_path)
+    loaded = Preprocessing.load(tmp_path / "preprocessing.skops", mixed.schema)
+    assert loaded(mixed.features).tobytes() == fitted(mixed.features).tobytes()
+
+
+def test_the_saved_file_holds_no_pickle(saved):
+    with zipfile.ZipFile(saved) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    json.loads(members.pop("schema.json"))
+    assert members
+    for name, content in members.items():
+        assert name.endswith(".npy"), name
+        np.load(io.BytesIO(content), allow_pickle=False)
+
+
+def test_saving_leaves_nothing_else_in_the_folder(saved):
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+def shout(rows):
+    raise AssertionError("code from a file ran")
+
+
+def test_a_file_with_a_type_that_is_not_scikit_learns_is_refused(mixed, tmp_path):
+    foreign = ColumnTransformer([("numeric", FunctionTransformer(shout), ["age"])])
+    path = tmp_path / "preprocessing.skops"
+    path.write_bytes(skops.io.dumps(foreign))
+    with pytest.raises(TypeError, match=r"test_preprocessing\.shout"):
+        Preprocessing.load(path, mixed.schema)
+
+
+class Touch:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_pickle_in_its_place_is_refused_without_running_it(mixed, tmp_path):
+    content = pickle.dumps(Touch(tmp_path / "ran"))
+    pickle.loads(content)
+    (tmp_path / "ran").unlink()  # it would have run
+    path = tmp_path / "preprocessing.skops"
+    path.write_bytes(content)
+    with pytest.raises(zipfile.BadZipFile):
+        Preprocessing.load(path, mixed.schema)
+    assert not (tmp_path / "ran").exists()

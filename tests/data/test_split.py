@@ -1,0 +1,223 @@
+"""Who is in which part, and whose labels are known."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from meddistill.data.cohort import Cohort, number_rows
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.data.schema import Schema
+from meddistill.data.split import PARTS, split_cohort
+from meddistill.errors import SettingError, UserError
+
+
+def cohort_of(target, marker=None):
+    """Rows with one feature, all different unless `marker` says otherwise."""
+    target = np.asarray(target)
+    schema = Schema(("marker",))
+    marker = np.arange(len(target)) if marker is None else marker
+    return Cohort(
+        name="made up",
+        features=schema.prepare(pd.DataFrame({"marker": marker})),
+        target=target,
+        classes=tuple("abcdefgh"[: target.max() + 1]),
+        schema=schema,
+        row=number_rows(len(target)),
+    )
+
+
+def counts(cohort, positions):
+    return np.bincount(cohort.target[positions], minlength=len(cohort.classes))
+
+
+@pytest.fixture(scope="module")
+def rare():
+    """Three classes of 700, 250 and 50 rows, in random order."""
+    return cohort_of(np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [700, 250, 50])))
+
+
+def test_every_row_is_in_exactly_one_part_and_positions_ascend(rare):
+    split = split_cohort(rare)
+    parts = [split.part(name) for name in PARTS]
+    assert sorted(np.concatenate(parts)) == list(range(len(rare.target)))
+    assert all((np.diff(part) > 0).all() for part in parts)
+
+
+def test_each_class_has_its_share_of_each_part(rare):
+    split = split_cohort(rare, test=0.3, validation=0.1)
+    assert counts(rare, split.test).tolist() == [210, 75, 15]
+    assert counts(rare, split.validation).tolist() == [70, 25, 5]
+    assert counts(rare, split.train).tolist() == [420, 150, 30]
+
+
+shares = st.floats(0.001, 0.8)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(3, 12), min_size=2, max_size=4),
+    st.tuples(shares, shares).filter(lambda pair: sum(pair) <= 0.9),
+    st.integers(0, 5),
+)
+def test_every_class_is_in_every_part_whatever_the_shares(sizes, pair, seed):
+    cohort = cohort_of(np.repeat(np.arange(len(sizes)), sizes))
+    split = split_cohort(cohort, seed, *pair)
+    for name in PARTS:
+        assert (counts(cohort, split.part(name)) > 0).all(), name
+
+
+@pytest.mark.parametrize(("test", "validation"), [(0.5, 0.4), (0.4, 0.5), (0.45, 0.45), (0.8, 0.1)])
+@pytest.mark.parametrize("rows", [3, 4, 5, 6])
+def test_large_shares_leave_a_rare_class_a_row_to_train_on(rows, test, validation):
+    cohort = cohort_of(np.repeat([0, 1], [100, rows]))
+    split = split_cohort(cohort, 0, test, validation)
+    for name in PARTS:
+        assert counts(cohort, split.part(name))[1] > 0, name
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_class_of_fewer_than_three_rows_is_refused_by_name(rows):
+    with pytest.raises(UserError, match=rf"class 'b' has {rows} row\(s\), different ones {rows}"):
+        split_cohort(cohort_of(np.repeat([0, 1], [20, rows])))
+
+
+def test_copies_do_not_count_as_rows_of_a_class():
+    marker = [*range(20), *[50] * 10, 51]
+    with pytest.raises(UserError, match=r"class 'b' has 11 row\(s\), different ones 2") as caught:
+        split_cohort(cohort_of(np.repeat([0, 1], [20, 11]), marker))
+    assert "each class needs 3 (train, validation, test)" in str(caught.value)
+
+
+def test_copies_are_on_one_side_even_where_their_labels_differ():
+    random = np.random.default_rng(0)
+    marker, target = random.integers(0, 60, 400), random.integers(0, 2, 400)
+    cohort = cohort_of(target, marker)
+    assert pd.Series(target).groupby(marker).nunique().max() == 2
+    for seed in range(10):
+        parts = pd.Series(split_cohort(cohort, seed).names()).groupby(marker)
+        assert (parts.nunique() == 1).all()
+
+
+def test_rows_with_the_same_missing_cells_are_copies():
+    marker = [np.nan, np.inf, *range(30), np.nan, -np.inf]
+    cohort = cohort_of(np.arange(34) % 2, marker)
+    for seed in range(5):
+        assert len(set(split_cohort(cohort, seed).names()[[0, 1, 32, 33]])) == 1
+
+
+def test_equal_seeds_give_equal_splits_whatever_was_drawn_before(rare):
+    first = split_cohort(rare, split_seed=3)
+    np.random.seed(1)
+    np.random.rand(100)
+    again = split_cohort(rare, split_seed=3)
+    assert first.fingerprint == again.fingerprint
+    for name in PARTS:
+        assert np.array_equal(first.part(name), again.part(name))
+    assert np.array_equal(first.turn, again.turn)
+
+
+def test_other_seeds_give_other_parts_and_other_turns(rare):
+    splits = [split_cohort(rare, seed) for seed in range(6)]
+    assert len({split.fingerprint for split in splits}) == 6
+    assert len({split.test.tobytes() for split in splits}) == 6
+    assert len({split.turn.tobytes() for split in splits}) == 6
+
+
+def test_the_split_is_the_same_on_every_machine():
+    split = split_cohort(cohort_of(np.arange(20) % 2))
+    assert split.test.tolist() == [3, 6, 13, 18]
+    assert split.validation.tolist() == [4, 8, 11, 19]
+
+
+def test_names_says_of_each_row_which_part_it_is_in(rare):
+    split = split_cohort(rare)
+    for name in PARTS:
+        assert np.array_equal(np.flatnonzero(split.names() == name), split.part(name))
+
+
+SHARES = (0.001, 0.05, 0.1, 0.5, 0.9, 1.0)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_rows_labelled_at_a_smaller_share_are_labelled_at_every_larger_one(rare, seed):
+    split = split_cohort(rare, seed)
+    masks = [split.labelled(rare.target, share) for share in SHARES]
+    for fewer, more in pairwise(masks):
+        assert (more | ~fewer).all()
+        assert more.sum() > fewer.sum()
+    assert masks[-1].all()
+
+
+@pytest.mark.parametrize("share", SHARES)
+def test_labels_are_drawn_by_class_at_least_one_in_train_and_in_validation(rare, share):
+    split = split_cohort(rare)
+    labelled = split.labelled(rare.target, share)
+    for positions in (split.train, split.validation):
+        wanted = np.maximum(1, np.round(share * counts(rare, positions)))
+        assert counts(rare, positions[labelled[positions]]).tolist() == wanted.tolist()
+
+
+@pytest.mark.parametrize("share", SHARES)
+def test_test_rows_are_always_labelled(rare, share):
+    split = split_cohort(rare)
+    assert split.labelled(rare.target, share)[split.test].all()
+
+
+def test_another_split_seed_labels_other_rows(rare):
+    masks = [split_cohort(rare, seed).labelled(rare.target, 0.1) for seed in range(4)]
+    assert len({mask.tobytes() for mask in masks}) == 4
+
+
+@pytest.mark.parametrize("key", ["test", "validation"])
+@pytest.mark.parametrize("value", [0, -0.1, 0.81, 1, 20, float("nan"), True, "0.2", None])
+def test_a_share_out_of_range_is_refused_by_its_key(rare, key, value):
+    with pytest.raises(SettingError) as caught:
+        split_cohort(rare, **{key: value})
+    assert str(caught.value) == (f"data.{key}={value}: must be a number above 0 and at most 0.8")
+
+
+def test_shares_that_leave_nothing_to_train_on_are_refused_together(rare):
+    with pytest.raises(SettingError) as caught:
+        split_cohort(rare, test=0.5, validation=0.45)
+    assert str(caught.value) == "data.test=0.5: with data.validation leaves under a tenth to train"
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, True, "0", None])
+def test_a_split_seed_that_is_no_whole_number_is_refused_by_its_key(rare, seed):
+    with pytest.raises(SettingError, match=f"^data.split_seed={seed}: must be a whole number"):
+        split_cohort(rare, split_seed=seed)
+
+
+@pytest.mark.parametrize("labels", [0, -0.5, 1.01, float("nan"), "all"])
+def test_a_share_of_labels_out_of_range_is_refused_by_its_key(rare, labels):
+    with pytest.raises(SettingError) as caught:
+        CohortDataModule(rare, split_cohort(rare), labels=labels)
+    assert str(caught.value) == f"labels={labels}: must be a number above 0 and at most 1"
+
+
+@pytest.mark.parametrize(("key", "value"), [("batch_size", 0), ("batch_size", 2.5), ("seed", -1)])
+def test_a_batch_size_or_seed_out_of_range_is_refused_by_its_key(rare, key, value):
+    with pytest.raises(SettingError, match=f"^{key}={value}: must be a whole number of at least"):
+        CohortDataModule(rare, split_cohort(rare), **{key: value})
+
+
+@pytest.mark.parametrize("share", [0.1, 1.0])
+def test_the_data_module_validates_on_labelled_rows_and_trains_and_tests_on_all(rare, share):
+    split = split_cohort(rare)
+    data = CohortDataModule(rare, split, labels=share, batch_size=100)
+    labelled = split.labelled(rare.target, share)
+    train, test = data.train_dataloader().rows, data.test_dataloader().rows
+    validation = data.val_dataloader().rows
+    assert train.inputs.equal(data.inputs[split.train])
+    assert train.labelled.bool().tolist() == labelled[split.train].tolist()
+    held_out = split.validation[labelled[split.validation]]
+    assert validation.inputs.equal(data.inputs[held_out])
+    assert test.inputs.equal(data.inputs[split.test])
+    assert validation.labelled.all()
+    assert test.labelled.all()
