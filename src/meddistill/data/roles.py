@@ -15,6 +15,7 @@ from meddistill.errors import UserError
 STRAY_SHARE = 0.5
 """A column with some text is numeric with strays while under this share of its cells is text."""
 ID_NAME = re.compile(r"(^|[_\W])(id|nr|nbr|number|mrn|index|unnamed: \d+)$", re.IGNORECASE)
+DECIMAL_COMMA = r"[+-]?\d+,\d+"
 FEWEST_FOR_ID = 20
 
 
@@ -46,7 +47,10 @@ def guess_roles(features: pd.DataFrame, fixed: Roles, missing: tuple[str, ...]) 
     strays: list[str] = []
     for column in features.columns:
         cells = blank(features[column], missing)
-        reason = None if column in (*fixed.numeric, *fixed.categorical) else _useless(cells)
+        free = column not in (*fixed.numeric, *fixed.categorical)
+        if free:
+            _check_decimal(str(column), cells[to_numbers(cells).isna() & cells.notna()])
+        reason = _useless(cells) if free else None
         if reason:
             notes.append(f"column '{column}' left out: {reason}")
         elif column in fixed.categorical:
@@ -67,6 +71,17 @@ def guess_roles(features: pd.DataFrame, fixed: Roles, missing: tuple[str, ...]) 
         raise UserError("no feature column is left:\n  " + "\n  ".join(notes))
     schema = Schema(tuple(numeric), tuple(categorical), missing)
     return Guess(schema, [_summary(schema), *notes])
+
+
+def _check_decimal(column: str, text: pd.Series[Any]) -> None:
+    """Numbers with decimal commas would pass for categories, or for an id."""
+    commas = text[text.astype(str).str.fullmatch(DECIMAL_COMMA)]
+    if len(commas) > STRAY_SHARE * max(1, len(text)):
+        raise UserError(
+            f"column '{column}', row {commas.index[0]}: {commas.iloc[0]!r} has a decimal comma "
+            f"({len(commas)} such cells): set data.decimal=\"','\", or read the column as "
+            f"categories (data.categorical=['{column}'])"
+        )
 
 
 def _useless(cells: pd.Series[Any]) -> str | None:

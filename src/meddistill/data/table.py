@@ -16,7 +16,7 @@ from meddistill.data.roles import Roles, guess_roles
 from meddistill.data.schema import as_text, blank, to_numbers
 from meddistill.errors import SettingError, UserError
 
-POSITIVE_SPELLINGS = ("1", "yes", "y", "true", "positive", "pos", "malignant", "case", "disease")
+POSITIVE_SPELLINGS = ("yes", "y", "true", "positive", "pos", "malignant", "case", "disease")
 MOST_CLASSES = 50
 
 
@@ -52,6 +52,10 @@ def table(
         UserError: The file or its content can't be used; the message says where and how to mend.
     """
     frame = read_table(Path(path), separator, decimal, encoding)
+    lists = {"drop": drop, "numeric": numeric, "categorical": categorical, "missing": missing}
+    for key, value in lists.items():
+        if isinstance(value, str):
+            raise SettingError(f"data.{key}", value, f"must be a list: data.{key}=[{value}]")
     drop, numeric, categorical = list(drop), list(numeric), list(categorical)
     missing = [str(spelling) for spelling in missing]  # -999 comes as a number
     named = {"target": [target], "id": [id] if id else [], "drop": drop}
@@ -129,6 +133,7 @@ def _classes(
     note = []
     if positive is None:
         likely = [name for name in names if name.lower() in POSITIVE_SPELLINGS]
+        likely += ["1"] if names == ["0", "1"] else []  # beside a 2, 1 may be the healthy ones
         chosen = likely[0] if len(likely) == 1 else labels.value_counts().sort_index().idxmin()
         why = "its spelling" if len(likely) == 1 else "the rarer class"
         note = [f"positive class: '{chosen}', guessed by {why} (data.positive sets it)"]
