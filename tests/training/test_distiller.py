@@ -271,6 +271,12 @@ def test_a_live_teacher_reads_rows_in_its_own_way_where_it_has_one():
     assert torch.equal(network.seen[0], batch().inputs)
 
 
+def test_a_view_is_refused_where_the_teacher_reads_the_rows_in_its_own_way():
+    module = distiller(teacher=FrozenTeacher(nn.Linear(2, CLASSES)), view=Noise())
+    with pytest.raises(ValueError, match="must read the same inputs"):
+        module.batch_loss(batch(teacher_inputs=torch.randn(ROWS, 2)))
+
+
 # Where the answers come from
 
 

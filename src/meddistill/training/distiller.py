@@ -21,7 +21,8 @@ class FrozenTeacher(nn.Module):
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network = network.eval().requires_grad_(False)
+        self.network = network.requires_grad_(False)
+        self.eval()
 
     def train(self, mode: bool = True) -> FrozenTeacher:
         """Stay in eval mode, whatever is asked: batch norm and dropout would move otherwise."""
@@ -88,6 +89,11 @@ class Distiller(Classifier):
     def _answers(self, batch: Batch) -> Tensor | None:
         if self.teacher is None or not self.loss.needs_teacher:
             return batch.answers
+        if self.view is not None and batch.teacher_inputs is not None:
+            raise ValueError(
+                "the teacher reads the rows by its own preprocessing, of which there is no view: "
+                "under a view teacher and student must read the same inputs"
+            )
         inputs = batch.inputs if batch.teacher_inputs is None else batch.teacher_inputs
         answers: Tensor = self.teacher(inputs)
         return answers
