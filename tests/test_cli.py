@@ -178,6 +178,38 @@ def test_a_folder_made_by_another_config_is_refused_with_the_differences(meddist
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
+def test_a_refused_run_takes_nothing_away_from_the_folder_it_was_given(meddistill):
+    folder = Path("mine")
+    folder.mkdir()
+    for name in ("notes.log", "distill.log"):
+        (folder / name).write_text("my own")
+    assert meddistill("distill", "loss.temperature=0", "hydra.run.dir=mine")[0] == 2
+    assert {path.name for path in folder.iterdir()} == {
+        "notes.log",
+        "distill.log",
+        "environment.txt",
+    }
+    assert (folder / "notes.log").read_text() == "my own"
+
+
+def test_a_folder_with_a_config_of_another_program_is_refused(meddistill):
+    Path("config.yaml").write_text("mine: true")
+    code, _, err = meddistill("distill", *QUICK, "hydra.run.dir=.")
+    assert code == 2
+    assert "config.yaml that no run wrote" in err
+    assert Path("config.yaml").read_text() == "mine: true"
+
+
+def test_two_processes_never_work_in_one_folder_at_once(meddistill):
+    from filelock import FileLock
+
+    Path("mine").mkdir()
+    with FileLock("mine/.lock"):
+        code, _, err = meddistill("distill", *QUICK, "hydra.run.dir=mine")
+    assert code == 2
+    assert "another process is at work in this folder" in err
+
+
 def test_a_data_file_that_changed_is_another_run(meddistill, cohort):
     table = cohort.features.iloc[:, :4].assign(target=cohort.target)
     table.to_csv("mine.csv", index=False)

@@ -21,6 +21,7 @@ PACKAGES = (
     "meddistill", "torch", "lightning", "hydra-core", "omegaconf", "torchmetrics", "scikit-learn",
     "numpy", "pandas", "pyarrow", "skops",
 )  # fmt: skip
+SETTINGS = ("config.yaml", "identity.json", "environment.txt")
 
 
 def is_main_process() -> bool:
@@ -43,6 +44,7 @@ class RunFolder:
     def __init__(self, path: Path, config: Mapping[str, Any]) -> None:
         self.path, self.config = path, config
         self._lock = FileLock(path / ".lock")
+        self._new: list[Path] = []
 
     def open(self) -> dict[str, Any] | None:
         """Claim the folder; the metrics of a finished run, or None where there is work to do.
@@ -53,19 +55,25 @@ class RunFolder:
         if not is_main_process():
             return None
         self.path.mkdir(parents=True, exist_ok=True)
+        ours = (*SETTINGS, ".lock", f"{self.config['verb']}.log")
+        self._new = [path for name in ours if not (path := self.path / name).exists()]
         self._claim()
         current = identity(self.config)
         if (self.path / "identity.json").exists():
             self._refuse_other(read_json(self.path / "identity.json"), current)
-        else:
-            write_atomically(
-                self.path / "config.yaml", yaml.safe_dump(dict(self.config), sort_keys=False)
+        elif (self.path / "config.yaml").exists():
+            self.close()
+            raise UserError(
+                f"{self.path} holds a config.yaml that no run wrote; choose another hydra.run.dir"
             )
+        else:
             write_json(self.path / "identity.json", current)
         if (self.path / "metrics.json").exists():
             self.close()
             metrics: dict[str, Any] = read_json(self.path / "metrics.json")
             return metrics
+        text = yaml.safe_dump(dict(self.config), sort_keys=False)
+        write_atomically(self.path / "config.yaml", text)
         write_atomically(self.path / "environment.txt", _environment())
         return None
 
@@ -76,13 +84,11 @@ class RunFolder:
         self.close()
 
     def discard(self) -> None:
-        """Remove a folder in which nothing was trained: its settings were refused."""
+        """Take back what `open` wrote, since the settings were refused before any training."""
         if not is_main_process() or (self.path / "checkpoints").exists():
             return
-        for name in ("config.yaml", "identity.json", "environment.txt", ".lock"):
-            (self.path / name).unlink(missing_ok=True)
-        for file in self.path.glob("*.log"):
-            file.unlink()
+        for path in self._new:
+            path.unlink(missing_ok=True)
         if not any(self.path.iterdir()):
             self.path.rmdir()
 

@@ -69,6 +69,8 @@ def find_targets(
 
     def make(folder: Path) -> None:
         log.info("teacher: not in the store yet, made now (%s)", store / "teachers" / key)
+        if trainer.get("strategy", "auto") != "auto":
+            log.info("teacher: trained on one device")
         teacher.fit(cohort, split, folder, {**shared, "devices": 1})
         answers = load_model(folder).log_probabilities(cohort.features)
         frame = pd.DataFrame(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +27,7 @@ def train_teacher(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]
     trainer = trainer_settings(settings)
     targets = find_targets(teacher, cohort, split, Path(settings["store"]), trainer)
     if not is_main_process():
-        return {}
+        return {"score": math.nan}
     model = targets.model()
     for name in ("model.json", "preprocessing.skops", *model.card.checkpoints):
         (run.path / name).parent.mkdir(parents=True, exist_ok=True)
