@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from itertools import islice
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -43,11 +42,17 @@ class Rows:
     answers: Tensor | None = None
     teacher_inputs: Tensor | None = None
 
-    def at(self, index: Tensor, device: torch.device) -> Rows:
-        """The rows numbered by `index`, on `device`."""
+    def at(self, index: Tensor) -> Rows:
+        """The rows numbered by `index`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        cut = {name: v if v is None else v[index].to(device) for name, v in values.items()}
+        cut = {name: v if v is None else v[index] for name, v in values.items()}
         return Rows(**cut)  # type: ignore[arg-type]
+
+    def to(self, device: torch.device) -> Rows:
+        """The rows on `device`."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved = {name: v if v is None else v.to(device) for name, v in values.items()}
+        return Rows(**moved)  # type: ignore[arg-type]
 
 
 class Batches:
@@ -94,12 +99,12 @@ class Batches:
         return batches if self.run is None else -(-batches // self.run)
 
     def __iter__(self) -> Iterator[Batch | list[Batch]]:
-        batches = (self._batch(index) for index in torch.split(self._order(), self.batch_size))
-        if self.run is None:
-            yield from batches
-            return
-        while run := list(islice(batches, self.run)):
-            yield run
+        for index in torch.split(self._order(), self.batch_size * (self.run or 1)):
+            batches = self._cut(index)
+            if self.run is None:
+                yield from batches
+            else:
+                yield batches
 
     def _order(self) -> Tensor:
         count, device = len(self.rows.target), self.rows.target.device
@@ -109,19 +114,25 @@ class Batches:
         generator = torch.Generator().manual_seed(derive(self.seed, "order", self.epoch))
         return torch.randperm(count, generator=generator).to(device)
 
-    def _batch(self, index: Tensor) -> Batch:
-        labelled = self.rows.labelled[index]
-        label_weight = labelled * (self.ranks / labelled.sum().clamp(min=1))
-        row_weight = torch.full_like(label_weight, self.ranks / len(index))
-        if self.ranks > 1:
-            mine = slice(self.rank, None, self.ranks)
-            index, label_weight, row_weight = index[mine], label_weight[mine], row_weight[mine]
-        rows = self.rows
-        return Batch(
-            inputs=rows.inputs[index],
-            target=rows.target[index],
-            label_weight=label_weight,
-            row_weight=row_weight,
-            answers=None if rows.answers is None else rows.answers[index],
-            teacher_inputs=None if rows.teacher_inputs is None else rows.teacher_inputs[index],
+    def _cut(self, index: Tensor) -> list[Batch]:
+        """The batches of the rows numbered by `index`, gathered at once and cut apart."""
+        rows = self.rows.at(index)
+        batch = torch.arange(len(index), device=index.device) // self.batch_size
+        sizes = torch.bincount(batch)
+        labelled = torch.zeros(len(sizes), device=index.device).index_add_(0, batch, rows.labelled)
+        columns = Batch(
+            inputs=rows.inputs,
+            target=rows.target,
+            label_weight=rows.labelled * (self.ranks / labelled.clamp(min=1))[batch],
+            row_weight=(self.ranks / sizes)[batch],
+            answers=rows.answers,
+            teacher_inputs=rows.teacher_inputs,
         )
+        mine = slice(self.rank, None, self.ranks)
+        cuts: list[Sequence[Tensor | None]] = []
+        for column in columns:
+            if column is None:
+                cuts.append([None] * len(sizes))
+            else:
+                cuts.append([part[mine] for part in torch.split(column, self.batch_size)])
+        return [Batch(*parts) for parts in zip(*cuts, strict=True)]

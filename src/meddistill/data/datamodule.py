@@ -118,7 +118,7 @@ class CohortDataModule(pl.LightningDataModule):
             device = self.trainer.strategy.root_device
         if ranks > min(size, len(positions)):
             raise SettingError("trainer.devices", ranks, f"more than a batch's rows ({size})")
-        rows = self._rows.at(torch.from_numpy(positions), device)
+        rows = self._rows.at(torch.from_numpy(positions)).to(device)
         return Batches(rows, size, seed, run, rank, ranks)
 
 

@@ -9,6 +9,7 @@ from typing import cast
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor, nn
 
 from meddistill.data.batches import Batch
@@ -108,9 +109,10 @@ class Classifier(pl.LightningModule):
     def training_step(self, run: Sequence[Batch], batch_idx: int) -> None:
         """The optimizer's steps on a run of batches."""
         optimizer = cast(LightningOptimizer, self.optimizers())
+        backward = Tensor.backward if self._is_plain() else self.manual_backward
         for number, batch in enumerate(run, start=1):
             loss = self.batch_loss(batch)
-            self.manual_backward(loss / self.stepping.accumulate)
+            backward(loss / self.stepping.accumulate)
             if number % self.stepping.accumulate == 0 or number == len(run):
                 self.stepping.clip(self, optimizer)
                 optimizer.step()
@@ -151,6 +153,11 @@ class Classifier(pl.LightningModule):
         self.trainer.callback_metrics.update(numbers)
         if not self.trainer.sanity_checking:
             self._followed |= {name: float(value) for name, value in numbers.items()}
+
+    def _is_plain(self) -> bool:
+        """Whether there is neither a loss scale nor another rank for Lightning to see to."""
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        return scaler is None and isinstance(self.trainer.strategy, SingleDeviceStrategy)
 
     def _probabilities(self, batch: Batch) -> Tensor:
         logits: Tensor = self(batch.inputs)
