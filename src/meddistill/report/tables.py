@@ -8,7 +8,7 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-WIDTH = 120
+WIDTH = 160
 """Columns of a table that goes into a file or a pipe."""
 SHOWN = {
     "auroc": "AUROC",
