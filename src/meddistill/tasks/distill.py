@@ -107,7 +107,7 @@ def _conclude(
     """Save the model, score every row once, and put the numbers together."""
     cohort, split, threshold = data.cohort, data.split, settings["threshold"]
     labels = settings["data"]["labels"]
-    data.preprocessing.save(run.path / "preprocessing.skops")
+    data.save_preprocessing(run.path)
     card = Card.of(settings["student"], [f"checkpoints/{BEST}"], data)
     save_card(run.path, card)
     model = Model(card, MeanOfProbabilities([student.cpu()]), data.preprocessing)
