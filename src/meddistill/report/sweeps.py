@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from meddistill.evaluation.direction import lower_is_better
 from meddistill.report.tables import SHOWN, Table, meaning, number
 
 FIXED = ("job", "seed", "status", "folder", "score", "monitor", "threshold", "epochs", "seconds",
@@ -22,7 +23,7 @@ def sweep_table(rows: Sequence[Mapping[str, Any]], most: int) -> Table:
     finished = [row for row in rows if row.get("status") == "completed"]
     failed = [row for row in rows if row.get("status") != "completed"]
     monitor = finished[0]["monitor"] if finished else "score"
-    highest_first = not monitor.endswith(("loss", "error", "brier"))
+    highest_first = not lower_is_better(monitor)
     finished.sort(key=lambda row: float(row["score"] or "nan"), reverse=highest_first)
     axes = _axes(rows)
     notes = [

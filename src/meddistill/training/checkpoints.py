@@ -46,7 +46,7 @@ class BestEpoch(Callback):
     Args:
         folder: Where `last.ckpt` is kept.
         monitor: The followed value that decides.
-        mode: `min` or `max`.
+        lower_is_better: Which way the value is better.
         patience: Epochs without a better value after which training stops.
         seconds: Between two saves of the training state.
 
@@ -57,10 +57,10 @@ class BestEpoch(Callback):
     """
 
     def __init__(
-        self, folder: Path, monitor: str, mode: str, patience: int, seconds: float
+        self, folder: Path, monitor: str, lower_is_better: bool, patience: int, seconds: float
     ) -> None:
         self.folder, self.monitor, self.patience, self.seconds = folder, monitor, patience, seconds
-        self.sign = 1 if mode == "min" else -1
+        self.sign = 1 if lower_is_better else -1
         self.score, self.epoch = math.nan, -1
         self.weights: dict[str, Tensor] = {}
         self._saved = time.monotonic()

@@ -21,6 +21,7 @@ from lightning.pytorch.loggers import Logger
 
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError, UserError, integer
+from meddistill.evaluation.direction import lower_is_better
 from meddistill.training.checkpoints import BEST, LAST, AtomicCheckpointIO, BestEpoch, save_weights
 from meddistill.training.classifier import Classifier, Stepping
 from meddistill.training.progress import EpochProgress
@@ -46,11 +47,6 @@ class Fitted:
     epochs: int
     seconds: float
     is_main: bool
-
-
-def direction(monitor: str) -> str:
-    """`min` for losses and errors, `max` for the others."""
-    return "min" if monitor.endswith(("loss", "error", "brier")) else "max"
 
 
 def make_trainer(settings: Mapping[str, Any], **own: Any) -> pl.Trainer:
@@ -112,7 +108,7 @@ def fit(
         clip_algorithm=trainer.get("gradient_clip_algorithm") or "norm",
     )
     _check_clipping(module, trainer)
-    best = BestEpoch(checkpoints, monitor, direction(monitor), patience, save_seconds)
+    best = BestEpoch(checkpoints, monitor, lower_is_better(monitor), patience, save_seconds)
     started = time.perf_counter()
     with quiet():
         bar = [EpochProgress(monitor)] if trainer.get("enable_progress_bar") else []
