@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from meddistill.confdir import VERBS, choices
+from meddistill.confdir import VERBS, listed_choices
 
 GROUPS = ("data", "teacher", "student", "loss", "optimizer", "accelerator", "logger", "experiment")
 USER_ERROR, INTERRUPTED = 2, 130
@@ -40,7 +40,7 @@ verbs:
 {verbs}
 
 choices (group=choice):
-{_choices(GROUPS)}
+{listed_choices(GROUPS, width=15)}
   hydra/launcher  basic (one job after the other); others by their Hydra plugins, as joblib
 
 examples:
@@ -51,10 +51,6 @@ examples:
 
 meddistill VERB --help shows a verb's settings. -m stands before the overrides of a sweep.
 """
-
-
-def _choices(groups: tuple[str, ...]) -> str:
-    return "\n".join(f"  {group:<14}  {', '.join(choices(group))}" for group in groups)
 
 
 def _launch(verb: str) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from meddistill.confdir import VERBS, choices
+from meddistill.confdir import VERBS, listed_choices
 from meddistill.errors import SettingError, UserError
 from meddistill.files import checksum
 
@@ -45,10 +45,10 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def short_hash(value: object) -> str:
-    """Eight hexadecimal digits that stand for `value`."""
+def short_hash(value: object, digits: int = 8) -> str:
+    """Hexadecimal digits that stand for `value`."""
     text = json.dumps(value, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    return hashlib.sha256(text.encode()).hexdigest()[:digits]
 
 
 def register_resolvers() -> None:
@@ -154,9 +154,7 @@ def _unknown_key(node: Mapping[str, Any], key: str, facts: Mapping[str, Any]) ->
 def _choices(*, _root_: DictConfig) -> str:
     """The groups of a root config with what each can be, a line each."""
     groups = sorted(group for group in _root_.hydra.runtime.choices if "hydra" not in group)
-    return "\n".join(
-        f"  {group:<12} {', '.join(choices(group))}" for group in groups if "@" not in group
-    )
+    return listed_choices(group for group in groups if "@" not in group)
 
 
 def flatten(node: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 VERBS = {
@@ -21,3 +22,8 @@ def choices(group: str, *more: Path) -> list[str]:
     folders = [conf_dir(), *more]
     names = {file.stem for folder in folders for file in (folder / group).glob("*.yaml")}
     return sorted(name for name in names if not name.startswith("_"))
+
+
+def listed_choices(groups: Iterable[str], width: int = 12) -> str:
+    """A line a group, with what it can be."""
+    return "\n".join(f"  {group:<{width}} {', '.join(choices(group))}" for group in groups)

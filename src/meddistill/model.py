@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,6 +46,11 @@ class Card:
     schema: dict[str, list[str]]
     in_shape: list[int]
     trained_on: list[str]
+
+    @property
+    def files(self) -> list[str]:
+        """The files that make up the model, relative to its folder."""
+        return ["model.json", "preprocessing.skops", *self.checkpoints]
 
     @staticmethod
     def of(network: Mapping[str, Any], checkpoints: Sequence[str], data: CohortDataModule) -> Card:
@@ -125,6 +131,13 @@ class Model:
 def save_card(folder: Path, card: Card) -> None:
     """Write `model.json`."""
     write_json(folder / "model.json", asdict(card))
+
+
+def copy_model(card: Card, source: Path, folder: Path) -> None:
+    """Copy a model's files from one folder to another."""
+    for name in card.files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / name, folder / name)
 
 
 def load_model(folder: str | Path) -> Model:

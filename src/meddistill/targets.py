@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from meddistill.compose import short_hash
 from meddistill.data.cohort import Cohort
 from meddistill.data.split import Split
 from meddistill.evaluation.predictions import probability_columns
@@ -64,7 +63,7 @@ def find_targets(
     """
     made_by = [FORMAT, cohort.fingerprint, split.fingerprint, teacher.identity()]
     made_by += [{name: trainer.get(name) for name in NUMERIC}]
-    key = hashlib.sha256(json.dumps(made_by, sort_keys=True, default=str).encode()).hexdigest()[:24]
+    key = short_hash(made_by, digits=24)
     shared = {name: trainer[name] for name in SHARED if name in trainer}
 
     def make(folder: Path) -> None:

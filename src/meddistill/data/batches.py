@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import ClassVar, NamedTuple
 
@@ -44,15 +44,16 @@ class Rows:
 
     def at(self, index: Tensor) -> Rows:
         """The rows numbered by `index`."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        cut = {name: v if v is None else v[index] for name, v in values.items()}
-        return Rows(**cut)  # type: ignore[arg-type]
+        return self._each(lambda tensor: tensor[index])
 
     def to(self, device: torch.device) -> Rows:
         """The rows on `device`."""
+        return self._each(lambda tensor: tensor.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Rows:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        moved = {name: v if v is None else v.to(device) for name, v in values.items()}
-        return Rows(**moved)  # type: ignore[arg-type]
+        changed = {name: v if v is None else change(v) for name, v in values.items()}
+        return Rows(**changed)  # type: ignore[arg-type]
 
 
 class Batches:

@@ -48,8 +48,9 @@ def guess_roles(features: pd.DataFrame, fixed: Roles, missing: tuple[str, ...]) 
     for column in features.columns:
         cells = blank(features[column], missing)
         free = column not in (*fixed.numeric, *fixed.categorical)
+        text = cells[to_numbers(cells).isna() & cells.notna()]
         if free:
-            _check_decimal(str(column), cells[to_numbers(cells).isna() & cells.notna()])
+            _check_decimal(str(column), text)
         reason = _useless(cells) if free else None
         if reason:
             notes.append(f"column '{column}' left out: {reason}")
@@ -59,8 +60,6 @@ def guess_roles(features: pd.DataFrame, fixed: Roles, missing: tuple[str, ...]) 
             as_numbers(cells)
             numeric.append(column)
         else:
-            numbers = to_numbers(cells)
-            text = cells[numbers.isna() & cells.notna()]
             if 0 < len(text) < STRAY_SHARE * cells.notna().sum():
                 strays.append(_stray(str(column), text))
             (categorical if len(text) else numeric).append(column)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from meddistill.compose import build
+from meddistill.model import copy_model
 from meddistill.runfolder import RunFolder, is_main_process
 from meddistill.targets import find_targets
 from meddistill.tasks.common import check, describe_data, judge_model, prepare, trainer_settings
@@ -29,9 +29,7 @@ def train_teacher(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]
     if not is_main_process():
         return {"score": math.nan}
     model = targets.model()
-    for name in ("model.json", "preprocessing.skops", *model.card.checkpoints):
-        (run.path / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(targets.folder / name, run.path / name)
+    copy_model(model.card, targets.folder, run.path)
     labels = settings["teacher"].get("labels", settings["data"]["labels"])
     judged = judge_model(
         "teacher", model.num_parameters, targets.log_probabilities, cohort, split, labels,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from meddistill.data.cohort import Cohort
 from meddistill.data.split import Split
 from meddistill.errors import SettingError, UserError
 from meddistill.files import checksum
-from meddistill.model import load_model
+from meddistill.model import copy_model, load_model
 from meddistill.teachers.base import Teacher
 
 
@@ -32,7 +31,7 @@ class CheckpointTeacher(Teacher):
 
     def identity(self) -> dict[str, Any]:
         """The content of its files, wherever they lie."""
-        return {name: checksum(self.path / name) for name in self._files()}
+        return {name: checksum(self.path / name) for name in self.model.card.files}
 
     def fit(self, cohort: Cohort, split: Split, folder: Path, trainer: Mapping[str, Any]) -> None:
         """Check that it may teach here, and copy it.
@@ -52,9 +51,4 @@ class CheckpointTeacher(Teacher):
                 "rows that are test rows now, so its answers there would be no test; use the "
                 "data.split_seed it was trained with, or train it anew (teacher=mlp_ensemble)"
             )
-        for name in self._files():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self.path / name, folder / name)
-
-    def _files(self) -> list[str]:
-        return ["model.json", "preprocessing.skops", *self.model.card.checkpoints]
+        copy_model(self.model.card, self.path, folder)
