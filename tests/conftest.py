@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -67,11 +68,13 @@ def meddistill(
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["meddistill", *arguments])
         capfd.readouterr()
-        code = 0
+        code, handlers = 0, list(logging.getLogger().handlers)
         try:
             cli.main()
         except SystemExit as stop:
             code = int(stop.code or 0)
+        finally:  # Hydra's handlers write to a captured stream that later tests do not have
+            logging.getLogger().handlers[:] = handlers
         monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
         out, err = capfd.readouterr()
         return code, out, err
