@@ -269,7 +269,7 @@ def test_an_alpha_out_of_range_is_refused_with_key_value_and_mend(wrong):
 
 
 def test_the_ends_of_alpha_and_whole_numbers_are_allowed():
-    assert (KD(4, 0).temperature, KD(4, 0).alpha, KD(4, 1).alpha) == (4.0, 0.0, 1.0)
+    assert (KD(4, 0).temperature, KD(4, 0).teacher_share, KD(4, 1).label_share) == (4.0, 0.0, 0.0)
 
 
 def test_a_distillation_without_a_teachers_answers_is_refused():

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+from meddistill.errors import number
 
 
 @dataclass(frozen=True)
@@ -27,10 +31,12 @@ class DistillationLoss(nn.Module):
     Attributes:
         min_classes: Fewest classes for which the loss says anything.
         needs_teacher: Whether the teacher's answers are read.
+        per_member: Settings that may be tensors with one value a member of a stack.
     """
 
     min_classes: ClassVar[int] = 2
     needs_teacher: ClassVar[bool] = True
+    per_member: ClassVar[tuple[str, ...]] = ()
 
     @property
     def distils(self) -> bool:
@@ -49,6 +55,57 @@ class DistillationLoss(nn.Module):
                 the loss reads no teacher.
         """
         raise NotImplementedError
+
+
+class Searched(DistillationLoss):
+    """A loss whose settings are found by an inner search before training.
+
+    Attributes:
+        seeds: Students a setting.
+        epochs: Epochs before the first halving of the settings.
+        eta: Of the settings one in eta goes on.
+    """
+
+    seeds: int
+    epochs: int
+    eta: int
+
+    def candidates(self) -> list[dict[str, float]]:
+        """Settings to try: keys that the loss takes one a member."""
+        raise NotImplementedError
+
+    def node(self, setting: dict[str, float]) -> dict[str, Any]:
+        """Config node of the loss with a setting."""
+        raise NotImplementedError
+
+
+def coefficient(key: str, value: float | Tensor, **limits: float) -> Tensor:
+    """A setting as float64: [] from a number, [members] from a tensor; out of range is an error."""
+    values = value.flatten().tolist() if isinstance(value, Tensor) else [value]
+    checked = torch.tensor([number(key, each, **limits) for each in values], dtype=torch.float64)
+    return checked if isinstance(value, Tensor) else checked.squeeze(0)
+
+
+def by_member(value: Tensor, like: Tensor) -> Tensor:
+    """A coefficient [members] shaped to multiply `like` [members, ...]; [] stays."""
+    return value.view(*value.shape, *[1] * (like.dim() - 1)) if value.dim() else value
+
+
+def log_softmax(logits: Tensor, temperature: Tensor | None = None) -> Tensor:
+    """Log-probabilities with the classes first: [..., rows, classes] -> [classes, ..., rows].
+
+    In float32 and log space, since half precision answers log(0) = -inf for a confident teacher.
+    torch works along few classes ten times faster when they are not the last dimension, to the
+    same last bit.
+
+    Args:
+        logits: [..., rows, classes].
+        temperature: Divides the logits; [] or [members].
+    """
+    values = logits.float()
+    if temperature is not None:
+        values = values / by_member(temperature, values)
+    return functional.log_softmax(values.movedim(-1, 0), dim=0)
 
 
 def reduce_terms(terms: LossTerms, label_weight: Tensor, row_weight: Tensor) -> Tensor:

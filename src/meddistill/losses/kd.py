@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import torch
+from typing import ClassVar
+
 from torch import Tensor
 from torch.nn import functional as F
 
-from meddistill.errors import number
-from meddistill.losses.base import DistillationLoss, LossTerms
-from meddistill.losses.ce import cross_entropy
+from meddistill.losses.base import DistillationLoss, LossTerms, by_member, coefficient, log_softmax
+from meddistill.losses.ce import cross_entropy, smoothing
 
 
 class KD(DistillationLoss):
@@ -22,20 +22,38 @@ class KD(DistillationLoss):
     Args:
         temperature: T, above 0; a number, or a tensor [...] with one a member of a stack.
         alpha: Between 0 and 1; a number or a tensor likewise.
+        label_smoothing: Of the labels' term, as in `CE`; a number or a tensor likewise.
     """
 
-    def __init__(self, temperature: float | Tensor = 4.0, alpha: float | Tensor = 0.5) -> None:
+    per_member: ClassVar[tuple[str, ...]] = ("temperature", "alpha", "label_smoothing")
+    temperature: Tensor
+    label_share: Tensor
+    teacher_share: Tensor
+    label_smoothing: Tensor | None
+
+    def __init__(
+        self,
+        temperature: float | Tensor = 4.0,
+        alpha: float | Tensor = 0.5,
+        label_smoothing: float | Tensor = 0.0,
+    ) -> None:
         super().__init__()
-        if not isinstance(temperature, Tensor):
-            temperature = number("temperature", temperature, above=0)
-        if not isinstance(alpha, Tensor):
-            alpha = number("alpha", alpha, at_least=0, at_most=1)
-        self.temperature, self.alpha = temperature, alpha
+        checked = coefficient("temperature", temperature, above=0)
+        weight = coefficient("alpha", alpha, at_least=0, at_most=1)
+        # Worked out in float64, so that a member's are the single student's to the last bit.
+        constants = {
+            "temperature": checked,
+            "label_share": 1 - weight,
+            "teacher_share": weight * checked**2,
+        }
+        for name, value in constants.items():
+            self.register_buffer(name, value.float(), persistent=False)
+        self.register_buffer("label_smoothing", smoothing(label_smoothing), persistent=False)
 
     @property
     def distils(self) -> bool:
         """False at alpha = 0, which is the student alone."""
-        return bool((torch.as_tensor(self.alpha) > 0).any())
+        return bool((self.teacher_share > 0).any())
 
     def forward(
         self, student_logits: Tensor, target: Tensor, teacher_log_probabilities: Tensor | None
@@ -43,18 +61,11 @@ class KD(DistillationLoss):
         """Terms `ce` and `kd` per row in nats; shapes as in the base class."""
         if teacher_log_probabilities is None:
             raise ValueError("KD needs the teacher's answers for every row")
-        # float32 and log space: half precision answers log(0) = -inf for a confident teacher.
-        temperature, alpha = _per_row(self.temperature), _per_row(self.alpha)
-        scale = temperature.unsqueeze(-1) if isinstance(temperature, Tensor) else temperature
-        student = F.log_softmax(student_logits.float() / scale, dim=-1)
-        teacher = F.log_softmax(teacher_log_probabilities.float() / scale, dim=-1)
-        divergence = F.kl_div(student, teacher, reduction="none", log_target=True).sum(dim=-1)
+        student = log_softmax(student_logits, self.temperature)
+        teacher = log_softmax(teacher_log_probabilities, self.temperature)
+        divergence = F.kl_div(student, teacher, reduction="none", log_target=True).sum(dim=0)
+        label = cross_entropy(student_logits, target, self.label_smoothing)
         return LossTerms(
-            label={"ce": (1 - alpha) * cross_entropy(student_logits, target)},
-            teacher={"kd": alpha * temperature**2 * divergence},
+            label={"ce": by_member(self.label_share, label) * label},
+            teacher={"kd": by_member(self.teacher_share, divergence) * divergence},
         )
-
-
-def _per_row(value: float | Tensor) -> float | Tensor:
-    """A member's number [...] with a dimension for the rows [..., 1]; plain numbers stay."""
-    return value.unsqueeze(-1) if isinstance(value, Tensor) else value
