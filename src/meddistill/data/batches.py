@@ -42,9 +42,21 @@ class Rows:
     answers: Tensor | None = None
     teacher_inputs: Tensor | None = None
 
+    @staticmethod
+    def joined(parts: Sequence[Rows]) -> Rows:
+        """The rows of several parts, one after the other."""
+        columns: dict[str, Tensor | None] = {}
+        for field in fields(Rows):
+            values = [getattr(part, field.name) for part in parts]
+            columns[field.name] = None if values[0] is None else torch.cat(values)
+        return Rows(**columns)  # type: ignore[arg-type]
+
     def at(self, index: Tensor) -> Rows:
-        """The rows numbered by `index`."""
-        return self._each(lambda tensor: tensor[index])
+        """The rows numbered by `index`, of any shape."""
+        flat = index.reshape(-1)  # five times faster than an index of two dimensions
+        return self._each(
+            lambda tensor: tensor.index_select(0, flat).view(*index.shape, *tensor.shape[1:])
+        )
 
     def to(self, device: torch.device) -> Rows:
         """The rows on `device`."""
@@ -111,9 +123,7 @@ class Batches:
         count, device = len(self.rows.target), self.rows.target.device
         if self.seed is None:
             return torch.arange(count, device=device)
-        # Drawn on the CPU, so that the order is the same on every device.
-        generator = torch.Generator().manual_seed(derive(self.seed, "order", self.epoch))
-        return torch.randperm(count, generator=generator).to(device)
+        return shuffled(count, self.seed, self.epoch).to(device)
 
     def _cut(self, index: Tensor) -> list[Batch]:
         """The batches of the rows numbered by `index`, gathered at once and cut apart."""
@@ -137,3 +147,9 @@ class Batches:
             else:
                 cuts.append([part[mine] for part in torch.split(column, self.batch_size)])
         return [Batch(*parts) for parts in zip(*cuts, strict=True)]
+
+
+def shuffled(count: int, seed: int, epoch: int) -> Tensor:
+    """Row numbers in the order of one epoch, drawn on the CPU: the same on every device."""
+    generator = torch.Generator().manual_seed(derive(seed, "order", epoch))
+    return torch.randperm(count, generator=generator)

@@ -84,7 +84,7 @@ class CohortDataModule(pl.LightningDataModule):
 
     def val_dataloader(self) -> Batches:
         """The labelled validation rows, in order."""
-        return self._batches(_labelled(self.split.validation, self.labelled))
+        return self._batches(self.labelled_validation)
 
     def test_dataloader(self) -> Batches:
         """The test rows, in order."""
@@ -95,6 +95,18 @@ class CohortDataModule(pl.LightningDataModule):
     ) -> Batch | list[Batch]:
         """The batch as it is: its tensors were cut on the device."""
         return batch
+
+    @property
+    def labelled_validation(self) -> Positions:
+        """Positions of the labelled validation rows."""
+        positions = self.split.validation
+        known: Positions = positions[self.labelled[positions]]
+        return known
+
+    @property
+    def rows(self) -> Rows:
+        """All rows of the cohort, on the CPU."""
+        return self._rows
 
     @property
     def inputs(self) -> Tensor:
@@ -120,11 +132,6 @@ class CohortDataModule(pl.LightningDataModule):
             raise SettingError("trainer.devices", ranks, f"more than a batch's rows ({size})")
         rows = self._rows.at(torch.from_numpy(positions)).to(device)
         return Batches(rows, size, seed, run, rank, ranks)
-
-
-def _labelled(positions: Positions, labelled: NDArray[np.bool_]) -> Positions:
-    known: Positions = positions[labelled[positions]]
-    return known
 
 
 def _tensor(values: NDArray[np.float32] | None, rows: int) -> Tensor | None:

@@ -39,16 +39,13 @@ class BestEpoch(Callback):
     """Keeps the weights of the best epoch, stops when none is better for long, saves now and then.
 
     The best weights are copied in memory and lie in the training state, so that `last.ckpt` alone
-    is enough to go on, and never disagrees with a second file. Epochs replay exactly (order and
-    random numbers come from seed and epoch number), so how often the state is saved changes how
-    much a kill costs and nothing else. The sanity check's epoch is no epoch: it is never the best.
+    is enough to go on, and never disagrees with a second file. The sanity check's epoch is no
+    epoch: it is never the best.
 
     Args:
-        folder: Where `last.ckpt` is kept.
         monitor: The followed value that decides.
         lower_is_better: Which way the value is better.
         patience: Epochs without a better value after which training stops.
-        seconds: Between two saves of the training state.
 
     Attributes:
         score: The best value; NaN while there is none.
@@ -56,14 +53,11 @@ class BestEpoch(Callback):
         weights: The network's state dict then.
     """
 
-    def __init__(
-        self, folder: Path, monitor: str, lower_is_better: bool, patience: int, seconds: float
-    ) -> None:
-        self.folder, self.monitor, self.patience, self.seconds = folder, monitor, patience, seconds
+    def __init__(self, monitor: str, lower_is_better: bool, patience: int) -> None:
+        self.monitor, self.patience = monitor, patience
         self.sign = 1 if lower_is_better else -1
         self.score, self.epoch = math.nan, -1
         self.weights: dict[str, Tensor] = {}
-        self._saved = time.monotonic()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Compare; every rank decides alike, since the value is the same on all."""
@@ -77,13 +71,6 @@ class BestEpoch(Callback):
         if trainer.current_epoch - self.epoch >= self.patience:
             trainer.should_stop = True
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save if it is time, unless training is over: a resume would go on for an epoch more."""
-        due = time.monotonic() - self._saved >= self.seconds and not trainer.should_stop
-        if trainer.strategy.broadcast(due):  # clocks differ between ranks
-            trainer.save_checkpoint(self.folder / LAST)
-            self._saved = time.monotonic()
-
     def state_dict(self) -> dict[str, Any]:
         """The best epoch so far, for `last.ckpt`."""
         return {"score": self.score, "epoch": self.epoch, "weights": self.weights}
@@ -92,6 +79,29 @@ class BestEpoch(Callback):
         """Go on with the best epoch of an interrupted run."""
         self.score, self.epoch = state_dict["score"], state_dict["epoch"]
         self.weights = state_dict["weights"]
+
+
+class SaveState(Callback):
+    """Saves the training state now and then.
+
+    Epochs replay exactly (order and random numbers come from seed and epoch number), so how often
+    the state is saved changes how much a kill costs and nothing else.
+
+    Args:
+        folder: Where `last.ckpt` is kept.
+        seconds: Between two saves.
+    """
+
+    def __init__(self, folder: Path, seconds: float) -> None:
+        self.folder, self.seconds = folder, seconds
+        self._saved = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save if it is time, unless training is over: a resume would go on for an epoch more."""
+        due = time.monotonic() - self._saved >= self.seconds and not trainer.should_stop
+        if trainer.strategy.broadcast(due):  # clocks differ between ranks
+            trainer.save_checkpoint(self.folder / LAST)
+            self._saved = time.monotonic()
 
 
 def save_weights(weights: dict[str, Tensor], checkpoint: Path) -> None:

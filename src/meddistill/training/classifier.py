@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
@@ -34,6 +34,15 @@ class Stepping:
     accumulate: int = 1
     clip_value: float | None = None
     clip_algorithm: str = "norm"
+
+    @staticmethod
+    def of(trainer: Mapping[str, Any]) -> Stepping:
+        """By the Trainer's own names of its arguments."""
+        return Stepping(
+            accumulate=trainer.get("accumulate_grad_batches") or 1,
+            clip_value=trainer.get("gradient_clip_val"),
+            clip_algorithm=trainer.get("gradient_clip_algorithm") or "norm",
+        )
 
     def clip(self, module: pl.LightningModule, optimizer: LightningOptimizer) -> None:
         """Limit the gradients of the optimizer's parameters."""

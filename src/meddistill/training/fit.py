@@ -22,7 +22,15 @@ from lightning.pytorch.loggers import Logger
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError, UserError, integer
 from meddistill.evaluation.direction import lower_is_better
-from meddistill.training.checkpoints import BEST, LAST, AtomicCheckpointIO, BestEpoch, save_weights
+from meddistill.runfolder import is_main_process
+from meddistill.training.checkpoints import (
+    BEST,
+    LAST,
+    AtomicCheckpointIO,
+    BestEpoch,
+    SaveState,
+    save_weights,
+)
 from meddistill.training.classifier import Classifier, Stepping
 from meddistill.training.progress import EpochProgress
 
@@ -47,6 +55,10 @@ class Fitted:
     epochs: int
     seconds: float
     is_main: bool
+
+
+class DivergedError(UserError):
+    """No epoch of a fit had a finite score."""
 
 
 def make_trainer(settings: Mapping[str, Any], **own: Any) -> pl.Trainer:
@@ -102,28 +114,16 @@ def fit(
         callbacks: Further Lightning callbacks.
     """
     checkpoints = folder / "checkpoints"
-    module.stepping = Stepping(
-        accumulate=trainer.get("accumulate_grad_batches") or 1,
-        clip_value=trainer.get("gradient_clip_val"),
-        clip_algorithm=trainer.get("gradient_clip_algorithm") or "norm",
-    )
+    module.stepping = Stepping.of(trainer)
     _check_clipping(module, trainer)
-    best = BestEpoch(checkpoints, monitor, lower_is_better(monitor), patience, save_seconds)
+    best = BestEpoch(monitor, lower_is_better(monitor), patience)
     started = time.perf_counter()
-    with quiet():
-        bar = [EpochProgress(monitor)] if trainer.get("enable_progress_bar") else []
-        every = [best, *bar, *callbacks]
-        lightning = make_trainer(trainer, logger=list(loggers), callbacks=every)
-        resume = checkpoints / LAST if (checkpoints / LAST).exists() else None
-        if resume:
-            log.info("resuming from %s", resume)
-        try:
-            lightning.fit(module, data, ckpt_path=resume, weights_only=True)
-        except SystemExit as stop:
-            _raise_interrupt(stop)
-            raise
+    lightning = train(
+        module, checkpoints, trainer, [best, *callbacks],
+        data=data, save_seconds=save_seconds, loggers=loggers, monitor=monitor,
+    )  # fmt: skip
     if not best.weights:
-        raise UserError(
+        raise DivergedError(
             f"training diverged: {monitor} was never a finite number; lower the learning rate "
             "(optimizer.lr, or teacher.optimizer.lr for the teacher), or let validation run if the "
             "trainer's settings leave it out"
@@ -137,6 +137,53 @@ def fit(
         seconds=time.perf_counter() - started,
         is_main=lightning.is_global_zero,
     )
+
+
+def train(
+    module: pl.LightningModule,
+    checkpoints: Path,
+    trainer: Mapping[str, Any],
+    callbacks: Sequence[Callback],
+    *,
+    data: pl.LightningDataModule | None = None,
+    save_seconds: float = 10,
+    loggers: Sequence[Logger] = (),
+    monitor: str = "val/log_loss",
+) -> pl.Trainer:
+    """Run Lightning's Trainer to the end, from `last.ckpt` in `checkpoints` where there is one.
+
+    Args:
+        module: What is trained.
+        checkpoints: Folder of the training state.
+        trainer: Arguments of Lightning's Trainer by their own names.
+        callbacks: Lightning callbacks.
+        data: The rows, unless the module has its own.
+        save_seconds: Seconds between two saves of the training state.
+        loggers: Lightning loggers.
+        monitor: What the progress bar shows.
+    """
+    trainer = {**trainer, "enable_progress_bar": _shows_progress(trainer)}
+    with quiet():
+        bar = [EpochProgress(monitor)] if trainer["enable_progress_bar"] else []
+        every = [*callbacks, SaveState(checkpoints, save_seconds), *bar]
+        lightning = make_trainer(trainer, logger=list(loggers), callbacks=every)
+        resume = checkpoints / LAST if (checkpoints / LAST).exists() else None
+        if resume:
+            log.info("resuming from %s", resume)
+        try:
+            lightning.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+        except SystemExit as stop:
+            _raise_interrupt(stop)
+            raise
+    return lightning
+
+
+def _shows_progress(trainer: Mapping[str, Any]) -> bool:
+    """Where a person looks on and nobody said no."""
+    from rich.console import Console
+
+    chosen = trainer.get("enable_progress_bar")
+    return (Console().is_terminal and is_main_process()) if chosen is None else bool(chosen)
 
 
 def _raise_interrupt(stop: SystemExit) -> None:

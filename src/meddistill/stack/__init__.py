@@ -1,0 +1,1 @@
+"""Many students of one architecture, trained in lockstep."""

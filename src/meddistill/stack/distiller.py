@@ -1,0 +1,155 @@
+"""The LightningModule that trains M students of one architecture in lockstep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor
+
+from meddistill.losses import DistillationLoss, reduce_terms
+from meddistill.seeding import derive
+from meddistill.stack.best import BestMembers
+from meddistill.stack.network import StackedNetwork
+from meddistill.stack.optimizer import MemberGroups
+from meddistill.stack.rows import MemberRows, StackedEpochs
+from meddistill.training.classifier import OptimizerFactory, Stepping
+
+FULL_ENOUGH = 0.9
+"""A stack whose running members are fewer than this share of it goes on without the others."""
+
+
+class StackedDistiller(pl.LightningModule):
+    """M students, each with its own seed, rows, teacher's answers, loss and optimizer settings.
+
+    The loss is the sum over members of each member's own, so gradients never mix: a member learns
+    what it would learn alone. A member stops when its validation log loss has not improved for
+    `patience` epochs; stopped members leave the stack when enough of them have.
+
+    Args:
+        network: The students.
+        rows: The members' rows.
+        loss_of: From member numbers to their loss, its settings tensors [those members].
+        optimizer: From parameter groups to the optimizer.
+        settings: [M] the optimizer's numbers of each member, all equal ones side by side.
+        patience: Epochs without a better value after which a member stops.
+        stepping: How gradients become steps.
+        halt: From (epochs done, best log loss [M]) to the members [M] that may go on.
+    """
+
+    def __init__(
+        self,
+        network: StackedNetwork,
+        rows: MemberRows,
+        loss_of: Callable[[Sequence[int]], DistillationLoss],
+        optimizer: OptimizerFactory,
+        settings: Sequence[Mapping[str, Any]],
+        patience: int,
+        stepping: Stepping,
+        halt: Callable[[int, Tensor], Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.network, self.rows, self.loss_of = network, rows, loss_of
+        self.optimizer_factory, self.settings = optimizer, list(settings)
+        self.stepping, self.halt = stepping, halt
+        self.loss = loss_of(range(len(settings)))
+        self.best = BestMembers(network.tensors(), patience)
+        self.members = torch.arange(len(settings))  # of those in the stack, their first numbers
+        self._log_loss: list[Tensor] = []
+        self._groups: MemberGroups | None = None
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """One optimizer, with a group for each run of members with equal settings."""
+        settings = [self.settings[member] for member in self.members.tolist()]
+        parameters = list(self.network.parameters())
+        self._groups = MemberGroups(parameters, settings, self.optimizer_factory)
+        return self._groups.optimizer
+
+    def train_dataloader(self) -> StackedEpochs:
+        """Each step's rows, a member's in its own order."""
+        return StackedEpochs(lambda: self.rows)
+
+    def val_dataloader(self) -> StackedEpochs:
+        """The labelled validation rows."""
+        return StackedEpochs(lambda: self.rows, validation=True)
+
+    def transfer_batch_to_device(
+        self, batch: Any, device: torch.device, dataloader_idx: int
+    ) -> Any:
+        """The row numbers as they are: the rows lie on the device."""
+        return batch
+
+    def on_fit_start(self) -> None:
+        """Take rows and best weights to the device."""
+        self.rows.to(self.device)
+        self.best.to(self.device)
+
+    def on_train_epoch_start(self) -> None:
+        """Random numbers by (seed, epoch), as the student alone has them."""
+        epoch, seeds = self.current_epoch, self.rows.seeds
+        streams = {seed: derive(seed, "training", epoch, 0) for seed in set(seeds)}
+        self.network.reseed([streams[seed] for seed in seeds])
+
+    def training_step(self, run: Sequence[Tensor], batch_idx: int) -> None:
+        """The optimizer's steps on a run of batches."""
+        optimizer, groups = cast(LightningOptimizer, self.optimizers()), self._groups
+        assert groups is not None  # configure_optimizers made them
+        for number, index in enumerate(run, start=1):
+            batch = self.rows.batch(index)
+            terms = self.loss(self.network(batch.inputs), batch.target, batch.answers)
+            loss = reduce_terms(terms, batch.label_weight, batch.row_weight)
+            torch.autograd.backward(loss / self.stepping.accumulate)
+            if number % self.stepping.accumulate == 0 or number == len(run):
+                if self.stepping.clip_value is not None:
+                    groups.clip(self.stepping.clip_value, self.stepping.clip_algorithm)
+                groups.share_gradients()
+                optimizer.step()
+                groups.clear_gradients()
+
+    def validation_step(self, index: Tensor, batch_idx: int) -> None:
+        """Each member's log loss on labelled validation rows, as `LogLoss` works it out."""
+        batch = self.rows.batch(index)
+        probabilities = self.network(batch.inputs).float().movedim(-1, 0).softmax(dim=0)
+        chosen = probabilities.gather(0, batch.target.unsqueeze(0)).squeeze(0)
+        self._log_loss.append(-chosen.clamp(min=torch.finfo(chosen.dtype).eps).log())
+
+    def on_validation_epoch_end(self) -> None:
+        """Keep better members, stop finished ones, and go on without them."""
+        if self.trainer.sanity_checking:
+            self._log_loss = []
+            return
+        score = torch.cat(self._log_loss, dim=1).mean(dim=1).cpu()
+        self._log_loss = []
+        done = self.current_epoch + 1
+        self.best.update(self.members, score, self.network, done)
+        if self.halt is not None:
+            self.best.stop(~self.halt(done, self.best.score))
+        going = self.best.running[self.members]
+        self.trainer.callback_metrics["val/log_loss"] = self.best.score.nanmean()  # progress bar
+        if not going.any():
+            self.trainer.should_stop = True
+        elif going.float().mean() < FULL_ENOUGH:
+            self._keep(going.nonzero().squeeze(1))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Which members are in the stack, and the best of all."""
+        checkpoint["stack"] = {"members": self.members, **self.best.state_dict()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Cut the stack to the members that were in it; weights and optimizer are loaded after."""
+        state = checkpoint["stack"]
+        self._keep(state["members"])
+        self.best.load_state_dict(state)
+
+    def _keep(self, members: Tensor) -> None:
+        """Go on with those of the present members alone."""
+        self.members = self.members[members]
+        self.network.keep(members.to(self.device))
+        self.rows = self.rows.of(members)
+        self.loss = self.loss_of(self.members.tolist()).to(self.device)
+        if self._groups is not None:
+            self._groups.keep(members, list(self.network.parameters()))

@@ -1,0 +1,190 @@
+"""One stack trained from beginning to end."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from meddistill.compose import build, build_network, build_optimizer
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.losses import DistillationLoss
+from meddistill.stack.best import BestMembers
+from meddistill.stack.distiller import StackedDistiller
+from meddistill.stack.memory import keep_freed_memory
+from meddistill.stack.network import StackedNetwork, stack_networks
+from meddistill.stack.rows import MemberRows
+from meddistill.training.classifier import Stepping
+from meddistill.training.fit import train
+
+Halt = Callable[[int, Tensor], Tensor]
+"""From (epochs done, best log loss [M]) to the members [M] that may go on."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the members of a stack share.
+
+    Attributes:
+        student: Config node of the network.
+        loss: Config node of the loss.
+        optimizer: Config node of the optimizer.
+        trainer: Arguments of Lightning's Trainer.
+        patience: Epochs without a better validation log loss after which a member stops.
+    """
+
+    student: Mapping[str, Any]
+    loss: Mapping[str, Any]
+    optimizer: Mapping[str, Any]
+    trainer: Mapping[str, Any]
+    patience: int
+
+
+@dataclass(frozen=True)
+class Student:
+    """What is a member's own.
+
+    Attributes:
+        table: Number of the split (with its teacher's answers) that it reads.
+        seed: Of first weights, batch order and dropout.
+        loss: Settings of the loss that differ between members, by name.
+        optimizer: Settings of the optimizer that may differ between members, by name.
+    """
+
+    table: int
+    seed: int
+    loss: Mapping[str, float]
+    optimizer: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class StackFit:
+    """What a stack came to.
+
+    Attributes:
+        weights: [M, ...] of each member's best epoch, by the names of a single network.
+        parameters: Trained numbers of one member.
+        score: [M] its validation log loss; NaN where training diverged.
+        epochs: [M] epochs trained.
+        probabilities: [M, rows, classes] for every row of the member's table.
+        seconds: Wall-clock time of this process's part of the fit.
+    """
+
+    weights: dict[str, Tensor]
+    parameters: int
+    score: NDArray[np.float32]
+    epochs: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+    seconds: float
+
+
+def fit_stack(
+    recipe: Recipe,
+    students: Sequence[Student],
+    tables: Sequence[CohortDataModule],
+    checkpoints: Path,
+    *,
+    save_seconds: float = 10,
+    halt: Halt | None = None,
+) -> StackFit:
+    """Train M students in lockstep; a `last.ckpt` in `checkpoints` is gone on from.
+
+    Args:
+        recipe: What they share.
+        students: What is each one's own.
+        tables: The splits, with the teacher's answers where the loss needs them; those that these
+            students read have equal numbers of inputs, training rows and labelled validation rows.
+        checkpoints: Folder of the training state.
+        save_seconds: Seconds between two saves of it.
+        halt: Asked after every epoch which members may go on.
+
+    Raises:
+        NotStackableError: The student's architecture or its training can't be stacked.
+    """
+    started = time.perf_counter()
+    keep_freed_memory()
+    # Equal optimizer settings side by side, in an order that a resume finds again.
+    order = sorted(range(len(students)), key=lambda m: json.dumps(dict(students[m].optimizer)))
+    back = torch.tensor(order).argsort()
+    in_order = None if halt is None else lambda done, score: halt(done, score[back])[order]
+    best, answers, parameters = _fit_in_order(
+        recipe, [students[m] for m in order], tables, checkpoints, save_seconds, in_order
+    )
+    return StackFit(
+        weights={name: value[back.to(value.device)].cpu() for name, value in best.weights.items()},
+        parameters=parameters,
+        score=best.score[back].numpy(),
+        epochs=best.epochs[back].numpy(),
+        probabilities=answers[back].numpy(),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _fit_in_order(
+    recipe: Recipe,
+    students: Sequence[Student],
+    tables: Sequence[CohortDataModule],
+    checkpoints: Path,
+    save_seconds: float,
+    halt: Halt | None,
+) -> tuple[BestMembers, Tensor, int]:
+    """The best of each member, its answers [M, rows, classes], and its number of parameters."""
+    used = sorted({student.table for student in students})
+    network = stack_networks(_networks(recipe, students, tables[used[0]]), tables[used[0]].in_shape)
+    rows = MemberRows(
+        [tables[number] for number in used],
+        [used.index(student.table) for student in students],
+        [student.seed for student in students],
+    )
+    module = StackedDistiller(
+        network, rows, lambda members: member_loss(recipe.loss, [students[m] for m in members]),
+        build_optimizer(recipe.optimizer, "optimizer"), [s.optimizer for s in students],
+        recipe.patience, Stepping.of(recipe.trainer), halt,
+    )  # fmt: skip
+    train(module, checkpoints, recipe.trainer, [], save_seconds=save_seconds)
+    answers = _probabilities(network, rows, module.best.weights)
+    parameters = sum(parameter[0].numel() for parameter in network.parameters())
+    return module.best, answers, parameters
+
+
+def member_loss(node: Mapping[str, Any], students: Sequence[Student]) -> DistillationLoss:
+    """The loss of several members: what differs between them as tensors, one value a member."""
+    own = {
+        name: torch.tensor([student.loss[name] for student in students], dtype=torch.float64)
+        for name in students[0].loss
+    }
+    loss: DistillationLoss = build({k: v for k, v in node.items() if k not in own}, "loss", **own)
+    return loss
+
+
+def _networks(
+    recipe: Recipe, students: Sequence[Student], data: CohortDataModule
+) -> list[nn.Module]:
+    """Each member's network with its first weights; members with one seed share one."""
+    by_seed = {
+        seed: build_network(recipe.student, "student", data.in_shape, data.num_classes, seed)
+        for seed in {student.seed for student in students}
+    }
+    return [by_seed[student.seed] for student in students]
+
+
+@torch.no_grad()
+def _probabilities(
+    network: StackedNetwork, rows: MemberRows, weights: Mapping[str, Tensor]
+) -> Tensor:
+    """[M, rows, classes] answers of the best weights, on the CPU as a single student's are."""
+    network.restore(weights)
+    network.eval()
+    parts = []
+    for index in rows.everything():
+        logits = network(rows.rows.inputs[index]).double()
+        parts.append(logits.log_softmax(dim=-1).exp().float().cpu())
+    return torch.cat(parts, dim=1)

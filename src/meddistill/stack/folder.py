@@ -1,0 +1,94 @@
+"""The folder of a job with many members: six files, however many there are."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from meddistill.files import read_json, write_atomically, write_json
+from meddistill.runfolder import RunFolder, environment
+
+METRICS, PREDICTIONS, MEMBERS = "metrics.csv", "predictions.parquet", "members.zip"
+
+
+class StackFolder(RunFolder):
+    """A run folder whose student is many.
+
+    Files: `config.yaml` (resolved), `job.json` (what decides the results, the environment and, once
+    it is finished, a summary), `metrics.csv` (a row a member), `predictions.parquet` (a row a
+    member and row), `members.zip` (weights and preprocessing), the log. While it is at work,
+    `parts/` holds finished chunks of members, which a repeat need not train again.
+    """
+
+    settings_files = ("config.yaml", "job.json")
+
+    @property
+    def parts(self) -> Path:
+        """Folder of finished chunks."""
+        return self.path / "parts"
+
+    def made_by(self) -> dict[str, Any] | None:
+        """The identity of the job that made the folder; None in an empty one."""
+        job = self._job()
+        return None if job is None else job["identity"]
+
+    def metrics(self) -> dict[str, Any] | None:
+        """The summary of a finished job; None of an unfinished one."""
+        job = self._job()
+        return None if job is None else job.get("summary")
+
+    def write_settings(self, current: Mapping[str, Any]) -> None:
+        """Write what makes the job."""
+        write_json(self.path / "job.json", {"identity": current, "environment": environment()})
+        self.write_config()
+
+    def finish(self, metrics: Mapping[str, Any]) -> None:
+        """Put the summary into `job.json`, which marks the job as finished; drop what is merged."""
+        write_json(self.path / "job.json", {**(self._job() or {}), "summary": metrics})
+        shutil.rmtree(self.parts, ignore_errors=True)
+        self.close()
+        (self.path / ".lock").unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Take back what `open` wrote, unless something was trained."""
+        if not self.parts.exists():
+            super().discard()
+
+    def has_part(self, name: str) -> bool:
+        """Whether a chunk is finished."""
+        return (self.parts / f"{name}.ckpt").exists()
+
+    def save_part(self, name: str, part: Mapping[str, Any]) -> None:
+        """Write a finished chunk, whole or not at all; its training state is no longer needed."""
+        write_atomically(self.parts / f"{name}.ckpt", dumped(part))
+        shutil.rmtree(self.parts / name, ignore_errors=True)
+
+    def read_part(self, name: str) -> dict[str, Any]:
+        """A finished chunk."""
+        import torch
+
+        part: dict[str, Any] = torch.load(self.parts / f"{name}.ckpt", weights_only=True)
+        return part
+
+    def _job(self) -> dict[str, Any] | None:
+        file = self.path / "job.json"
+        return read_json(file) if file.exists() else None
+
+
+def dumped(value: Mapping[str, Any]) -> bytes:
+    """Tensors and plain values as bytes, loadable with `weights_only`."""
+    import torch  # here, since a finished job is shown without it
+
+    buffer = io.BytesIO()
+    torch.save(dict(value), buffer)
+    return buffer.getvalue()
+
+
+def read_entry(folder: Path, entry: str) -> bytes:
+    """One entry of a job's `members.zip`."""
+    with zipfile.ZipFile(folder / MEMBERS) as archive:
+        return archive.read(entry)

@@ -1,0 +1,193 @@
+"""Which students train together: stacks of equal shape, cut into chunks; others one by one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import torch
+from hydra.utils import get_class
+
+from meddistill.compose import build_network, short_hash
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.stack.fit import Recipe, Student
+from meddistill.stack.members import Member
+from meddistill.stack.network import NotStackableError, stack_networks
+from meddistill.stack.optimizer import ELEMENTWISE
+
+CHUNK = 512
+"""Students at once on the CPU; more are no faster a student."""
+CHUNK_BYTES = {"cpu": 2**28, "cuda": 2**33, "mps": 2**31}
+"""Largest size of a chunk's weights, gradients, momenta and answers."""
+STACKED_TRAINER = {
+    "accelerator", "devices", "num_nodes", "strategy", "precision", "deterministic", "max_epochs",
+    "gradient_clip_val", "gradient_clip_algorithm", "accumulate_grad_batches", "log_every_n_steps",
+    "enable_progress_bar", "num_sanity_val_steps", "check_val_every_n_epoch",
+}  # fmt: skip
+NEEDED = {"devices": 1, "num_nodes": 1, "strategy": "auto", "precision": "32-true",
+          "check_val_every_n_epoch": 1}  # fmt: skip
+MEMBERS_OWN = {
+    "seed", "data", "teacher", "store", "stack", "save_seconds", "logger", "loss", "optimizer",
+}  # fmt: skip
+"""What may differ within a stack; of loss and optimizer their numbers."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Members that are trained at once, or a single one by itself.
+
+    Attributes:
+        members: What is trained.
+        tables: [members] the number of the table that each reads.
+        reason: Why its member is trained alone; None for a stack.
+    """
+
+    members: Sequence[Member]
+    tables: Sequence[int]
+    reason: str | None = None
+
+    @cached_property
+    def name(self) -> str:
+        """A name that only the same members have."""
+        numbers = [member.number for member in self.members]
+        return f"{numbers[0]:06d}-{short_hash([numbers, self.reason is None])}"
+
+    @property
+    def recipe(self) -> Recipe:
+        """What the members share."""
+        settings = self.members[0].settings
+        return Recipe(
+            student=settings["student"],
+            loss=settings["loss"],
+            optimizer=settings["optimizer"],
+            trainer=settings["trainer"],
+            patience=settings["patience"],
+        )
+
+    @property
+    def students(self) -> list[Student]:
+        """What is each member's own."""
+        return [
+            Student(
+                table=table,
+                seed=member.settings["seed"],
+                loss=_per_member(member.settings["loss"]),
+                optimizer=numbers(member.settings["optimizer"]),
+            )
+            for member, table in zip(self.members, self.tables, strict=True)
+        ]
+
+
+def plan(
+    members: Sequence[Member], table: Sequence[int], tables: Sequence[CohortDataModule]
+) -> list[Chunk]:
+    """Cut the members into chunks.
+
+    Args:
+        members: All of a job.
+        table: [members] the number of the table that each reads.
+        tables: The different splits with the teacher's answers.
+    """
+    groups: dict[str, list[int]] = {}
+    for place, member in enumerate(members):
+        key = _shared(member.settings, tables[table[place]])
+        groups.setdefault(key, []).append(place)
+    chunks: list[Chunk] = []
+    for places in groups.values():
+        first = members[places[0]].settings
+        data = tables[table[places[0]]]
+        reason = why_alone(first, data)
+        if reason:
+            chunks += [Chunk([members[p]], [table[p]], reason) for p in places]
+            continue
+        # Members with one seed side by side share first weights and batch orders.
+        places.sort(key=lambda place: (table[place], members[place].settings["seed"]))
+        size = first["stack"]["chunk"] or chunk_size(first, data)
+        for part in _even_parts(places, size):
+            chunks.append(Chunk([members[p] for p in part], [table[p] for p in part]))
+    return chunks
+
+
+def chunk_size(settings: Mapping[str, Any], data: CohortDataModule) -> int:
+    """Students that fit in `CHUNK_BYTES`; on the CPU at most `CHUNK`."""
+    network = build_network(settings["student"], "student", data.in_shape, data.num_classes, 0)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    answers = len(data.cohort.target) * data.num_classes
+    inputs = 2 * data.batch_size * data.inputs[0].numel()
+    device = _device(settings)
+    fitting = CHUNK_BYTES[device] // (4 * (5 * parameters + answers + inputs))
+    return max(1, fitting if device != "cpu" else min(fitting, CHUNK))
+
+
+def _even_parts(places: Sequence[int], size: int) -> Iterable[Sequence[int]]:
+    """Parts of at most `size`, as equal as can be: a small rest would train slowly."""
+    count = -(-len(places) // size)
+    edges = [len(places) * k // count for k in range(count + 1)]
+    return [places[start:end] for start, end in pairwise(edges)]
+
+
+def _shared(settings: Mapping[str, Any], data: CohortDataModule) -> str:
+    """Equal for members that can train in one stack."""
+    shared = {key: value for key, value in settings.items() if key not in MEMBERS_OWN}
+    for name, mine in (
+        ("loss", _per_member(settings["loss"])),
+        ("optimizer", numbers(settings["optimizer"])),
+    ):
+        shared[name] = {k: v for k, v in settings[name].items() if k not in mine}
+    sizes = [len(data.split.train), len(data.labelled_validation), data.in_shape, data.num_classes]
+    return json.dumps([shared, sizes], sort_keys=True, default=str)
+
+
+def why_alone(settings: Mapping[str, Any], data: CohortDataModule) -> str | None:
+    """Why such students can't be stacked; None where they can."""
+    if settings["monitor"] != "val/log_loss":
+        return f"a stack follows val/log_loss, not monitor={settings['monitor']}"
+    if settings["answers"] != "stored":
+        return "a stack learns from stored answers, not from a live teacher"
+    trainer = settings["trainer"]
+    for name, value in trainer.items():
+        plain = name in STACKED_TRAINER and NEEDED.get(name, value) in (value, None)
+        if value is not None and not plain:
+            return f"trainer.{name}={value} is not for stacks"
+    target = get_class(settings["optimizer"]["_target_"])
+    if target not in ELEMENTWISE:
+        return f"{target.__name__} does not treat each parameter by itself"
+    build = (settings["student"], "student", data.in_shape, data.num_classes)
+    networks = [build_network(*build, seed) for seed in (0, 1)]
+    drops = any(isinstance(m, torch.nn.Dropout) and m.p > 0 for m in networks[0].modules())
+    if drops and _device(settings) != "cpu":
+        return f"dropout draws other random numbers in a stack on {_device(settings)}"
+    try:
+        stack_networks(networks, data.in_shape)
+    except NotStackableError as error:
+        return str(error)
+    return None
+
+
+def _per_member(loss: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a loss that may differ within a stack."""
+    target = get_class(loss["_target_"])
+    return {name: loss[name] for name in getattr(target, "per_member", ()) if name in loss}
+
+
+def numbers(optimizer: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of an optimizer that may differ within a stack."""
+    return {
+        key: value
+        for key, value in optimizer.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
+
+
+def _device(settings: Mapping[str, Any]) -> str:
+    """The kind of device: cpu, cuda or mps."""
+    chosen = settings["trainer"]["accelerator"]
+    if chosen in ("auto", "gpu"):
+        has_gpu = torch.cuda.is_available()
+        has_mps = torch.backends.mps.is_available()
+        return "cuda" if has_gpu else "mps" if has_mps else "cpu"
+    return str(chosen)

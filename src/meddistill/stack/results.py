@@ -1,0 +1,223 @@
+"""From finished chunks to a job's tables of metrics and predictions and its file of weights."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from meddistill.evaluation.members import evaluate_members
+from meddistill.evaluation.predictions import probability_columns
+from meddistill.losses import DistillationLoss
+from meddistill.model import Card
+from meddistill.stack.folder import MEMBERS, METRICS, PREDICTIONS, StackFolder, dumped
+from meddistill.stack.members import Member
+from meddistill.stack.plan import Chunk
+from meddistill.stack.tables import Table
+from meddistill.sweep import flat_metrics
+from meddistill.tasks.common import describe_data, judge_model
+
+DIVERGED = "training diverged: validation log loss was never a finite number"
+
+
+def merge(
+    run: StackFolder,
+    members: Sequence[Member],
+    chunks: Sequence[Chunk],
+    tables: Sequence[Table],
+    losses: Sequence[DistillationLoss],
+) -> dict[str, Any]:
+    """Write the job's three result files from its parts, one part in memory at a time.
+
+    Returns:
+        The job's summary.
+    """
+    facts = [_facts(table) for table in tables]
+    distils = {member.number: loss.distils for member, loss in zip(members, losses, strict=True)}
+    frames: list[pd.DataFrame] = []
+    index: list[dict[str, Any]] = []
+    with (
+        _renamed(run.parts / PREDICTIONS, run.path / PREDICTIONS) as predictions,
+        _renamed(run.parts / MEMBERS, run.path / MEMBERS) as archive_path,
+        zipfile.ZipFile(archive_path, "w") as archive,
+        _Predictions(predictions) as writer,
+    ):
+        for number, table in enumerate(tables):
+            _add_table(archive, number, table, run)
+        for chunk in chunks:
+            part = run.read_part(chunk.name)
+            archive.writestr(f"parts/{chunk.name}.ckpt", dumped(part["weights"]))
+            index += _entries(chunk)
+            probabilities = part["probabilities"].numpy()
+            writer.write(chunk, tables, probabilities)
+            frames.append(_metrics(chunk, part, probabilities, tables, facts, distils))
+        archive.writestr("index.json", json.dumps(index, default=str))
+    frame = pd.concat(frames).sort_values("member")
+    with _renamed(run.parts / METRICS, run.path / METRICS) as path:
+        frame.to_csv(path, index=False)
+    return _summary(frame, members, facts)
+
+
+class _Predictions:
+    """Writes `predictions.parquet` chunk by chunk, with the columns of a single run's.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._writer: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> _Predictions:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def write(
+        self, chunk: Chunk, tables: Sequence[Table], probabilities: NDArray[np.float32]
+    ) -> None:
+        """Add a chunk's members: probabilities [members, rows, classes]."""
+        for member, number, values in zip(chunk.members, chunk.tables, probabilities, strict=True):
+            rows = _rows(tables[number], member.number, values)
+            if self._writer is None:
+                self._writer = pq.ParquetWriter(self.path, rows.schema, compression="zstd")
+            self._writer.write_table(rows)
+
+
+def _rows(table: Table, member: int, probabilities: NDArray[np.float32]) -> pa.Table:
+    """One member's predictions; text is stored as codes of a dictionary."""
+    data = table.data
+    cohort, count = data.cohort, len(data.cohort.target)
+    columns = {
+        "row": pa.array(cohort.row, pa.string()).dictionary_encode(),
+        "split": pa.array(data.split.names(), pa.string()).dictionary_encode(),
+        "labelled": pa.array(data.labelled),
+        "label": pa.DictionaryArray.from_arrays(
+            pa.array(cohort.target, pa.int32()), pa.array(cohort.classes, pa.string())
+        ),
+        "member": pa.array(np.full(count, member, dtype=np.int32)),
+    }
+    names = probability_columns(cohort.classes)
+    columns |= {name: pa.array(probabilities[:, k]) for k, name in enumerate(names)}
+    return pa.table(columns)
+
+
+def _metrics(
+    chunk: Chunk,
+    part: Mapping[str, Any],
+    probabilities: NDArray[np.float32],
+    tables: Sequence[Table],
+    facts: Sequence[Mapping[str, Any]],
+    distils: Mapping[int, bool],
+) -> pd.DataFrame:
+    """A row a member of a chunk: what `flat_metrics` says of a single run."""
+    first = chunk.members[0].settings
+    numbers = [member.number for member in chunk.members]
+    frame = pd.DataFrame([member.axes for member in chunk.members])
+    frame.insert(0, "member", numbers)
+    for name in chunk.members[0].found:
+        frame[f"search/{name}"] = [member.found[name] for member in chunk.members]
+    frame["seed"] = [member.settings["seed"] for member in chunk.members]
+    score = part["score"].numpy().astype(np.float64)
+    failed = ~np.isfinite(score)
+    frame["status"] = np.where(failed, "failed", "completed")
+    frame["error"] = np.where(failed, DIVERGED, "")
+    frame["name"] = ["distilled student" if distils[n] else "student alone" for n in numbers]
+    frame["parameters"] = part["parameters"]
+    frame["score"] = score
+    frame["monitor"], frame["threshold"] = first["monitor"], first["threshold"]
+    frame["epochs"], frame["seconds"] = part["epochs"].numpy(), part["seconds"]
+    measures = _measures(chunk, probabilities, tables, first["threshold"])
+    measures[failed] = np.nan
+    of_tables = pd.DataFrame([flat_metrics(facts[number]) for number in chunk.tables])
+    return pd.concat([frame, measures, of_tables], axis=1)
+
+
+def _measures(
+    chunk: Chunk, probabilities: NDArray[np.float32], tables: Sequence[Table], threshold: float
+) -> pd.DataFrame:
+    """`val/...` and `test/...` of each member on its labelled rows."""
+    columns: dict[str, NDArray[np.float64]] = {}
+    of_member = np.array(chunk.tables)
+    for number in np.unique(of_member):
+        data = tables[number].data
+        here = of_member == number
+        for part, prefix in {"validation": "val", "test": "test"}.items():
+            rows = data.split.part(part)
+            rows = rows[data.labelled[rows]]
+            values = evaluate_members(
+                probabilities[here][:, rows], data.cohort.target[rows], threshold
+            )
+            for name, value in values.items():
+                column = columns.setdefault(f"{prefix}/{name}", np.full(len(here), np.nan))
+                column[here] = value
+    return pd.DataFrame(columns)
+
+
+def _facts(table: Table) -> dict[str, Any]:
+    """What all members of a table share, as a single run's metrics have it."""
+    data, settings = table.data, table.settings
+    teacher = None
+    if table.targets is not None:
+        teacher = judge_model(
+            "teacher", table.targets.model().num_parameters, table.targets.log_probabilities,
+            data.cohort, data.split, settings["data"]["labels"], settings["threshold"],
+        )  # fmt: skip
+        teacher["key"] = table.targets.key
+    return {"data": describe_data(data.cohort, data.split), "teacher": teacher}
+
+
+def _add_table(archive: zipfile.ZipFile, number: int, table: Table, run: StackFolder) -> None:
+    """What a member needs besides its weights to answer for new rows."""
+    card = Card.of({}, ["checkpoints/best.ckpt"], table.data)
+    archive.writestr(f"tables/{number}.json", json.dumps(asdict(card)))
+    table.data.save_preprocessing(run.parts)
+    archive.write(run.parts / "preprocessing.skops", f"tables/{number}.skops")
+
+
+def _entries(chunk: Chunk) -> Iterator[dict[str, Any]]:
+    """Where each member of a chunk is found in the file of weights."""
+    for place, (member, table) in enumerate(zip(chunk.members, chunk.tables, strict=True)):
+        yield {
+            "member": member.number,
+            "part": f"parts/{chunk.name}.ckpt",
+            "place": place,
+            "table": table,
+            "changes": member.changes,
+        }
+
+
+def _summary(
+    frame: pd.DataFrame, members: Sequence[Member], facts: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    settings = members[0].settings
+    finished = frame["status"] == "completed"
+    return {
+        "score": float(frame["score"].mean()),
+        "monitor": settings["monitor"],
+        "threshold": settings["threshold"],
+        "members": len(frame),
+        "finished": int(finished.sum()),
+        "seconds": float(frame["seconds"].sum()),
+        "tables": list(facts),
+    }
+
+
+@contextmanager
+def _renamed(temporary: Path, path: Path) -> Iterator[Path]:
+    """A path to write to, which takes its own name when all is written."""
+    yield temporary
+    temporary.replace(path)

@@ -1,0 +1,131 @@
+"""The rows of each member's own split, gathered for all members at once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from meddistill.data.batches import Batch, Rows, shuffled
+from meddistill.data.datamodule import STEPS_A_RUN, CohortDataModule
+
+LARGEST_GATHER = 2**23
+"""Numbers gathered at once in validation; 32 MiB of float32."""
+
+
+class MemberRows:
+    """Training and validation rows of M members.
+
+    Args:
+        tables: The different splits with their preprocessing and teacher's answers; all have as
+            many inputs, training rows and labelled validation rows.
+        table: [M] which of the tables each member reads.
+        seeds: [M] of each member's batch order.
+    """
+
+    def __init__(
+        self, tables: Sequence[CohortDataModule], table: Sequence[int], seeds: Sequence[int]
+    ) -> None:
+        self.rows = Rows.joined([data.rows for data in tables])
+        starts = torch.tensor([0, *(len(data.rows.target) for data in tables)]).cumsum(0)[:-1]
+        self._tables = len(tables)
+        self._train = _positions([data.split.train for data in tables], starts)
+        self._validation = _positions([data.labelled_validation for data in tables], starts)
+        self.table, self.seeds = torch.tensor(table), list(seeds)
+        self.batch_size = tables[0].batch_size
+        numbers = self.rows.inputs[0].numel() * len(self.seeds)
+        self._part = max(1, LARGEST_GATHER // max(1, numbers))
+
+    def to(self, device: torch.device) -> None:
+        """Take the rows to `device`; positions stay on the CPU, where orders are drawn."""
+        self.rows = self.rows.to(device)
+
+    def of(self, members: Tensor) -> MemberRows:
+        """The rows of the members numbered by `members` alone."""
+        part = copy.copy(self)
+        part.table = self.table[members]
+        part.seeds = [self.seeds[member] for member in members.tolist()]
+        return part
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        return -(-self._train.shape[1] // self.batch_size)
+
+    def epoch(self, number: int) -> list[Tensor]:
+        """Row numbers [M, batch] of each step of an epoch, in each member's own order."""
+        count = self._train.shape[1]
+        distinct = {seed: place for place, seed in enumerate(dict.fromkeys(self.seeds))}
+        orders = torch.stack([shuffled(count, seed, number) for seed in distinct])
+        order = orders[torch.tensor([distinct[seed] for seed in self.seeds])]
+        rows = self._train[self.table].gather(1, order)
+        return list(torch.split(rows.to(self.rows.target.device), self.batch_size, dim=1))
+
+    def validation(self) -> list[Tensor]:
+        """Row numbers [M, part] of the labelled validation rows, in parts that fit in memory."""
+        rows = self._validation[self.table].to(self.rows.target.device)
+        return list(torch.split(rows, self._part, dim=1))
+
+    def everything(self) -> list[Tensor]:
+        """Row numbers [M, part] of all rows of each member's table, in parts that fit in memory."""
+        count = len(self.rows.target) // self._tables
+        rows = self.table.unsqueeze(1) * count + torch.arange(count)
+        return list(torch.split(rows.to(self.rows.target.device), self._part, dim=1))
+
+    def batch(self, index: Tensor) -> Batch:
+        """The rows numbered by `index` [M, batch], as tensors [M, batch, ...]."""
+        rows = self.rows.at(index)
+        labelled = rows.labelled.sum(dim=1, keepdim=True).clamp(min=1)
+        return Batch(
+            inputs=rows.inputs,
+            target=rows.target,
+            label_weight=rows.labelled * (1 / labelled),
+            row_weight=torch.full_like(rows.labelled, 1 / index.shape[1]),
+            answers=rows.answers,
+            teacher_inputs=None,
+        )
+
+
+class StackedEpochs:
+    """An iterable over an epoch's steps, in runs, or over the validation rows, for Lightning.
+
+    Args:
+        rows: Asked anew each epoch, since members leave the stack.
+        validation: The validation rows, in parts.
+    """
+
+    batch_sampler: ClassVar[None] = None  # Lightning asks for it wherever there is a `sampler`
+
+    def __init__(self, rows: Callable[[], MemberRows], validation: bool = False) -> None:
+        self.rows, self.only_validation, self.epoch = rows, validation, 0
+
+    @property
+    def sampler(self) -> StackedEpochs:
+        """Lightning tells an epoch's number to `sampler.set_epoch`, on a resume too."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order comes next."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        if self.only_validation:
+            return len(self.rows().validation())
+        return -(-self.rows().steps // STEPS_A_RUN)
+
+    def __iter__(self) -> Iterator[Tensor | list[Tensor]]:
+        if self.only_validation:
+            yield from self.rows().validation()
+            return
+        steps = self.rows().epoch(self.epoch)
+        for start in range(0, len(steps), STEPS_A_RUN):
+            yield steps[start : start + STEPS_A_RUN]
+
+
+def _positions(parts: Sequence[object], starts: Tensor) -> Tensor:
+    """[tables, n] row numbers among the joined tables."""
+    positions = [torch.as_tensor(part) + start for part, start in zip(parts, starts, strict=True)]
+    return torch.stack(positions)

@@ -1,0 +1,85 @@
+"""The splits that a job's members read, each with its teacher's answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from meddistill.compose import build
+from meddistill.data.cohort import Cohort
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.losses import DistillationLoss
+from meddistill.stack.members import Member
+from meddistill.targets import Targets, find_targets
+from meddistill.tasks.common import read_cohort, source, split_rows
+
+
+@dataclass(frozen=True)
+class Table:
+    """One split of a cohort.
+
+    Attributes:
+        settings: Of the first member that reads it; those that matter here are equal in all.
+        data: Its rows, preprocessed by its own training rows.
+        targets: The teacher and its answers, where the loss needs one.
+    """
+
+    settings: Mapping[str, Any]
+    data: CohortDataModule
+    targets: Targets | None
+
+
+def make_tables(
+    members: Sequence[Member], losses: Sequence[DistillationLoss]
+) -> tuple[list[Table], list[int]]:
+    """The different tables, and which of them each member reads.
+
+    All data are read and split before the first teacher is trained.
+
+    Args:
+        members: All of a job.
+        losses: [members] each member's loss.
+    """
+    places: dict[str, int] = {}
+    of_member, readers = [], []
+    for member, loss in zip(members, losses, strict=True):
+        key = _key(member.settings, loss.needs_teacher)
+        if key not in places:
+            places[key] = len(places)
+            readers.append((member.settings, loss))
+        of_member.append(places[key])
+    cohorts: dict[str, Cohort] = {}
+    modules = [_data(settings, cohorts) for settings, _ in readers]
+    tables = []
+    for (settings, loss), data in zip(readers, modules, strict=True):
+        targets = _teach(settings, data) if loss.needs_teacher else None
+        tables.append(Table(settings, data, targets))
+    return tables, of_member
+
+
+def _key(settings: Mapping[str, Any], needs_teacher: bool) -> str:
+    teacher = settings["teacher"] if needs_teacher else None
+    return json.dumps([settings["data"], settings["batch_size"], teacher], default=str)
+
+
+def _data(settings: Mapping[str, Any], cohorts: dict[str, Cohort]) -> CohortDataModule:
+    key = json.dumps(source(settings), default=str)
+    if key not in cohorts:
+        cohorts[key] = read_cohort(settings)
+    cohort = cohorts[key]
+    return CohortDataModule(
+        cohort, split_rows(settings, cohort),
+        labels=settings["data"]["labels"], batch_size=settings["batch_size"],
+    )  # fmt: skip
+
+
+def _teach(settings: Mapping[str, Any], data: CohortDataModule) -> Targets:
+    """Find or train the teacher, and put its answers beside the rows."""
+    teacher = build(settings["teacher"], "teacher", _recursive_=False)
+    store, trainer = Path(settings["store"]), settings["trainer"]
+    targets = find_targets(teacher, data.cohort, data.split, store, trainer)
+    data.teach(targets.log_probabilities)
+    return targets

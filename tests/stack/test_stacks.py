@@ -1,0 +1,193 @@
+"""A member of a stack is the student that would have been trained alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from sklearn.linear_model import LogisticRegression
+
+from meddistill.compose import build, build_network, build_optimizer
+from meddistill.confdir import choices, conf_dir
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.data.split import split_cohort
+from meddistill.losses.base import Searched
+from meddistill.stack.fit import Recipe, Student, fit_stack
+from meddistill.training.distiller import Distiller
+from meddistill.training.fit import fit
+
+TRAINER = {"accelerator": "cpu", "devices": 1, "max_epochs": 30, "num_sanity_val_steps": 0,
+           "enable_progress_bar": False}  # fmt: skip
+
+
+def node(group, name):
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return OmegaConf.to_container(compose("distill", [f"{group}={name}"])[group])
+
+
+def taught(cohort, split_seed, labels=1.0):
+    data = CohortDataModule(cohort, split_cohort(cohort, split_seed), labels=labels)
+    train, inputs = data.split.train, data.inputs.numpy()
+    teacher = LogisticRegression(C=0.1).fit(inputs[train], cohort.target[train])
+    data.teach(np.log(teacher.predict_proba(inputs).clip(1e-9)).astype(np.float32))
+    return data
+
+
+@pytest.fixture(scope="module")
+def tables(cohort):
+    return [taught(cohort, 0), taught(cohort, 1), taught(cohort, 0, labels=0.3)]
+
+
+def of_equal_size(tables, students):
+    """Students of a stack read tables of equal size: those of the first one's."""
+    size = len(tables[students[0].table].labelled_validation)
+    return [s for s in students if len(tables[s.table].labelled_validation) == size]
+
+
+def recipe(student="mlp_tiny", loss="kd", optimizer="adam", patience=4, **trainer):
+    loss_node = node("loss", loss)
+    if isinstance(build(loss_node, "loss"), Searched):
+        searched = build(loss_node, "loss")
+        loss_node = searched.node(searched.candidates()[0])
+    return Recipe(
+        student if isinstance(student, dict) else node("student", student),
+        loss_node, node("optimizer", optimizer), {**TRAINER, **trainer}, patience,
+    )  # fmt: skip
+
+
+def alone(made, student, tables, folder):
+    """The student trained by the ordinary way: probabilities [rows, classes], score, epochs."""
+    data = tables[student.table]
+    data.seed = student.seed
+    network = build_network(made.student, "student", data.in_shape, 2, student.seed)
+    module = Distiller(
+        network, 2, build_optimizer({**made.optimizer, **student.optimizer}, "optimizer"),
+        build({**made.loss, **student.loss}, "loss"), seed=student.seed,
+    )  # fmt: skip
+    fitted = fit(module, data, folder, made.trainer, patience=made.patience)
+    with torch.no_grad():
+        answers = network.eval()(data.inputs).double().softmax(dim=-1).numpy()
+    return answers, fitted.score, fitted.epochs
+
+
+def assert_members_as_alone(made, students, tables, tmp_path):
+    stacked = fit_stack(made, students, tables, tmp_path / "stack")
+    for number, student in enumerate(students):
+        answers, score, epochs = alone(made, student, tables, tmp_path / str(number))
+        assert np.abs(stacked.probabilities[number] - answers).max() < 1e-5, student
+        assert stacked.score[number] == pytest.approx(score, abs=1e-6)
+        assert stacked.epochs[number] == epochs
+    return stacked
+
+
+def kd(temperature, alpha, label_smoothing=0.0):
+    return {"temperature": temperature, "alpha": alpha, "label_smoothing": label_smoothing}
+
+
+MEMBERS = [
+    Student(0, 0, kd(1.0, 0.0), {"lr": 1e-3, "weight_decay": 0.0}),
+    Student(0, 0, kd(4.0, 0.9), {"lr": 1e-3, "weight_decay": 0.0}),
+    Student(0, 3, kd(2.0, 1.0, 0.2), {"lr": 1e-3, "weight_decay": 0.0}),
+    Student(1, 3, kd(0.7, 0.3), {"lr": 1e-3, "weight_decay": 0.0}),
+    Student(1, 4, kd(2.0, 0.5), {"lr": 5e-3, "weight_decay": 0.0}),
+    Student(0, 5, kd(2.0, 0.5), {"lr": 5e-3, "weight_decay": 1e-2}),
+]
+
+
+@pytest.mark.parametrize("loss", choices("loss"))
+@pytest.mark.parametrize("student", choices("student"))
+def test_a_member_equals_the_student_trained_alone(student, loss, tables, tmp_path):
+    made = recipe(student, loss)
+    settings = set(made.loss) & {"temperature", "alpha", "label_smoothing"}
+    members = [replace(m, loss={k: m.loss[k] for k in settings}) for m in MEMBERS]
+    fitted = assert_members_as_alone(made, members, tables, tmp_path)
+    assert len(set(fitted.score.tolist())) > 3  # they are not all the same student
+
+
+@pytest.mark.parametrize("optimizer", choices("optimizer"))
+def test_a_member_equals_the_student_alone_under_every_optimizer(optimizer, tables, tmp_path):
+    assert_members_as_alone(recipe(optimizer=optimizer), MEMBERS, tables, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "trainer",
+    [
+        {"gradient_clip_val": 0.05},
+        {"gradient_clip_val": 0.01, "gradient_clip_algorithm": "value"},
+        {"accumulate_grad_batches": 4},
+    ],
+)
+def test_a_member_is_clipped_and_accumulated_as_alone(trainer, tables, tmp_path):
+    made = recipe(max_epochs=8, **trainer)
+    clipped = assert_members_as_alone(made, MEMBERS, tables, tmp_path)
+    free = fit_stack(recipe(max_epochs=8), MEMBERS, tables, tmp_path / "free")
+    assert np.abs(clipped.probabilities - free.probabilities).max() > 1e-3
+
+
+def test_a_member_with_dropout_equals_the_student_alone(tables, tmp_path):
+    wide = {**node("student", "mlp_tiny"), "dropout": 0.3, "depth": 2}
+    assert_members_as_alone(recipe(wide, max_epochs=10), MEMBERS, tables, tmp_path)
+
+
+def test_a_member_with_few_labels_equals_the_student_alone(tables, tmp_path):
+    members = [replace(member, table=2) for member in MEMBERS]
+    assert_members_as_alone(recipe(), members, tables, tmp_path)
+
+
+def test_members_stop_early_each_for_itself(tables, tmp_path):
+    fitted = fit_stack(recipe(patience=2, max_epochs=100), MEMBERS, tables, tmp_path)
+    assert len(set(fitted.epochs.tolist())) > 3
+    assert fitted.epochs.min() < 50
+
+
+def test_a_diverging_member_leaves_the_others_as_they_are(tables, tmp_path):
+    wild = replace(MEMBERS[0], optimizer={"lr": 1e30, "weight_decay": 0.0})
+    fitted = fit_stack(recipe(optimizer="sgd"), [*MEMBERS, wild], tables, tmp_path / "wild")
+    calm = fit_stack(recipe(optimizer="sgd"), MEMBERS, tables, tmp_path / "calm")
+    np.testing.assert_allclose(fitted.probabilities[:-1], calm.probabilities, atol=1e-6)
+    assert np.isnan(fitted.score[-1]) or fitted.score[-1] > 1
+
+
+class KilledError(Exception):
+    pass
+
+
+def stop_after(epochs, done, score, until=None):
+    if until is not None and done == until:
+        raise KilledError
+    return torch.ones(len(score), dtype=torch.bool)
+
+
+def test_a_killed_stack_goes_on_to_the_same_weights_bit_for_bit(tables, tmp_path):
+    """Killed when members have left the stack already."""
+    made, members = recipe(patience=2, max_epochs=60), MEMBERS * 4
+    whole = fit_stack(made, members, tables, tmp_path / "whole")
+    until = 40
+    assert 0.2 < np.mean(whole.epochs < until) < 0.8  # some have left the stack by then
+    with pytest.raises(KilledError):
+        fit_stack(
+            made, members, tables, tmp_path / "killed", save_seconds=0,
+            halt=partial(stop_after, None, until=until),
+        )  # fmt: skip
+    assert (tmp_path / "killed" / "last.ckpt").exists()
+    resumed = fit_stack(made, members, tables, tmp_path / "killed", save_seconds=0)
+    for name, value in whole.weights.items():
+        assert torch.equal(resumed.weights[name], value), name
+    np.testing.assert_array_equal(resumed.epochs, whole.epochs)
+    np.testing.assert_array_equal(resumed.score, whole.score)
+
+
+def test_halted_members_train_no_further(tables, tmp_path):
+    def halve(done, score):
+        return torch.arange(len(score)) < (len(score) if done < 3 else 2)
+
+    made = recipe(max_epochs=12, patience=50)
+    fitted = fit_stack(made, MEMBERS, tables, tmp_path / "halted", halt=halve)
+    assert fitted.epochs.tolist() == [12, 12, 3, 3, 3, 3]
+    whole = fit_stack(made, MEMBERS, tables, tmp_path / "whole")
+    np.testing.assert_allclose(fitted.probabilities[:2], whole.probabilities[:2], atol=1e-6)
