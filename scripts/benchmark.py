@@ -1,12 +1,15 @@
-"""Times the trainer against hand-written PyTorch loops, side by side in one run.
+"""Times the trainer and stacked sweeps against hand-written PyTorch loops, side by side in one run.
 
     python scripts/benchmark.py overhead
+    python scripts/benchmark.py sweep
 
 `overhead`: 100 epochs of the small student on breast cancer, batch 64, distilled from stored
 answers, one thread. All take the same steps; the full loop and the trainer also validate
 with the same torchmetrics, write a CSV line, and keep the best epoch's checkpoint. The loop writes
 it at every better epoch; the trainer keeps it in memory and writes its state every ten seconds, as
 a second full loop does.
+
+`sweep`: up to 10,000 students in `benchmark_sweep.py`.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from lightning.pytorch.loggers import CSVLogger
 from sklearn.linear_model import LogisticRegression
 from torch.nn import functional as F
 
+import benchmark_sweep
 from meddistill.data.breast_cancer import breast_cancer
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import split_cohort
@@ -139,10 +143,14 @@ def overhead(repeats: int) -> None:
 def main() -> None:
     """Run the chosen benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("benchmark", choices=["overhead"])
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("benchmark", choices=["overhead", "sweep"])
+    parser.add_argument("--repeats", type=int, default=5, help="of overhead")
+    parser.add_argument("--largest", type=int, default=10_000, help="students of sweep")
     arguments = parser.parse_args()
-    overhead(arguments.repeats)
+    if arguments.benchmark == "overhead":
+        overhead(arguments.repeats)
+    else:
+        benchmark_sweep.benchmark(arguments.largest)
 
 
 if __name__ == "__main__":

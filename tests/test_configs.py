@@ -13,6 +13,7 @@ from meddistill.compose import build, build_network, build_optimizer
 from meddistill.confdir import VERBS, choices, conf_dir
 from meddistill.data.cohort import Cohort
 from meddistill.losses import DistillationLoss, reduce_terms
+from meddistill.losses.base import Searched
 from meddistill.training.fit import make_trainer
 
 GROUPS = sorted(
@@ -79,6 +80,8 @@ def test_every_student_takes_a_training_step(name):
 @pytest.mark.parametrize("name", names("loss"))
 def test_every_loss_gives_terms_per_row_and_a_gradient(name):
     loss = build(OmegaConf.to_container(composed("distill", f"loss={name}").loss), "loss")
+    if isinstance(loss, Searched):
+        loss = build(loss.node(loss.candidates()[-1]), "loss")
     assert isinstance(loss, DistillationLoss)
     classes = max(2, loss.min_classes)
     logits = torch.randn(6, classes, requires_grad=True)
@@ -130,8 +133,11 @@ def test_every_teacher_teaches_a_student(name, meddistill):
 
 @pytest.mark.parametrize("name", names("experiment"))
 def test_every_experiment_runs(name, meddistill):
+    if name == "optuna":
+        pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="needs meddistill[optuna]")
     small = ["teacher=mlp", "teacher.network.width=8", "teacher.trainer.max_epochs=1"]
     code, out, err = meddistill("distill", f"experiment={name}", *small, "trainer.max_epochs=1")
     assert code == 0, err
-    assert "student alone" in out
     assert "distilled student" in out
+    if name != "optuna":  # it tries alpha = 0 by chance only
+        assert "student alone" in out

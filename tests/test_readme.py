@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import SMALL_TEACHER
+from meddistill.confdir import FOLDER_VERBS
 
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -23,6 +24,8 @@ COMMANDS = [
 def shortened(command: str) -> list[str]:
     """The command with a small teacher and few epochs; `-m` stays in front."""
     arguments = [word for word in shlex.split(command)[1:] if word != "teacher=mlp_ensemble"]
+    if arguments[0] in FOLDER_VERBS:
+        return arguments
     small = () if "teacher=checkpoint" in arguments else SMALL_TEACHER
     epochs = () if arguments[0] == "teacher" else ("trainer.max_epochs=1",)
     return [*arguments, *small, *epochs]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from meddistill.confdir import VERBS, listed_choices
+from meddistill.confdir import FOLDER_VERBS, VERBS, listed_choices
 
 GROUPS = ("data", "teacher", "student", "loss", "optimizer", "accelerator", "logger", "experiment")
 USER_ERROR, INTERRUPTED = 2, 130
@@ -21,33 +21,38 @@ def main() -> None:
         from importlib.metadata import version
 
         print(f"meddistill {version('meddistill')}")
-    elif verb not in VERBS:
-        sys.exit(
-            _fail(f"'{verb}' is no verb; there are {', '.join(VERBS)} (see meddistill --help)")
-        )
-    else:
+    elif verb in VERBS:
         sys.exit(_launch(verb))
+    elif verb in FOLDER_VERBS:
+        sys.exit(_with_folder(verb, arguments[1:]))
+    else:
+        verbs = ", ".join([*VERBS, *FOLDER_VERBS])
+        sys.exit(_fail(f"'{verb}' is no verb; there are {verbs} (see meddistill --help)"))
 
 
 def overview() -> str:
     """The text of `meddistill --help`."""
-    verbs = "\n".join(f"  {verb:<9} {what}" for verb, what in VERBS.items())
+    every = {**VERBS, **FOLDER_VERBS}
+    verbs = "\n".join(f"  {verb:<9} {what}" for verb, what in every.items())
     return f"""meddistill: knowledge distillation for medical diagnosis
 
-usage: meddistill VERB [key=value ...] [-m] [--config-dir DIR]
+usage: meddistill teacher|distill [-m] [--config-dir DIR] [key=value ...]
+       meddistill report DIR
+       meddistill pick DIR [--best] [key=value ...] [--to DIR]
 
 verbs:
 {verbs}
 
 choices (group=choice):
 {listed_choices(GROUPS, width=15)}
+  hydra/sweeper   stacked (under -m: seeds, temperatures, ... train side by side in one job), basic
   hydra/launcher  basic (one job after the other); others by their Hydra plugins, as joblib
 
 examples:
   meddistill distill                            a student, built-in breast cancer data
   meddistill distill experiment=side_by_side    alone and distilled, beside the teacher
   meddistill distill data=table data.path=mine.csv data.target=diagnosis
-  meddistill distill -m loss.temperature=1,2,4,8 loss.alpha=0,0.25,0.5,0.75,1
+  meddistill distill -m loss.temperature=1,2,4,8 loss.alpha=0,0.25,0.5,0.75,1 'seed=range(0,10)'
 
 meddistill VERB --help shows a verb's settings. -m stands before the overrides of a sweep.
 """
@@ -75,6 +80,34 @@ def _launch(verb: str) -> int:
         return INTERRUPTED
     finally:
         sweep.show_table()
+    return 0
+
+
+def _with_folder(verb: str, arguments: list[str]) -> int:
+    """Run a verb that reads a finished folder; its exit code."""
+    import argparse
+    from pathlib import Path
+
+    from meddistill.errors import UserError
+
+    parser = argparse.ArgumentParser(f"meddistill {verb}", description=FOLDER_VERBS[verb])
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a sweep's (or a run's) folder")
+    if verb == "pick":
+        parser.add_argument("wanted", nargs="*", metavar="key=value", help="what the student has")
+        parser.add_argument("--best", action="store_true", help="of the best setting on validation")
+        parser.add_argument("--to", type=Path, metavar="DIR", help="the new run folder")
+    given = parser.parse_intermixed_args(arguments)
+    try:
+        if verb == "report":
+            from meddistill.report.folders import report
+
+            report(given.folder)
+        else:
+            from meddistill.pick import show_pick
+
+            show_pick(given.folder, given.wanted, given.best, given.to)
+    except UserError as error:
+        return _fail(str(error))
     return 0
 
 

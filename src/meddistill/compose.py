@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from meddistill.training.classifier import OptimizerFactory
 
-WITHOUT_EFFECT = ("hydra", "store", "trainer.enable_progress_bar", "save_seconds")
+WITHOUT_EFFECT = ("hydra", "store", "trainer.enable_progress_bar", "save_seconds", "stack.chunk")
 """Keys that change no result: runs that differ in these alone are one run."""
 
 
@@ -59,7 +59,8 @@ def register_resolvers() -> None:
 
     def sweep(*, _root_: DictConfig) -> str:
         overrides = sorted(_root_.hydra.overrides.task)
-        sweeper = OmegaConf.to_container(_root_.hydra.sweeper, resolve=True)
+        node = cast(dict[str, Any], OmegaConf.to_container(_root_.hydra.sweeper, resolve=True))
+        sweeper = {k: v for k, v in node.items() if k not in ("n_trials", "n_jobs")}
         return short_hash([identity(resolved(_root_)), overrides, sweeper])
 
     OmegaConf.register_new_resolver("meddistill.choices", _choices, replace=True)
@@ -167,6 +168,9 @@ def flatten(node: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, An
 
 
 def _content(path: Path) -> str:
-    """A short checksum of a file, or of the model in a run folder; `absent` without one."""
-    file = path / "model.json" if path.is_dir() else path
-    return checksum(file)[:16] if file.is_file() else "absent"
+    """A short checksum of a file, or of a run folder's model; `absent` without one."""
+    if path.is_file():
+        return checksum(path)[:16]
+    parts = [path / "model.json", *sorted(path.glob("**/best.ckpt"))]
+    found = [checksum(part) for part in parts if part.is_file()]
+    return short_hash(found, digits=16) if found else "absent"

@@ -10,6 +10,11 @@ VERBS = {
     "distill": "train a student from a frozen teacher, which is found or trained",
 }
 
+FOLDER_VERBS = {
+    "report": "tables of a finished run or sweep, printed and written beside it",
+    "pick": "one student of a sweep, written out as an ordinary run folder",
+}
+
 
 def conf_dir() -> Path:
     """`conf` inside an installed package, or at the top of a checkout."""

@@ -41,6 +41,8 @@ class RunFolder:
         config: The resolved config.
     """
 
+    settings_files: tuple[str, ...] = SETTINGS
+
     def __init__(self, path: Path, config: Mapping[str, Any]) -> None:
         self.path, self.config = path, config
         self._lock = FileLock(path / ".lock")
@@ -54,34 +56,54 @@ class RunFolder:
         """
         if not is_main_process():
             return None
+        if (finished := self._finished()) is not None:
+            return finished
         self.path.mkdir(parents=True, exist_ok=True)
-        ours = (*SETTINGS, ".lock", f"{self.config['verb']}.log")
+        ours = (*self.settings_files, ".lock", f"{self.config['verb']}.log")
         self._new = [path for name in ours if not (path := self.path / name).exists()]
         self._claim()
-        current = identity(self.config)
-        if (self.path / "identity.json").exists():
-            self._refuse_other(read_json(self.path / "identity.json"), current)
-        elif (self.path / "config.yaml").exists():
+        try:
+            if (finished := self._finished()) is not None:  # by the process that had the lock
+                self.close()
+                return finished
+            if self.made_by() is None and (self.path / "config.yaml").exists():
+                raise UserError(
+                    f"{self.path} holds a config.yaml that no run wrote; choose another "
+                    "hydra.run.dir"
+                )
+        except UserError:
             self.close()
-            raise UserError(
-                f"{self.path} holds a config.yaml that no run wrote; choose another hydra.run.dir"
-            )
-        else:
-            write_json(self.path / "identity.json", current)
-        if (self.path / "metrics.json").exists():
-            self.close()
-            metrics: dict[str, Any] = read_json(self.path / "metrics.json")
-            return metrics
+            raise
+        self.write_settings(identity(self.config))
+        return None
+
+    def made_by(self) -> dict[str, Any] | None:
+        """The identity of the run that made the folder; None in an empty one."""
+        file = self.path / "identity.json"
+        return read_json(file) if file.exists() else None
+
+    def metrics(self) -> dict[str, Any] | None:
+        """What came of a finished run; None of an unfinished one."""
+        file = self.path / "metrics.json"
+        return read_json(file) if file.exists() else None
+
+    def write_settings(self, current: Mapping[str, Any]) -> None:
+        """Write what makes the run."""
+        write_json(self.path / "identity.json", current)
+        self.write_config()
+        write_atomically(self.path / "environment.txt", "\n".join(environment()) + "\n")
+
+    def write_config(self) -> None:
+        """Write the resolved config."""
         text = yaml.safe_dump(dict(self.config), sort_keys=False)
         write_atomically(self.path / "config.yaml", text)
-        write_atomically(self.path / "environment.txt", _environment())
-        return None
 
     def finish(self, metrics: Mapping[str, Any]) -> None:
         """Write the metrics, which marks the run as finished, and let go of the folder."""
         write_json(self.path / "metrics.json", metrics)
         (self.path / "checkpoints" / "last.ckpt").unlink(missing_ok=True)
         self.close()
+        (self.path / ".lock").unlink(missing_ok=True)  # nobody writes to a finished run
 
     def discard(self) -> None:
         """Take back what `open` wrote, since the settings were refused before any training."""
@@ -105,6 +127,14 @@ class RunFolder:
                 "another hydra.run.dir"
             ) from None
 
+    def _finished(self) -> dict[str, Any] | None:
+        """What came of the run, if it is finished and these settings made it."""
+        made_by = self.made_by()
+        if made_by is None:
+            return None
+        self._refuse_other(made_by, identity(self.config))
+        return self.metrics()
+
     def _refuse_other(self, made_by: Mapping[str, Any], current: Mapping[str, Any]) -> None:
         keys = sorted({*made_by, *current})
         missing = "(not set)"
@@ -114,7 +144,6 @@ class RunFolder:
             if _plain(made_by.get(key, missing)) != _plain(current.get(key, missing))
         ]
         if differences:
-            self.close()
             raise UserError(
                 f"{self.path} was made by another config:\n"
                 + "\n".join(differences)
@@ -126,7 +155,8 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _environment() -> str:
+def environment() -> list[str]:
+    """What ran: command, Python, platform and packages, a line each."""
     lines = [f"command: {' '.join(sys.argv)}", f"python: {platform.python_version()}"]
     lines += [f"platform: {platform.platform()}"]
     for package in PACKAGES:
@@ -134,4 +164,4 @@ def _environment() -> str:
             lines.append(f"{package}: {metadata.version(package)}")
         except metadata.PackageNotFoundError:
             lines.append(f"{package}: not installed as a package")
-    return "\n".join(lines) + "\n"
+    return lines

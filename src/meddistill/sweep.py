@@ -1,10 +1,12 @@
-"""A sweep's table: a row a job, written as jobs finish, whatever becomes of the others."""
+"""A sweep's jobs: a line for each as it finishes, whatever becomes of the others."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +16,15 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from meddistill.files import read_json, shown, write_atomically
+from meddistill.files import write_atomically
 
 log = logging.getLogger(__name__)
-TABLE = "sweep.csv"
-MOST_SHOWN = 40
+JOBS = "jobs.csv"
 _sweep_folder: list[Path] = []  # of this process: Hydra keeps its callbacks to itself
 
 
 class SweepTable(Callback):
-    """Hydra's callback that keeps `sweep.csv`; it runs where the job runs."""
+    """Hydra's callback that keeps `jobs.csv`; it runs where the job runs."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Settle the sweep's folder, and remember it to show the table even after a failure.
@@ -38,38 +39,35 @@ class SweepTable(Callback):
         _sweep_folder.append(Path(folder))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Add the finished or failed job's row."""
+        """Note that the job finished or failed."""
         if config.hydra.mode != RunMode.MULTIRUN:
             return
         folder = Path(config.hydra.runtime.output_dir)
         row: dict[str, Any] = {"job": OmegaConf.select(config, "hydra.job.num")}
-        for override in OmegaConf.to_container(config.hydra.overrides.task) or []:
-            key, _, value = str(override).partition("=")
-            row[key.lstrip("+~")] = value
-        row["seed"] = config.get("seed")
         row["status"] = job_return.status.name.lower()
         row["folder"] = folder.name
-        if job_return.status == JobStatus.COMPLETED:
-            row |= flat_metrics(read_json(folder / "metrics.json"))
-        else:
+        row["seed"] = config.get("seed")
+        row["overrides"] = json.dumps(OmegaConf.to_container(config.hydra.overrides.task) or [])
+        row["error"] = ""
+        if job_return.status != JobStatus.COMPLETED:
             error = job_return._return_value
             row["error"] = " ".join(str(error).split())
             log.error("job %s failed: %s", row["job"], error)
-        add_row(folder.parent / TABLE, row)
+        add_row(folder.parent / JOBS, row)
 
 
-def flat_metrics(metrics: dict[str, Any]) -> dict[str, Any]:
-    """A run's numbers as columns: `score`, `val/...`, `test/...`, `teacher/test/...`."""
-    row: dict[str, Any] = {"score": metrics["score"], "monitor": metrics["monitor"]}
-    row |= {key: metrics[key] for key in ("threshold", "epochs", "seconds") if key in metrics}
-    row |= {"classes": len(metrics["data"]["classes"]), "positive": metrics["data"]["positive"]}
+def flat_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's numbers as columns: `score`, `val/...`, `test/...`, `teacher/...`, `rows/...`."""
+    facts = ("score", "monitor", "threshold", "epochs", "seconds")
+    row: dict[str, Any] = {key: metrics[key] for key in facts if key in metrics}
+    data = metrics["data"]
+    row |= {"classes": len(data["classes"]), "positive": data["positive"]}
     for who, prefix in {"student": "", "teacher": "teacher/"}.items():
         model = metrics.get(who) or {}
-        facts = [key for key in ("name", "parameters", "key") if key in model]
-        row |= {f"{prefix}{key}": model[key] for key in facts}
+        row |= {f"{prefix}{k}": model[k] for k in ("name", "parameters", "key") if k in model}
         for part, name in {"validation": "val", "test": "test"}.items():
             row |= {f"{prefix}{name}/{key}": value for key, value in model.get(part, {}).items()}
-    return row
+    return row | {f"rows/{part}": count for part, count in data["rows"].items()}
 
 
 def add_row(path: Path, row: dict[str, Any]) -> None:
@@ -97,14 +95,10 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def show_table() -> None:
-    """Print this process's sweep, best validation score first, and write its report."""
+    """Print this process's sweeps and write their reports."""
     while _sweep_folder:
         folder = _sweep_folder.pop()
-        rows = read_rows(folder / TABLE)
-        if rows:
-            from meddistill.report.sweeps import sweep_table
+        if (folder / JOBS).exists():
+            from meddistill.report.folders import report_sweep
 
-            table = sweep_table(rows, MOST_SHOWN)
-            table.show()
-            write_atomically(folder / "report.md", table.markdown())
-            print(f"Table: {shown(folder / TABLE)}\nReport: {shown(folder / 'report.md')}")
+            report_sweep(folder)

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from meddistill.confdir import choices, conf_dir
 from meddistill.errors import UserError
 from meddistill.losses import DistillationLoss, LossTerms, reduce_terms
+from meddistill.losses.base import Searched
 from meddistill.losses.choice import check_loss, working_losses
 from meddistill.losses.kd import KD
 
@@ -87,9 +88,15 @@ def test_a_void_loss_is_refused_before_any_teacher_is_trained(meddistill, monkey
     assert not Path("store").exists()
 
 
+def shipped(name):
+    """The loss of a choice; of one that is searched for, its last candidate."""
+    loss = instantiate(node(name))
+    return instantiate(loss.node(loss.candidates()[-1])) if isinstance(loss, Searched) else loss
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_loss_has_a_gradient_wherever_it_is_taken(name):
-    loss = instantiate(node(name))
+    loss = shipped(name)
     for classes in (2, 3, 10):
         if classes >= loss.min_classes:
             assert largest_gradient(loss, classes) > 1e-3, classes
@@ -112,7 +119,7 @@ def test_every_choice_of_the_group_loss_is_a_loss_that_says_what_it_needs(name):
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_loss_reads_a_teacher_if_and_only_if_it_says_so(name):
-    loss = instantiate(node(name))
+    loss = shipped(name)
     student, target = torch.randn(4, 3), torch.arange(4) % 3
     if loss.needs_teacher:
         with pytest.raises(ValueError, match="teacher's answers"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ from omegaconf import DictConfig
 
 from meddistill.compose import resolved
 from meddistill.errors import UserError
-from meddistill.files import shown, write_atomically
+from meddistill.files import write_atomically
+from meddistill.report.folders import report_members, report_run
 from meddistill.report.tables import run_line, run_table
 from meddistill.runfolder import RunFolder, is_main_process
+from meddistill.stack.folder import StackFolder
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +32,12 @@ def run(config: DictConfig, folder: Path, in_sweep: bool = False) -> float:
         The monitored score on the validation rows, for optimising sweepers.
     """
     settings = resolved(config)
-    run_folder = RunFolder(folder, settings)
+    has_members = bool(settings.get("stack", {}).get("axes"))
+    run_folder = (StackFolder if has_members else RunFolder)(folder, settings)
     metrics = run_folder.open()
     if metrics is None:
         try:
-            metrics = _work(settings, run_folder)
+            metrics = _work(config, settings, run_folder)
         except UserError:
             if not in_sweep:  # a sweep's failed job keeps its log
                 run_folder.discard()
@@ -41,20 +45,36 @@ def run(config: DictConfig, folder: Path, in_sweep: bool = False) -> float:
         finally:
             run_folder.close()
     if is_main_process():
-        table = run_table(metrics)
-        write_atomically(folder / "report.md", table.markdown())
-        if in_sweep:
-            log.info("%s", run_line(metrics))
-        else:
-            table.show()
-            print(f"Report: {shown(folder / 'report.md')}")
+        _show(metrics, folder, in_sweep)
     return float(metrics["score"])
 
 
-def _work(settings: dict[str, Any], run_folder: RunFolder) -> dict[str, Any]:
+def _work(config: DictConfig, settings: dict[str, Any], run_folder: RunFolder) -> dict[str, Any]:
     # Imported here: a finished run is shown without torch and Lightning.
     if settings["verb"] == "teacher":
-        from meddistill.tasks.teacher import train_teacher as task
+        from meddistill.tasks.teacher import train_teacher
+
+        return train_teacher(settings, run_folder)
+    if isinstance(run_folder, StackFolder):
+        from meddistill.tasks.stack import distill_stack
+
+        return distill_stack(config, run_folder)
+    from meddistill.tasks.distill import distill
+
+    return distill(settings, run_folder)
+
+
+def _show(metrics: Mapping[str, Any], folder: Path, in_sweep: bool) -> None:
+    """A table, or a line in a sweep."""
+    is_stack = "members" in metrics
+    if not in_sweep:
+        report_members(folder) if is_stack else report_run(folder, metrics)
+    elif is_stack:
+        failed = metrics["members"] - metrics["finished"]
+        log.info(
+            "  %d students in %.1f s%s",
+            metrics["members"], metrics["seconds"], f", {failed} failed" if failed else "",
+        )  # fmt: skip
     else:
-        from meddistill.tasks.distill import distill as task
-    return task(settings, run_folder)
+        log.info("%s", run_line(metrics))
+        write_atomically(folder / "report.md", run_table(metrics).markdown())

@@ -35,26 +35,28 @@ def check(settings: Mapping[str, Any]) -> None:
 
 def prepare(settings: Mapping[str, Any]) -> tuple[Cohort, Split]:
     """Read and split the data, and say what was found in them."""
-    node = dict(settings["data"])
-    split_settings = {key: node.pop(key) for key in SPLIT_KEYS}
-    node.pop("labels")
-    cohort: Cohort = build(node, "data")
-    split = split_cohort(cohort, **split_settings)
+    cohort = read_cohort(settings)
+    return cohort, split_rows(settings, cohort)
+
+
+def read_cohort(settings: Mapping[str, Any]) -> Cohort:
+    """Read the data, and say what was found in them."""
+    cohort: Cohort = build(source(settings), "data")
     if is_main_process():
         log.info("%s", cohort.describe())
         for note in cohort.notes:
             log.info("  %s", note)
-    return cohort, split
+    return cohort
 
 
-def trainer_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Lightning's arguments, with a progress bar where a person looks on and nobody said no."""
-    chosen = dict(settings["trainer"])
-    if chosen.get("enable_progress_bar") is None:
-        from rich.console import Console
+def source(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of the data's settings that says where they come from."""
+    return {k: v for k, v in settings["data"].items() if k not in (*SPLIT_KEYS, "labels")}
 
-        chosen["enable_progress_bar"] = Console().is_terminal and is_main_process()
-    return chosen
+
+def split_rows(settings: Mapping[str, Any], cohort: Cohort) -> Split:
+    """Which rows train, validate and test."""
+    return split_cohort(cohort, **{key: settings["data"][key] for key in SPLIT_KEYS})
 
 
 def judge_model(

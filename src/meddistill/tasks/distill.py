@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from meddistill.compose import build, build_network, build_optimizer
@@ -14,11 +15,13 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
 from meddistill.errors import SettingError, integer, number
 from meddistill.losses import DistillationLoss
+from meddistill.losses.base import Searched
 from meddistill.losses.choice import check_loss
 from meddistill.model import Card, MeanOfProbabilities, Model, save_card
 from meddistill.runfolder import RunFolder
+from meddistill.stack.search import search
 from meddistill.targets import Targets, find_targets
-from meddistill.tasks.common import check, describe_data, judge_model, prepare, trainer_settings
+from meddistill.tasks.common import check, describe_data, judge_model, prepare
 from meddistill.teachers.base import Teacher
 from meddistill.training.checkpoints import BEST
 from meddistill.training.distiller import Distiller, FrozenTeacher
@@ -36,10 +39,10 @@ def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
     Returns:
         The run's metrics; `score` is the monitored value of the best epoch.
     """
-    _check(settings)
+    check_student(settings)
     loss: DistillationLoss = build(settings["loss"], "loss")
     teacher: Teacher = build(settings["teacher"], "teacher", _recursive_=False)
-    optimizer = build_optimizer(settings["optimizer"], "optimizer")
+    build_optimizer(settings["optimizer"], "optimizer")
     loggers = [build(node, "logger", save_dir=run.path) for node in settings["logger"].values()]
     cohort, split = prepare(settings)
     check_loss(loss, len(cohort.classes))
@@ -47,32 +50,52 @@ def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
     student = build_network(
         settings["student"], "student", data.in_shape, data.num_classes, settings["seed"]
     )
-    trainer = trainer_settings(settings)
     targets = None
     if loss.needs_teacher:
-        targets = find_targets(teacher, cohort, split, Path(settings["store"]), trainer)
+        store = Path(settings["store"])
+        targets = find_targets(teacher, cohort, split, store, settings["trainer"])
         data.teach(targets.log_probabilities)
-    module = Distiller(
-        student, data.num_classes, optimizer, loss,
-        seed=settings["seed"], threshold=settings["threshold"],
-        teacher=_live(targets, data) if targets and settings["answers"] == "live" else None,
-    )  # fmt: skip
-    fitted = fit(
-        module, data, run.path, trainer,
-        monitor=settings["monitor"], patience=settings["patience"],
-        save_seconds=settings["save_seconds"], loggers=loggers,
-    )  # fmt: skip
+    found = None
+    if isinstance(loss, Searched):
+        found = search(loss, settings, data, run.path / "search")
+        loss = build(found["node"], "loss")
+    fitted = train_student(settings, student, loss, data, targets, run.path, loggers)
     if not fitted.is_main:
         return {"score": fitted.score}
     metrics = _conclude(settings, run, data, loss, student, targets, fitted)
-    run.finish(metrics)
+    run.finish({**metrics, "search": found})
     return metrics
 
 
-def _check(settings: Mapping[str, Any]) -> None:
+def train_student(
+    settings: Mapping[str, Any],
+    student: nn.Module,
+    loss: DistillationLoss,
+    data: CohortDataModule,
+    targets: Targets | None,
+    folder: Path,
+    loggers: Sequence[Logger] = (),
+) -> Fitted:
+    """Train `student` in `folder` and leave it with its best epoch's weights."""
+    module = Distiller(
+        student, data.num_classes, build_optimizer(settings["optimizer"], "optimizer"), loss,
+        seed=settings["seed"], threshold=settings["threshold"],
+        teacher=_live(targets, data) if targets and settings["answers"] == "live" else None,
+    )  # fmt: skip
+    return fit(
+        module, data, folder, settings["trainer"],
+        monitor=settings["monitor"], patience=settings["patience"],
+        save_seconds=settings["save_seconds"], loggers=loggers,
+    )  # fmt: skip
+
+
+def check_student(settings: Mapping[str, Any]) -> None:
+    """Refuse settings of the student's training that no component refuses."""
     check(settings)
     integer("patience", settings["patience"], at_least=1)
     integer("seed", settings["seed"])
+    if settings["stack"]["chunk"] is not None:
+        integer("stack.chunk", settings["stack"]["chunk"], at_least=1)
     number("save_seconds", settings["save_seconds"], at_least=0)
     for key, choices in {"monitor": MONITORS, "answers": ANSWERS}.items():
         if settings[key] not in choices:

@@ -11,7 +11,7 @@ from meddistill.compose import build
 from meddistill.model import copy_model
 from meddistill.runfolder import RunFolder, is_main_process
 from meddistill.targets import find_targets
-from meddistill.tasks.common import check, describe_data, judge_model, prepare, trainer_settings
+from meddistill.tasks.common import check, describe_data, judge_model, prepare
 from meddistill.teachers.base import Teacher
 
 
@@ -24,8 +24,7 @@ def train_teacher(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]
     check(settings)
     teacher: Teacher = build(settings["teacher"], "teacher", _recursive_=False)
     cohort, split = prepare(settings)
-    trainer = trainer_settings(settings)
-    targets = find_targets(teacher, cohort, split, Path(settings["store"]), trainer)
+    targets = find_targets(teacher, cohort, split, Path(settings["store"]), settings["trainer"])
     if not is_main_process():
         return {"score": math.nan}
     model = targets.model()

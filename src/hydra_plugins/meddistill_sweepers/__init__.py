@@ -1,0 +1,1 @@
+"""Hydra finds sweepers below `hydra_plugins` alone."""

@@ -1,0 +1,83 @@
+"""Hydra's basic sweeper, with the axes that stack trained side by side in one job."""
+
+import math
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from itertools import pairwise
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+
+
+class StackedSweeper(BasicSweeper):
+    """Turns `seed=0,1 loss.alpha=0,1 student=a,b` into two jobs of four members each.
+
+    A thousand members are composed as one config, so it works under every launcher. Range and
+    choice syntax are Hydra's, in the same order; what does not stack is swept as by `basic`.
+
+    Args:
+        max_batch_size: Jobs handed to the launcher at once, as in `basic`; None is all.
+        params: Sweeps of the config, as in `basic`.
+        stackable: Keys whose values may differ within a job; `*` stands for anything.
+        members_per_job: At most so many members a job; None is all.
+    """
+
+    def __init__(
+        self,
+        max_batch_size: int | None = None,
+        params: dict[str, str] | None = None,
+        stackable: Sequence[str] = (),
+        members_per_job: int | None = None,
+    ) -> None:
+        super().__init__(max_batch_size, params)
+        self.stackable = list(stackable)
+        self.members_per_job = members_per_job
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Launch the jobs, and return what they returned."""
+        if self.config is not None and "stack" in self.config:
+            arguments = self._stacked([*self._parse_config(), *arguments])
+            self.params = {}  # they are among the arguments now
+        return super().sweep(arguments)
+
+    def _stacked(self, arguments: list[str]) -> list[str]:
+        """The arguments with all stackable sweeps in `stack.axes`."""
+        overrides = OverridesParser.create().parse_overrides(arguments)
+        last = {override.get_key_element(): override for override in overrides}
+        axes = [override for key, override in last.items() if self._stacks(key, override)]
+        if not axes:
+            return arguments
+        names = {axis.get_key_element() for axis in axes}
+        others = [str(o.input_line) for o in overrides if o.get_key_element() not in names]
+        given = [str(axis) for axis in self.config.stack.axes]  # type: ignore[union-attr]
+        every = [*given, *(str(axis.input_line) for axis in axes)]
+        lengths = [_length(axis) for axis in OverridesParser.create().parse_overrides(every)]
+        others = [line for line in others if not line.startswith("stack.axes=")]
+        return [*others, f"stack.axes=[{','.join(map(_quoted, every))}]", *self._parts(lengths)]
+
+    def _stacks(self, key: str, override: Override) -> bool:
+        named = any(fnmatchcase(key, pattern) for pattern in self.stackable)
+        return named and override.is_discrete_sweep()
+
+    def _parts(self, lengths: Sequence[int]) -> list[str]:
+        """The sweep that cuts the members into jobs of about equal size."""
+        from meddistill.errors import integer  # here, as Hydra imports sweepers at every start
+
+        total, most = math.prod(lengths), self.members_per_job
+        if most is None or total <= integer("hydra.sweeper.members_per_job", most, at_least=1):
+            return []
+        jobs = -(-total // most)
+        edges = [total * job // jobs for job in range(jobs + 1)]
+        parts = [f"[{first},{end}]" for first, end in pairwise(edges)]
+        return [f"stack.members={','.join(parts)}"]
+
+
+def _length(override: Override) -> int:
+    return len(list(override.sweep_iterator())) if override.is_sweep_override() else 1
+
+
+def _quoted(axis: str) -> str:
+    escaped = axis.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

@@ -1,0 +1,207 @@
+"""`meddistill pick`: one student of a sweep as an ordinary run folder."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from meddistill.compose import identity, short_hash
+from meddistill.errors import UserError
+from meddistill.evaluation.direction import lower_is_better
+from meddistill.evaluation.surface import find_axes, surface
+from meddistill.files import read_json, shown, write_atomically
+from meddistill.report.folders import METRICS, collect, report
+from meddistill.runfolder import RunFolder
+from meddistill.stack.folder import PREDICTIONS, read_entry
+from meddistill.sweep import JOBS
+
+
+def show_pick(folder: Path, wanted: Sequence[str], best: bool, to: Path | None) -> None:
+    """Pick a student, and print its table and what its numbers are worth."""
+    path = pick(folder, wanted, best, to)
+    report(path)
+    if best:
+        print(
+            "Chosen for its validation score, which is therefore too good to expect again; "
+            f"'meddistill report {shown(folder)}' says what choosing so gives on test rows."
+        )
+
+
+def pick(folder: Path, wanted: Sequence[str], best: bool, to: Path | None) -> Path:
+    """Write a chosen student of a sweep (or of a job with many) into a run folder.
+
+    Args:
+        folder: Of the sweep or the job.
+        wanted: What the student has, as `loss.temperature=4`.
+        best: Choose among those the setting with the best mean validation score, and of its
+            students the one with the best score.
+        to: The run folder; by default the one that the same student trained alone would have.
+
+    Raises:
+        UserError: No student fits, or more than one.
+    """
+    rows = _matching(_students(folder), wanted)
+    if best:
+        rows = _best(rows)
+    if len(rows) != 1:
+        raise UserError(_ambiguous(rows, wanted))
+    row = rows.iloc[0]
+    job = folder / str(row["folder"]) if "folder" in rows else folder
+    if not (job / METRICS).exists():
+        return _copied(job, to)
+    return _written(job, row, to)
+
+
+def _students(folder: Path) -> pd.DataFrame:
+    """All finished students."""
+    if (folder / JOBS).exists():
+        text = collect(folder).to_csv(index=False)
+        frame = pd.read_csv(io.StringIO(text))  # one type a column, whatever the jobs wrote
+    elif (folder / METRICS).exists():
+        frame = pd.read_csv(folder / METRICS)
+    else:
+        raise UserError(f"{folder} is no folder of a sweep, nor of a job with many students")
+    return frame[frame["status"] == "completed"]
+
+
+def _matching(frame: pd.DataFrame, wanted: Sequence[str]) -> pd.DataFrame:
+    for each in wanted:
+        key, equals, value = each.partition("=")
+        if not equals or key not in frame or "/" in key:
+            axes = ", ".join(axis for group in find_axes(frame) for axis in group)
+            raise UserError(f"{each}: not an axis of this sweep; there are {axes or 'none'}")
+        parsed = yaml.safe_load(value)
+        same = [_same(cell, parsed, value) for cell in frame[key]]
+        if not any(same):
+            there = ", ".join(str(cell) for cell in sorted(frame[key].dropna().unique())[:12])
+            raise UserError(f"{each}: no finished student has it; there are {there}")
+        frame = frame[same]
+    return frame
+
+
+def _same(cell: Any, parsed: Any, text: str) -> bool:
+    try:
+        return float(cell) == float(parsed)
+    except (TypeError, ValueError):
+        return str(cell) == text
+
+
+def _best(frame: pd.DataFrame) -> pd.DataFrame:
+    """The best student of the setting with the best mean validation score."""
+    found = surface(frame)
+    for axis in found.settings:
+        value = found.table.iloc[0][axis]
+        frame = frame[frame[axis].isna() if pd.isna(value) else frame[axis] == value]
+    score = frame["score"] if lower_is_better(found.monitor) else -frame["score"]
+    return frame.loc[[score.idxmin()]]
+
+
+def _ambiguous(frame: pd.DataFrame, wanted: Sequence[str]) -> str:
+    if frame.empty:
+        return "no finished student fits all of " + " ".join(wanted)
+    axes = [axis for group in find_axes(frame) for axis in group]
+    open_axes = {axis: sorted(frame[axis].dropna().unique()) for axis in axes}
+    shown = "; ".join(
+        f"{axis}={', '.join(map(str, values[:12]))}" for axis, values in open_axes.items()
+    )
+    return f"{len(frame)} students fit: say which ({shown}), or --best"
+
+
+def _copied(job: Path, to: Path | None) -> Path:
+    """A student that was trained in a run folder of its own already."""
+    if to is None:
+        return job
+    if to.exists():
+        raise UserError(f"{to} is there already; choose another --to")
+    shutil.copytree(job, to)
+    return to
+
+
+def _written(job: Path, row: pd.Series[Any], to: Path | None) -> Path:
+    """A member of a job, in the files of a single run."""
+    from meddistill.model import Card, save_card
+
+    entry = _entry(job, int(row["member"]))
+    settings = _settings(job, entry["changes"])
+    name = f"{settings['verb']}-{short_hash(identity(settings))}"
+    path = to or Path("outputs") / name
+    run = RunFolder(path, settings)
+    if run.open() is not None:
+        return path
+    try:
+        facts = json.loads(read_entry(job, f"tables/{entry['table']}.json"))
+        card = Card(**{**facts, "network": settings["student"]})
+        save_card(path, card)
+        preprocessing = read_entry(job, f"tables/{entry['table']}.skops")
+        write_atomically(path / "preprocessing.skops", preprocessing)
+        _save_weights(job, entry, card, path)
+        table = _predictions(job, entry["member"])
+        write_atomically(path / PREDICTIONS, table.to_parquet(index=False))
+        run.finish(_metrics(job, entry, row, table, card.classes))
+    finally:
+        run.close()
+    return path
+
+
+def _entry(job: Path, member: int) -> dict[str, Any]:
+    index: list[dict[str, Any]] = json.loads(read_entry(job, "index.json"))
+    return next(entry for entry in index if entry["member"] == member)
+
+
+def _settings(job: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The member's resolved config, that of the same student trained alone."""
+    from meddistill.stack.members import as_single, with_changes
+
+    config = yaml.safe_load((job / "config.yaml").read_text(encoding="utf-8"))
+    return with_changes(as_single(config), changes)
+
+
+def _save_weights(job: Path, entry: Mapping[str, Any], card: Any, path: Path) -> None:
+    import torch
+
+    from meddistill.compose import build_network
+    from meddistill.training.checkpoints import save_weights
+
+    part = torch.load(io.BytesIO(read_entry(job, entry["part"])), weights_only=True)
+    network = build_network(card.network, "student", card.in_shape, len(card.classes), seed=0)
+    state = {name: part[name][entry["place"]].clone() for name in network.state_dict()}
+    save_weights(state, path / card.checkpoints[0])
+
+
+def _predictions(job: Path, member: int) -> pd.DataFrame:
+    """A member's predictions, as a single run has them."""
+    table = pd.read_parquet(job / PREDICTIONS, filters=[("member", "==", member)])
+    texts = dict.fromkeys(("row", "split", "label"), "str")
+    numbers = {name: "float64" for name in table.columns if name.startswith("p_")}
+    return table.astype({**texts, **numbers}).assign(member=0)
+
+
+def _metrics(
+    job: Path,
+    entry: Mapping[str, Any],
+    row: pd.Series[Any],
+    table: pd.DataFrame,
+    classes: Sequence[str],
+) -> dict[str, Any]:
+    from meddistill.evaluation.predictions import judge
+
+    facts = read_json(job / "job.json")["summary"]["tables"][entry["table"]]
+    threshold = float(row["threshold"])
+    student = {"name": row["name"], "parameters": int(row["parameters"])}
+    return {
+        "score": float(row["score"]),
+        "monitor": row["monitor"],
+        "epochs": int(row["epochs"]),
+        "seconds": float(row["seconds"]),
+        "threshold": threshold,
+        "trained_in": {"job": job.name, "member": entry["member"]},
+        **facts,
+        "student": {**student, **judge(table, classes, threshold)},
+    }

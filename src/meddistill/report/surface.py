@@ -1,0 +1,199 @@
+"""A sweep as tables: its settings, what choosing among them gives, and two axes as a matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+from meddistill.evaluation.choice import ALONE, Line
+from meddistill.evaluation.resampling import Estimate
+from meddistill.evaluation.surface import Surface, find_axes, finished, scores, surface
+from meddistill.report.surface_notes import (
+    cell,
+    choice_notes,
+    failure_notes,
+    head,
+    matrix_notes,
+    settings_notes,
+)
+from meddistill.report.tables import SHOWN, Table, number
+
+DATA = ("data", "data.path", "data.target")
+"""Axes whose values are other patients or another question: a surface each."""
+MOST_TEACHERS = 3
+MOST_COLUMNS = 12
+"""Of a matrix: what fits a terminal."""
+NOT_TOLD = "not told"
+
+
+def surface_tables(frame: pd.DataFrame, most: int = 40) -> list[Table]:
+    """The tables of a sweep, for each of its data sets.
+
+    Args:
+        frame: Of `sweep.csv`, a row a student.
+        most: Settings to show; the others are in the file alone.
+    """
+    tables = []
+    for label, part in _data_sets(frame):
+        if finished(part).empty or scores(part)[1].isna().all():
+            notes = ["No student finished with a validation score.", *failure_notes(part)]
+            tables.append(Table(f"Settings{label}", ["model"], [], notes))
+            continue
+        found = surface(part)
+        tables += [_settings(found, part, label, most), _choice(found, label)]
+        tables += _matrix(found, label, most)
+    return tables
+
+
+def _data_sets(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The rows of each data set, with words for a title; no words where there is one."""
+    axes = [axis for axis in find_axes(frame)[0] if axis in DATA]
+    if not axes:
+        yield "", frame
+        return
+    for values, part in frame.groupby(axes, dropna=False, sort=False):
+        named = zip(axes, values, strict=True)
+        yield ", " + ", ".join(f"{axis}={cell(value)}" for axis, value in named), part
+
+
+def _settings(found: Surface, frame: pd.DataFrame, label: str, most: int) -> Table:
+    """Teachers, then each setting's means."""
+    score = ["students", head(found.monitor), "standard error"]
+    lines = found.table.head(most).to_dict("records")
+    rows = [_setting(place, line, found) for place, line in enumerate(lines)]
+    return Table(
+        f"Settings: validation score, and measures on the test rows{label}",
+        ["model", *_short(found.settings), *score, *SHOWN.values(), "told from best?"],
+        [*_teachers(finished(frame), found), *rows],
+        settings_notes(found, frame, most),
+    )
+
+
+def _short(axes: Sequence[str]) -> list[str]:
+    """The last parts of the axes' names where that tells them apart: rows stay on one line."""
+    last = [axis.rpartition(".")[2] for axis in axes]
+    return [name if last.count(name) == 1 else axis for axis, name in zip(axes, last, strict=True)]
+
+
+def _teachers(done: pd.DataFrame, found: Surface) -> list[list[str]]:
+    """A row a teacher, unless there are many."""
+    if "teacher/key" not in done:
+        return []
+    teachers = done.dropna(subset="teacher/key").drop_duplicates("teacher/key")
+    if len(teachers) > MOST_TEACHERS:
+        return []
+    blank = [""] * (len(found.settings) + 1)
+    return [
+        [
+            cell(row.get("teacher/name")),
+            *blank,
+            number(row.get(f"teacher/{found.monitor}")),
+            "",
+            *(number(row.get(f"teacher/test/{name}")) for name in SHOWN),
+            "",
+        ]
+        for row in teachers.to_dict("records")
+    ]
+
+
+def _setting(place: int, line: dict[Any, Any], found: Surface) -> list[str]:
+    mark = NOT_TOLD if line["not_told_from_best"] else ""
+    return [
+        cell(line["name"]),
+        *(cell(line[axis]) for axis in found.settings),
+        str(line["students"]),
+        number(line["score"]),
+        number(line["standard_error"]),
+        *(number(line[f"test/{name}"]) for name in SHOWN),
+        mark if place else "best",
+    ]
+
+
+def _choice(found: Surface, label: str) -> Table:
+    """What choosing on validation gives on test, beside its alternatives."""
+    choice, names = found.choice, found.table["name"]
+    others = names[names != ALONE]
+    other = cell(others.iloc[0]) if others.nunique() == 1 else "other models"
+    chosen = "chosen on validation" if len(names) > 1 else "the only setting"
+    means: dict[str, Line | None] = {
+        chosen: choice.chosen,
+        "taken blindly": choice.anything if len(names) > 1 else None,
+        _among(other, len(others)): choice.distilled,
+        _among(ALONE, len(names) - len(others)): choice.alone,
+    }
+    gaps = {
+        f"chosen minus {ALONE}": choice.chosen_minus_alone,
+        f"{other} minus {ALONE}": choice.distilled_minus_alone,
+    }
+    rows = [[name, *_cells(line, _mean)] for name, line in means.items() if line]
+    if found.splits > 1:
+        rows += [[name, *_cells(line, _interval)] for name, line in gaps.items() if line]
+    title = f"Choose on validation, look at test{label}"
+    return Table(title, ["test rows", *SHOWN.values()], rows, choice_notes(found))
+
+
+def _among(name: str, settings: int) -> str:
+    return name if settings == 1 else f"{name} (chosen)"
+
+
+def _cells(line: Line, shown: Callable[[Estimate], str]) -> list[str]:
+    return [shown(line[f"test/{name}"]) for name in SHOWN]
+
+
+def _mean(value: Estimate) -> str:
+    return with_error(value.mean, value.error)
+
+
+def _interval(value: Estimate) -> str:
+    if value.count < 2 or value.low != value.low:
+        return "-"
+    return f"{value.mean:+.4f} [{value.low:+.4f}, {value.high:+.4f}]"
+
+
+def with_error(mean: float, error: float) -> str:
+    """A mean with its standard error in brackets, where there is one."""
+    return f"{number(mean)} ({number(error)})" if error == error else number(mean)
+
+
+def _matrix(found: Surface, label: str, most: int) -> list[Table]:
+    """Mean validation scores over two numeric axes, where the sweep is such a grid."""
+    axes = _two_numbers(found)
+    if axes is None:
+        return []
+    grid = found.table.dropna(subset=list(axes))
+    down, across = sorted(axes, key=lambda axis: grid[axis].nunique(), reverse=True)
+    texts = pd.Series(map(with_error, grid["score"], grid["standard_error"]), index=grid.index)
+    grid = grid.assign(text=texts + grid["not_told_from_best"].map({True: "*", False: ""}))
+    wide = grid.pivot(index=down, columns=across, values="text").fillna("")
+    if wide.shape[0] > most or wide.shape[1] > MOST_COLUMNS or 2 * len(grid) < wide.size:
+        return []
+    error = " (standard error)" if grid["standard_error"].notna().any() else ""
+    return [
+        Table(
+            title=f"Mean {head(found.monitor)}{error}{label}",
+            columns=[f"{down} \\ {across}", *map(cell, wide.columns)],
+            rows=[[cell(value), *line] for value, *line in wide.itertuples(name=None)],
+            notes=matrix_notes(found, len(grid)),
+        )
+    ]
+
+
+def _two_numbers(found: Surface) -> tuple[str, str] | None:
+    """The only two numeric axes, if every other axis has one value where both are set."""
+    table = found.table
+    axes = [
+        axis
+        for axis in found.settings
+        if is_numeric_dtype(table[axis]) and not is_bool_dtype(table[axis])
+        if table[axis].nunique() > 1
+    ]
+    if len(axes) != 2:
+        return None
+    grid = table.dropna(subset=axes)
+    rest = [axis for axis in found.settings if axis not in axes]
+    if (grid[rest].nunique(dropna=False) > 1).any() or (grid[axes].nunique() < 2).any():
+        return None
+    return axes[0], axes[1]

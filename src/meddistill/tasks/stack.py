@@ -1,0 +1,179 @@
+"""`meddistill distill` with `stack.axes`: many students in one job."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+from meddistill.compose import build, build_network, build_optimizer
+from meddistill.errors import UserError, integer, number
+from meddistill.files import read_json, write_json
+from meddistill.losses import DistillationLoss
+from meddistill.losses.base import Searched
+from meddistill.losses.choice import check_loss
+from meddistill.model import MeanOfProbabilities
+from meddistill.stack.fit import fit_stack
+from meddistill.stack.folder import StackFolder
+from meddistill.stack.members import Member, expand
+from meddistill.stack.plan import Chunk, plan
+from meddistill.stack.results import merge
+from meddistill.stack.search import search
+from meddistill.stack.tables import Table, make_tables
+from meddistill.tasks.distill import check_student, train_student
+from meddistill.training.fit import DivergedError, Fitted
+
+log = logging.getLogger(__name__)
+COMPONENTS = ("seed", "loss", "optimizer", "data", "teacher")
+
+
+def distill_stack(config: DictConfig, run: StackFolder) -> dict[str, Any]:
+    """Train every member of a job, in stacks where that can be; finished chunks are kept.
+
+    Returns:
+        The job's summary; `score` is the mean over members of the best validation log loss.
+    """
+    members = expand(config)
+    losses = _check(members)
+    tables, table = make_tables(members, losses)
+    of_member = [tables[place] for place in table]
+    for loss, its_table in zip(losses, of_member, strict=True):
+        check_loss(loss, its_table.data.num_classes)
+    members, losses = _search(members, losses, of_member, run)
+    chunks = plan(members, table, [each.data for each in tables])
+    _say_alone(chunks)
+    _train(chunks, tables, run, len(members))
+    summary = merge(run, members, chunks, tables, losses)
+    if not summary["finished"]:
+        raise UserError(
+            "training diverged in every member: validation log loss was never a finite number; "
+            "lower the learning rate (optimizer.lr)"
+        )
+    run.finish(summary)
+    return summary
+
+
+def _check(members: Sequence[Member]) -> list[DistillationLoss]:
+    """Refuse a wrong setting of any member before anything is trained; each member's loss."""
+    seen: dict[str, Any] = {}
+
+    def once(what: str, node: Any, make: Any) -> Any:
+        key = what + json.dumps(node, default=str)
+        if key not in seen:
+            seen[key] = make()
+        return seen[key]
+
+    losses = []
+    for member in members:
+        settings = member.settings
+        integer("seed", settings["seed"])
+        number("data.labels", settings["data"]["labels"], above=0, at_most=1)
+        common = {k: v for k, v in settings.items() if k not in COMPONENTS}
+        once("common", common, lambda s=settings: check_student(s))
+        node = settings["optimizer"]
+        once("optimizer", node, lambda n=node: build_optimizer(n, "optimizer"))
+        node = settings["loss"]
+        losses.append(once("loss", node, lambda n=node: build(n, "loss")))
+        if losses[-1].needs_teacher:
+            node = settings["teacher"]
+            once("teacher", node, lambda n=node: build(n, "teacher", _recursive_=False))
+    return losses
+
+
+def _search(
+    members: Sequence[Member],
+    losses: Sequence[DistillationLoss],
+    tables: Sequence[Table],
+    run: StackFolder,
+) -> tuple[list[Member], list[DistillationLoss]]:
+    """Members and losses, those with settings to search for with what was found in their place."""
+    found_members, found_losses = [], []
+    for member, loss, table in zip(members, losses, tables, strict=True):
+        if isinstance(loss, Searched):
+            file = run.parts / f"search-{member.number}.json"
+            if not file.exists():
+                folder = run.parts / "search"
+                write_json(file, search(loss, member.settings, table.data, folder))
+            found = read_json(file)
+            settings = {**member.settings, "loss": found["node"]}
+            member = replace(member, settings=settings, found=found["setting"])
+            loss = build(found["node"], "loss")
+        found_members.append(member)
+        found_losses.append(loss)
+    return found_members, found_losses
+
+
+def _say_alone(chunks: Sequence[Chunk]) -> None:
+    """Say which students are trained one by one, and why."""
+    for reason, count in Counter(chunk.reason for chunk in chunks if chunk.reason).items():
+        log.info("%d student(s) are trained one by one: %s", count, reason)
+
+
+def _train(chunks: Sequence[Chunk], tables: Sequence[Table], run: StackFolder, total: int) -> None:
+    missing = [chunk for chunk in chunks if not run.has_part(chunk.name)]
+    left = sum(len(chunk.members) for chunk in missing)
+    if left < total:
+        log.info("%d of %d students were trained before", total - left, total)
+    started, trained = time.perf_counter(), 0
+    for chunk in missing:
+        run.save_part(chunk.name, _train_chunk(chunk, tables, run))
+        trained += len(chunk.members)
+        seconds = time.perf_counter() - started
+        if trained < left:
+            log.info(
+                "trained %d of %d students in %.0f s, about %.0f s to go",
+                trained, left, seconds, seconds / trained * (left - trained),
+            )  # fmt: skip
+
+
+def _train_chunk(chunk: Chunk, tables: Sequence[Table], run: StackFolder) -> dict[str, Any]:
+    """Weights, scores and answers of a chunk's members."""
+    settings = chunk.members[0].settings
+    folder = run.parts / chunk.name
+    if chunk.reason is not None:
+        return _train_alone(settings, tables[chunk.tables[0]], folder)
+    fitted = fit_stack(
+        chunk.recipe, chunk.students, [table.data for table in tables], folder / "checkpoints",
+        save_seconds=settings["save_seconds"],
+    )  # fmt: skip
+    return {
+        "weights": fitted.weights,
+        "parameters": fitted.parameters,
+        "score": torch.from_numpy(fitted.score),
+        "epochs": torch.from_numpy(fitted.epochs),
+        "probabilities": torch.from_numpy(fitted.probabilities),
+        "seconds": fitted.seconds / len(chunk.members),
+    }
+
+
+def _train_alone(settings: Mapping[str, Any], table: Table, folder: Path) -> dict[str, Any]:
+    """The same of one member, trained as `meddistill distill` trains it."""
+    data = table.data
+    data.seed = settings["seed"]
+    student = build_network(
+        settings["student"], "student", data.in_shape, data.num_classes, settings["seed"]
+    )
+    loss: DistillationLoss = build(settings["loss"], "loss")
+    try:
+        fitted = train_student(settings, student, loss, data, table.targets, folder)
+    except DivergedError:
+        fitted = Fitted(score=math.nan, epochs=0, seconds=0, is_main=True)
+    with torch.no_grad():
+        answers = MeanOfProbabilities([student.cpu().eval()])(data.inputs)
+    return {
+        "weights": {name: value.unsqueeze(0) for name, value in student.state_dict().items()},
+        "parameters": sum(parameter.numel() for parameter in student.parameters()),
+        "score": torch.tensor([fitted.score]),
+        "epochs": torch.tensor([fitted.epochs]),
+        "probabilities": answers.exp().float().unsqueeze(0),
+        "seconds": fitted.seconds,
+    }
