@@ -26,18 +26,17 @@ from meddistill.compose import build
 from meddistill.data.cohort import Cohort
 from meddistill.data.preprocessing import Preprocessing
 from meddistill.evaluation.predictions import evaluate
-from meddistill.files import read_json
-from meddistill.tasks.common import SPLIT_KEYS
+from meddistill.report.folders import collect
+from meddistill.tasks.common import source
 
 MEASURES = {"auroc": "AUROC", "accuracy": "accuracy", "log_loss": "log loss"}
 
 
-def logistic(job: Path, cohorts: dict[str, Cohort]) -> dict[str, float]:
-    """Test measures of scikit-learn's logistic regression (C = 1) on the job's split."""
-    config = yaml.safe_load((job / "config.yaml").read_text())
-    node = {k: v for k, v in config["data"].items() if k not in (*SPLIT_KEYS, "labels")}
+def logistic(job: Path, member: int, cohorts: dict[str, Cohort]) -> dict[str, float]:
+    """Test measures of scikit-learn's logistic regression (C = 1) on a student's split."""
+    node = source(yaml.safe_load((job / "config.yaml").read_text()))
     cohort = cohorts.setdefault(str(node), build(node, "data"))
-    table = pd.read_parquet(job / "predictions.parquet")
+    table = pd.read_parquet(job / "predictions.parquet", filters=[("member", "==", member)])
     train = np.flatnonzero(table["split"] == "train")
     known = np.flatnonzero((table["split"] == "train") & table["labelled"])
     test = np.flatnonzero(table["split"] == "test")
@@ -48,22 +47,19 @@ def logistic(job: Path, cohorts: dict[str, Cohort]) -> dict[str, float]:
     return evaluate(model.predict_proba(inputs[test]), cohort.target[test])
 
 
-def collect(sweep: Path) -> pd.DataFrame:
-    """A line for each split seed, model and measure."""
+def table_of_models(sweep: Path) -> pd.DataFrame:
+    """A line for each split seed and model."""
     cohorts: dict[str, Cohort] = {}
     rows = []
-    for job in sorted(path.parent for path in sweep.glob("*/metrics.json")):
-        metrics = read_json(job / "metrics.json")
-        seed = yaml.safe_load((job / "config.yaml").read_text())["data"]["split_seed"]
-        sizes = metrics["data"]["rows"]
-        ratio = sizes["test"] / (sizes["train"] + sizes["validation"])
-        models = {m["name"]: m["test"] for m in (metrics["teacher"], metrics["student"]) if m}
-        if metrics["teacher"]:
-            models["logistic regression (scikit-learn)"] = logistic(job, cohorts)
-        rows += [
-            {"seed": seed, "ratio": ratio, "model": name, **{k: test[k] for k in MEASURES}}
-            for name, test in models.items()
-        ]
+    for _, student in collect(sweep).iterrows():
+        ratio = student["rows/test"] / (student["rows/train"] + student["rows/validation"])
+        models = {student["name"]: {k: student[f"test/{k}"] for k in MEASURES}}
+        if isinstance(student.get("teacher/name"), str):
+            models["teacher"] = {k: student[f"teacher/test/{k}"] for k in MEASURES}
+            fitted = logistic(sweep / student["folder"], int(student["member"]), cohorts)
+            models["logistic regression (scikit-learn)"] = {k: fitted[k] for k in MEASURES}
+        seed = int(student["data.split_seed"])
+        rows += [{"seed": seed, "ratio": ratio, "model": n, **test} for n, test in models.items()]
     return pd.DataFrame(rows)
 
 
@@ -89,7 +85,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sweep", type=Path, help="folder of the sweep")
-    table = collect(parser.parse_args().sweep)
+    table = table_of_models(parser.parse_args().sweep)
     count = table["seed"].nunique()
     print(f"Test rows of {count} splits, mean (standard deviation):\n")
     print(

@@ -189,9 +189,9 @@ def test_a_live_teacher_is_in_no_state_parameter_buffer_module_or_optimizer_of_t
     assert not parts & {id(part) for part in module.modules()}
     tensors = {id(tensor) for tensor in [*teacher.parameters(), *teacher.buffers()]}
     assert not tensors & {id(tensor) for tensor in [*module.parameters(), *module.buffers()]}
-    (group,) = module.configure_optimizers().param_groups
-    own = [id(parameter) for parameter in module.network.parameters()]
-    assert [id(parameter) for parameter in group["params"]] == own
+    groups = module.configure_optimizers().param_groups
+    own = {id(parameter) for parameter in module.network.parameters()}
+    assert {id(parameter) for group in groups for parameter in group["params"]} == own
 
 
 def test_the_parameter_count_is_the_students():

@@ -10,7 +10,7 @@ from meddistill.losses.base import DistillationLoss, LossTerms, by_member, coeff
 
 
 def cross_entropy(logits: Tensor, target: Tensor, label_smoothing: Tensor | None = None) -> Tensor:
-    """Cross-entropy per row in nats, float32.
+    """Cross-entropy per row in nats.
 
     With label smoothing e the target is `1 - e` times the label plus `e` spread evenly over the
     classes (Szegedy et al. 2016, arXiv:1512.00567).

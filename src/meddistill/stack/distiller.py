@@ -16,7 +16,7 @@ from meddistill.stack.best import BestMembers
 from meddistill.stack.network import StackedNetwork
 from meddistill.stack.optimizer import MemberGroups
 from meddistill.stack.rows import MemberRows, StackedEpochs
-from meddistill.training.classifier import OptimizerFactory, Stepping
+from meddistill.training.classifier import OptimizerFactory, Stepping, probabilities
 
 FULL_ENOUGH = 0.9
 """A stack whose running members are fewer than this share of it goes on without the others."""
@@ -113,8 +113,8 @@ class StackedDistiller(pl.LightningModule):
     def validation_step(self, index: Tensor, batch_idx: int) -> None:
         """Each member's log loss on labelled validation rows, as `LogLoss` works it out."""
         batch = self.rows.batch(index)
-        probabilities = self.network(batch.inputs).float().movedim(-1, 0).softmax(dim=0)
-        chosen = probabilities.gather(0, batch.target.unsqueeze(0)).squeeze(0)
+        answers = probabilities(self.network(batch.inputs))
+        chosen = answers.gather(0, batch.target.unsqueeze(0)).squeeze(0)
         self._log_loss.append(-chosen.clamp(min=torch.finfo(chosen.dtype).eps).log())
 
     def on_validation_epoch_end(self) -> None:
@@ -122,7 +122,8 @@ class StackedDistiller(pl.LightningModule):
         if self.trainer.sanity_checking:
             self._log_loss = []
             return
-        score = torch.cat(self._log_loss, dim=1).mean(dim=1).cpu()
+        losses = torch.cat(self._log_loss, dim=1)
+        score = (losses.sum(dim=1) / losses.shape[1]).cpu()
         self._log_loss = []
         done = self.current_epoch + 1
         self.best.update(self.members, score, self.network, done)

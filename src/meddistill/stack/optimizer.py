@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from meddistill.training.classifier import OptimizerFactory
+from meddistill.training.kernels import by_kernel
 
 ELEMENTWISE = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
 """Optimizers that treat each number of a parameter by itself, so that stacking changes nothing."""
@@ -34,19 +35,22 @@ class MemberGroups:
         factory: OptimizerFactory,
     ) -> None:
         self.parameters = list(parameters)
-        self._slices: list[slice] = []
+        self._parts: list[tuple[slice, list[int]]] = []  # members and parameters of each group
         groups, start = [], 0
-        for numbers, run in groupby(settings, key=dict):
-            self._slices.append(slice(start, start + len(list(run))))
-            start = self._slices[-1].stop
-            groups.append({**numbers, "params": self._views(self._slices[-1])})
-        self.optimizer = factory(groups)  # type: ignore[arg-type]
+        for own, run in groupby(settings, key=dict):
+            part = slice(start, start + len(list(run)))
+            start = part.stop
+            for numbers, kernel in by_kernel(self.parameters, len(settings)):
+                self._parts.append((part, numbers))
+                groups.append({**own, **kernel, "params": self._views(part, numbers)})
+        self.optimizer = factory(groups)
 
     def share_gradients(self) -> None:
         """Hand the stacked parameters' gradients to the views."""
-        for group, part in zip(self.optimizer.param_groups, self._slices, strict=True):
-            for view, parameter in zip(group["params"], self.parameters, strict=True):
-                view.grad = None if parameter.grad is None else parameter.grad[part]
+        for group, (part, numbers) in zip(self.optimizer.param_groups, self._parts, strict=True):
+            for view, number in zip(group["params"], numbers, strict=True):
+                gradient = self.parameters[number].grad
+                view.grad = None if gradient is None else gradient[part]
 
     def keep(self, members: Tensor, parameters: Sequence[nn.Parameter]) -> None:
         """Go on with the members numbered by `members` alone.
@@ -60,24 +64,25 @@ class MemberGroups:
         """
         self.parameters = list(parameters)
         state = dict(self.optimizer.state)
-        old = list(zip(self.optimizer.param_groups, self._slices, strict=True))
+        old = list(zip(self.optimizer.param_groups, self._parts, strict=True))
         self.optimizer.state.clear()
         self.optimizer.param_groups.clear()
-        self._slices, start = [], 0
-        for group, part in old:
-            local = members[(members >= part.start) & (members < part.stop)] - part.start
-            if len(local) == 0:
+        self._parts = []
+        for group, (part, numbers) in old:
+            kept = (members >= part.start) & (members < part.stop)
+            if not kept.any():
                 continue
-            self._slices.append(slice(start, start + len(local)))
-            start += len(local)
-            views = self._views(self._slices[-1])
+            local, places = members[kept] - part.start, kept.nonzero().flatten()
+            new = slice(int(places[0]), int(places[-1]) + 1)
+            views = self._views(new, numbers)
             for view, before in zip(views, group["params"], strict=True):
                 cut = {k: _cut(v, before, local) for k, v in state.get(before, {}).items()}
                 self.optimizer.state[view] = cut
+            self._parts.append((new, numbers))
             self.optimizer.param_groups.append({**group, "params": views})
 
-    def _views(self, part: slice) -> list[nn.Parameter]:
-        return [nn.Parameter(parameter.data[part]) for parameter in self.parameters]
+    def _views(self, part: slice, numbers: Sequence[int]) -> list[nn.Parameter]:
+        return [nn.Parameter(self.parameters[number].data[part]) for number in numbers]
 
     def clear_gradients(self) -> None:
         """Forget the gradients of parameters and views."""

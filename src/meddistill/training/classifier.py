@@ -17,8 +17,10 @@ from meddistill.evaluation.metrics import training_metrics
 from meddistill.losses import reduce_terms
 from meddistill.losses.ce import CE
 from meddistill.seeding import derive, seed_torch
+from meddistill.training.kernels import by_kernel
 
-OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+OptimizerFactory = Callable[[Iterable[Any]], torch.optim.Optimizer]
+"""From parameters, or groups of them, to their optimizer."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,12 @@ class Classifier(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimizer over the network's parameters."""
-        return self.optimizer_factory(self.network.parameters())
+        parameters = list(self.network.parameters())
+        groups = [
+            {**settings, "params": [parameters[number] for number in numbers]}
+            for numbers, settings in by_kernel(parameters)
+        ]
+        return self.optimizer_factory(groups)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """[batch, *in_shape] -> logits [batch, num_classes]."""
@@ -169,5 +176,12 @@ class Classifier(pl.LightningModule):
         return scaler is None and isinstance(self.trainer.strategy, SingleDeviceStrategy)
 
     def _probabilities(self, batch: Batch) -> Tensor:
-        logits: Tensor = self(batch.inputs)
-        return logits.float().softmax(dim=-1)
+        return probabilities(self(batch.inputs)).movedim(0, -1)
+
+
+def probabilities(logits: Tensor) -> Tensor:
+    """[..., rows, classes] -> [classes, ..., rows]: the classes first, where torch is fast.
+
+    A stack and a single student share it, as the last bit may decide which epoch was the best.
+    """
+    return logits.float().movedim(-1, 0).softmax(dim=0)
