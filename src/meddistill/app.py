@@ -8,9 +8,11 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from hydra_plugins.meddistill_sweepers import optuna
 from meddistill.compose import register_resolvers
 from meddistill.confdir import conf_dir
 from meddistill.errors import UserError
@@ -28,6 +30,8 @@ def launch(verb: str) -> None:
     Raises:
         UserError: What the user got wrong in a single run; a sweep's failed jobs are in its table.
     """
+    Plugins.instance()  # finds every plugin's choices, of which ours replace some
+    optuna.offer()
     command = list(sys.argv)
     sys.argv = [command[0], *command[2:]]  # Hydra takes the rest for overrides
     try:

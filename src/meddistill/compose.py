@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 WITHOUT_EFFECT = ("hydra", "store", "trainer.enable_progress_bar", "save_seconds", "stack.chunk")
 """Keys that change no result: runs that differ in these alone are one run."""
+TRIALS = ("n_trials", "n_jobs", "max_failure_rate")
+"""Settings of a sweeper that change no trial: sweeps that differ in these alone are one sweep."""
 
 
 def resolved(config: DictConfig) -> dict[str, Any]:
@@ -60,7 +62,7 @@ def register_resolvers() -> None:
     def sweep(*, _root_: DictConfig) -> str:
         overrides = sorted(_root_.hydra.overrides.task)
         node = cast(dict[str, Any], OmegaConf.to_container(_root_.hydra.sweeper, resolve=True))
-        sweeper = {k: v for k, v in node.items() if k not in ("n_trials", "n_jobs")}
+        sweeper = {k: v for k, v in node.items() if k not in TRIALS}
         return short_hash([identity(resolved(_root_)), overrides, sweeper])
 
     OmegaConf.register_new_resolver("meddistill.choices", _choices, replace=True)

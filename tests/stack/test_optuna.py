@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+import meddistill as meddistill_package
 from conftest import SMALL_TEACHER
 
 SWEEP = ("distill", *SMALL_TEACHER, "student=mlp_tiny", "trainer.max_epochs=2", "logger=none",
@@ -81,12 +84,59 @@ def test_a_score_that_is_better_when_higher_is_maximised(optuna, meddistill):
     assert study.direction.name == "MAXIMIZE"
 
 
-@pytest.mark.parametrize("axis", ["seed=range(0,5)", "data.split_seed=0,1"])
+@pytest.mark.parametrize("axis", ["seed=range(0,5)", "data.split_seed=0,1", "++seed=1,2"])
 def test_seeds_and_splits_are_never_optimised(optuna, meddistill, axis):
     code, _, err = meddistill(SWEEP[0], "-m", *SWEEP[1:], axis)
     assert code == 2
-    assert f"Average over it inside each job: stack.axes=['{axis}']" in err
+    assert f"Average over it inside each job: stack.axes=['{axis.lstrip('+')}']" in err
     assert not Path("store").exists()
+
+
+def test_a_sweep_of_which_no_trial_finished_says_where_the_reasons_are(optuna, meddistill):
+    wrong = ("loss.alpha=choice(2,3)", "hydra.sweeper.n_trials=2")
+    code, _, err = meddistill(*SWEEP, *wrong, "hydra.sweeper.max_failure_rate=1")
+    assert code == 2
+    assert "no trial finished; the column error of sweep/jobs.csv says why" in err
+    assert pd.read_csv("sweep/jobs.csv")["error"].str.contains("loss.alpha").all()
+
+
+def test_the_first_failure_ends_a_sweep_with_its_reason(optuna, meddistill):
+    wrong = ("loss.alpha=choice(2,3)", "hydra.sweeper.n_trials=2")
+    code, _, err = meddistill(*SWEEP, *wrong)
+    assert code == 2
+    assert "must be a number" in err.splitlines()[-1]
+    assert len(trials(optuna)) == 1
+
+
+def test_jobs_are_counted_on_after_a_resume(optuna, meddistill):
+    meddistill(*SWEEP, "hydra.sweeper.n_trials=1")
+    _, out, _ = meddistill(*SWEEP, "hydra.sweeper.n_trials=2")
+    assert "#1 :" in out
+    assert pd.read_csv("sweep/jobs.csv")["job"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("max_failure_rate=2", "hydra.sweeper.max_failure_rate=2: must be a number"),
+        ("n_trials=0", "hydra.sweeper.n_trials=0: must be a whole number"),
+        ("sampler={_target_: optuna.samplers.GridSampler}", "hydra/sweeper=stacked"),
+    ],
+)
+def test_a_wrong_setting_is_named(optuna, meddistill, setting, says):
+    code, _, err = meddistill(*SWEEP, f"hydra.sweeper.{setting}")
+    assert code == 2
+    assert says in err
+
+
+def test_ours_is_offered_wherever_the_plugin_stands_on_the_path(optuna):
+    """Hydra's scan meets plugins in the order of the path, and the last to register wins."""
+    source = Path(meddistill_package.__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-m", "meddistill", "distill", "experiment=optuna", "--cfg", "hydra"],
+        env={**os.environ, "PYTHONPATH": str(source)}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "hydra_plugins.meddistill_sweepers.optuna.OptunaSweeper" in done.stdout
 
 
 def test_without_optuna_the_extra_is_named(meddistill, monkeypatch):

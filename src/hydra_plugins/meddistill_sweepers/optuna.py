@@ -1,6 +1,7 @@
 """Hydra's Optuna sweeper, made to go on where it was killed."""
 
 import logging
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ REPLICATES = ("seed", "data.split_seed", "teacher.seed")
 SQLITE = "sqlite:///"
 
 
-def _offer() -> None:
+def offer() -> None:
     """Make it `hydra/sweeper=optuna`, in place of the choice that the plugin itself brings.
 
     A yaml of that name in `conf` would be checked against the plugin's and refused by Hydra.
@@ -27,9 +28,6 @@ def _offer() -> None:
         import hydra_plugins.hydra_optuna_sweeper.config  # noqa: F401
     node = OmegaConf.load(conf_dir() / "hydra" / "sweeper" / "_optuna.yaml")
     ConfigStore.instance().store(group="hydra/sweeper", name="optuna", node=node, provider="ours")
-
-
-_offer()
 
 
 class OptunaSweeper(Sweeper):
@@ -45,7 +43,7 @@ class OptunaSweeper(Sweeper):
         params: The search space, in Hydra's sweep syntax.
 
     Raises:
-        UserError: Optuna is not installed.
+        UserError: Optuna is not installed, or a setting is out of range.
     """
 
     def __init__(
@@ -60,8 +58,16 @@ class OptunaSweeper(Sweeper):
     ) -> None:
         # Imported here: Hydra imports every sweeper at every start, and these are extras.
         from meddistill.compose import build
-        from meddistill.errors import UserError
+        from meddistill.errors import UserError, integer, number
 
+        integer("hydra.sweeper.n_trials", n_trials, at_least=1)
+        integer("hydra.sweeper.n_jobs", n_jobs, at_least=1)
+        number("hydra.sweeper.max_failure_rate", max_failure_rate, at_least=0, at_most=1)
+        if str(sampler.get("_target_")).endswith("GridSampler"):
+            raise UserError(
+                "hydra.sweeper.sampler: a grid is swept faster, and stacked, by hydra/sweeper="
+                "stacked; samplers for Optuna are TPESampler, RandomSampler, CmaEsSampler"
+            )
         try:
             from hydra_plugins.hydra_optuna_sweeper._impl import OptunaSweeperImpl
         except ImportError:
@@ -90,8 +96,9 @@ class OptunaSweeper(Sweeper):
 
         monitor = str(config.get("monitor", "val/log_loss"))
         self.sweeper.direction = "minimize" if lower_is_better(monitor) else "maximize"
+        self.folder = str(config.hydra.sweep.dir)
         if self.storage is None:
-            self.storage = f"{SQLITE}{config.hydra.sweep.dir}/optuna.db"
+            self.storage = f"{SQLITE}{self.folder}/optuna.db"
         self.sweeper.storage = self.storage
         self.sweeper.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
@@ -99,33 +106,57 @@ class OptunaSweeper(Sweeper):
         """Run the trials that are missing.
 
         Raises:
-            UserError: The search space holds what is to be averaged over.
+            UserError: The search space holds what is to be averaged over, or no trial finished.
         """
+        from meddistill.errors import UserError
+
         _refuse_replicates([*self.sweeper._parse_sweeper_params_config(), *arguments])
         if str(self.storage).startswith(SQLITE):
             Path(str(self.storage).removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
         _quiet()
-        self.sweeper.n_trials = self.wanted - self._prepare_study()
-        self.sweeper.sweep(arguments)
+        study = self._study()
+        self._put_back(study)
+        self.sweeper.n_trials = self.wanted - _finished(study)
+        try:
+            self.sweeper.sweep(arguments)
+        except ValueError:  # of its looking for the best of none
+            if _finished(study):
+                raise
+            raise UserError(
+                f"no trial finished; the column error of {self.folder}/jobs.csv says why"
+            ) from None
 
-    def _prepare_study(self) -> int:
-        """Put killed trials back to be run first; the number of finished ones."""
+    def _study(self) -> Any:
         import optuna
 
-        study = optuna.create_study(
+        return optuna.create_study(
             study_name=self.study_name,
             storage=self.storage,
             direction=self.sweeper.direction,
             load_if_exists=True,
         )
+
+    def _put_back(self, study: Any) -> None:
+        """Have killed trials run again, first of all; go on counting where they ended."""
+        from optuna.exceptions import ExperimentalWarning
+        from optuna.trial import TrialState
+
         trials = study.get_trials(deepcopy=False)
         for trial in trials:
-            if trial.state == optuna.trial.TrialState.RUNNING:
-                study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-                study.enqueue_trial(trial.params)
+            if trial.state == TrialState.RUNNING:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", ExperimentalWarning)  # of enqueue_trial
+                    study.enqueue_trial(trial.params)
+                study.tell(trial.number, state=TrialState.FAIL)
         if trials:
             self.sweeper.sampler.reseed_rng()  # or it would suggest the same as at the beginning
-        return sum(trial.state == optuna.trial.TrialState.COMPLETE for trial in trials)
+        self.sweeper.job_idx = sum(trial.state != TrialState.WAITING for trial in trials)
+
+
+def _finished(study: Any) -> int:
+    from optuna.trial import TrialState
+
+    return len(study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]))
 
 
 def _quiet() -> None:
@@ -138,9 +169,10 @@ def _refuse_replicates(arguments: list[str]) -> None:
     from meddistill.errors import UserError
 
     for override in OverridesParser.create().parse_overrides(arguments):
-        key = override.get_key_element()
+        key = override.key_or_group
         if override.is_sweep_override() and key in REPLICATES:
+            axis = str(override.input_line).lstrip("+")
             raise UserError(
                 f"{key} is nothing to optimise: the best of several would be luck. Average over "
-                f"it inside each job: stack.axes=['{override.input_line}']"
+                f"it inside each job: stack.axes=['{axis}']"
             )

@@ -91,22 +91,27 @@ def by_member(value: Tensor, like: Tensor) -> Tensor:
     return value.view(*value.shape, *[1] * (like.dim() - 1)) if value.dim() else value
 
 
-def log_softmax(logits: Tensor, temperature: Tensor | None = None) -> Tensor:
-    """Log-probabilities with the classes first: [..., rows, classes] -> [classes, ..., rows].
+def classes_first(logits: Tensor) -> Tensor:
+    """[..., rows, classes] -> [classes, ..., rows] in float64 (float32 on mps, which has no other).
 
-    In log space, since half precision answers log(0) = -inf for a confident teacher, and in
-    float64 (float32 on mps, which has no other): torch rounds the last few numbers of a tensor
-    otherwise than the rest, and after hundreds of steps a student in a stack would not be the one
-    trained alone. It works along few classes ten times faster when they are not the last dimension.
+    float64, since torch rounds the last few numbers of a tensor otherwise than the rest, and after
+    hundreds of steps a student in a stack would not be the one trained alone. Torch works along few
+    classes ten times faster when they are not the last dimension.
+    """
+    precision = torch.float32 if logits.device.type == "mps" else torch.float64
+    return logits.movedim(-1, 0).to(precision, memory_format=torch.contiguous_format)
+
+
+def log_softmax(logits: Tensor, temperature: Tensor | None = None) -> Tensor:
+    """Log-probabilities along the first dimension; never by log(p), which may be log(0).
 
     Args:
-        logits: [..., rows, classes].
+        logits: [classes, ..., rows], as `classes_first` gives them.
         temperature: Divides the logits; [] or [members].
     """
-    values = logits.float() if logits.device.type == "mps" else logits.double()
     if temperature is not None:
-        values = values / by_member(temperature, values)
-    return functional.log_softmax(values.movedim(-1, 0), dim=0)
+        logits = logits / by_member(temperature, logits[0])
+    return functional.log_softmax(logits, dim=0)
 
 
 def reduce_terms(terms: LossTerms, label_weight: Tensor, row_weight: Tensor) -> Tensor:

@@ -6,7 +6,14 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from meddistill.losses.base import DistillationLoss, LossTerms, by_member, coefficient, log_softmax
+from meddistill.losses.base import (
+    DistillationLoss,
+    LossTerms,
+    by_member,
+    classes_first,
+    coefficient,
+    log_softmax,
+)
 
 
 def cross_entropy(logits: Tensor, target: Tensor, label_smoothing: Tensor | None = None) -> Tensor:
@@ -16,7 +23,7 @@ def cross_entropy(logits: Tensor, target: Tensor, label_smoothing: Tensor | None
     classes (Szegedy et al. 2016, arXiv:1512.00567).
 
     Args:
-        logits: [..., rows, classes].
+        logits: [classes, ..., rows], as `classes_first` gives them.
         target: [..., rows] class numbers.
         label_smoothing: e, [] or [...]; None is none.
 
@@ -54,7 +61,8 @@ class CE(DistillationLoss):
         teacher_log_probabilities: Tensor | None = None,
     ) -> LossTerms:
         """One term, `ce`; the teacher's answers are not read. Shapes as in the base class."""
-        return LossTerms(label={"ce": cross_entropy(student_logits, target, self.label_smoothing)})
+        student = classes_first(student_logits)
+        return LossTerms(label={"ce": cross_entropy(student, target, self.label_smoothing)})
 
 
 def smoothing(value: float | Tensor) -> Tensor | None:

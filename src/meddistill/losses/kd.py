@@ -7,7 +7,14 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn import functional as F
 
-from meddistill.losses.base import DistillationLoss, LossTerms, by_member, coefficient, log_softmax
+from meddistill.losses.base import (
+    DistillationLoss,
+    LossTerms,
+    by_member,
+    classes_first,
+    coefficient,
+    log_softmax,
+)
 from meddistill.losses.ce import cross_entropy, smoothing
 
 
@@ -61,10 +68,11 @@ class KD(DistillationLoss):
         """Terms `ce` and `kd` per row in nats; shapes as in the base class."""
         if teacher_log_probabilities is None:
             raise ValueError("KD needs the teacher's answers for every row")
-        student = log_softmax(student_logits, self.temperature)
-        teacher = log_softmax(teacher_log_probabilities, self.temperature)
+        logits = classes_first(student_logits)
+        student = log_softmax(logits, self.temperature)
+        teacher = log_softmax(classes_first(teacher_log_probabilities), self.temperature)
         divergence = F.kl_div(student, teacher, reduction="none", log_target=True).sum(dim=0)
-        label = cross_entropy(student_logits, target, self.label_smoothing)
+        label = cross_entropy(logits, target, self.label_smoothing)
         return LossTerms(
             label={"ce": by_member(self.label_share, label) * label},
             teacher={"kd": by_member(self.teacher_share, divergence) * divergence},
