@@ -8,6 +8,7 @@ from pathlib import Path
 VERBS = {
     "teacher": "train a teacher, once",
     "distill": "train a student from a frozen teacher, which is found or trained",
+    "trial": "is distillation worth it on these data: arms, repeated splits, a verdict, a report",
 }
 
 FOLDER_VERBS = {

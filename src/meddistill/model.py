@@ -21,10 +21,12 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.preprocessing import Preprocessing
 from meddistill.data.schema import Schema
 from meddistill.errors import UserError
+from meddistill.estimator import EstimatorAnswers, NoAnswers, load_estimator
 from meddistill.files import read_json, write_json
 from meddistill.training.checkpoints import load_weights
 
 ROWS_AT_ONCE = 8192
+NETWORK, ESTIMATOR, SCORES = "network", "estimator", "scores"
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,14 @@ class Card:
     """What a folder's checkpoints need to answer again.
 
     Attributes:
-        network: Config node of the network, the same for every member.
-        checkpoints: Weights of each member, relative to the folder.
+        network: Config node of the network, the same for every member; none of an estimator.
+        checkpoints: Weights of each member, or the estimator, relative to the folder.
         classes: Class names; with two, the last is positive.
         schema: Columns by role.
         in_shape: Shape of one row's inputs.
         trained_on: Keys of the rows it was trained or validated on.
+        kind: What answers: networks, a scikit-learn estimator, or nothing (a file of scores).
+        clamp: Lowest probability that an estimator answers.
     """
 
     network: dict[str, Any]
@@ -46,6 +50,8 @@ class Card:
     schema: dict[str, list[str]]
     in_shape: list[int]
     trained_on: list[str]
+    kind: str = NETWORK
+    clamp: float = 0.0
 
     @property
     def files(self) -> list[str]:
@@ -53,7 +59,13 @@ class Card:
         return ["model.json", "preprocessing.skops", *self.checkpoints]
 
     @staticmethod
-    def of(network: Mapping[str, Any], checkpoints: Sequence[str], data: CohortDataModule) -> Card:
+    def of(
+        network: Mapping[str, Any],
+        checkpoints: Sequence[str],
+        data: CohortDataModule,
+        kind: str = NETWORK,
+        clamp: float = 0.0,
+    ) -> Card:
         """The card of a model trained on `data`."""
         cohort, split = data.cohort, data.split
         rows = np.sort(np.concatenate([split.train, split.validation]))
@@ -64,6 +76,8 @@ class Card:
             schema=cohort.schema.to_dict(),
             in_shape=list(data.in_shape),
             trained_on=[cohort.keys[row] for row in rows],
+            kind=kind,
+            clamp=clamp,
         )
 
 
@@ -102,8 +116,21 @@ class Model:
 
     @property
     def num_parameters(self) -> int:
-        """Trained numbers, over all members."""
+        """Trained numbers, over all members; of a forest the nodes of its trees."""
+        if isinstance(self.network, EstimatorAnswers):
+            return self.network.num_nodes
         return sum(parameter.numel() for parameter in self.network.parameters())
+
+    def parts(self) -> list[Model]:
+        """The models whose mean it is: an ensemble's networks, a forest's trees; none of one."""
+        if isinstance(self.network, EstimatorAnswers):
+            networks: list[nn.Module] = list(self.network.parts())
+        elif isinstance(self.network, MeanOfProbabilities):
+            networks = [MeanOfProbabilities([member]) for member in self.network.members]
+        else:
+            networks = []
+        several = networks if len(networks) > 1 else []
+        return [Model(self.card, network, self.preprocessing) for network in several]
 
     @torch.no_grad()
     def log_probabilities(self, rows: pd.DataFrame) -> NDArray[np.float64]:
@@ -155,14 +182,24 @@ def load_model(folder: str | Path) -> Model:
         preprocessing = Preprocessing.load(
             folder / "preprocessing.skops", Schema.from_dict(card.schema)
         )
-        members = []
-        for checkpoint in card.checkpoints:
-            network = build_network(card.network, "model", card.in_shape, len(card.classes), seed=0)
-            load_weights(network, folder / checkpoint)
-            members.append(network)
+        network = _answering(card, folder)
     except (OSError, ValueError, TypeError, RuntimeError, KeyError) as error:
         raise UserError(f"{folder} holds no finished model: {error}") from error
-    return Model(card, MeanOfProbabilities(members), preprocessing)
+    return Model(card, network, preprocessing)
+
+
+def _answering(card: Card, folder: Path) -> nn.Module:
+    """What turns inputs into log-probabilities."""
+    if card.kind == ESTIMATOR:
+        return EstimatorAnswers(load_estimator(folder / card.checkpoints[0]), card.clamp)
+    if card.kind == SCORES:
+        return NoAnswers()
+    members = []
+    for checkpoint in card.checkpoints:
+        network = build_network(card.network, "model", card.in_shape, len(card.classes), seed=0)
+        load_weights(network, folder / checkpoint)
+        members.append(network)
+    return MeanOfProbabilities(members)
 
 
 def predict(folder: str | Path, rows: pd.DataFrame) -> pd.DataFrame:

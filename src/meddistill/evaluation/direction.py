@@ -5,4 +5,4 @@ from __future__ import annotations
 
 def lower_is_better(name: str) -> bool:
     """True for losses, errors and the Brier score; `name` may carry a prefix such as `val/`."""
-    return name.endswith(("loss", "error", "brier"))
+    return name.removesuffix("_scaled").endswith(("loss", "error", "brier"))

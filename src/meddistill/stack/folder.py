@@ -25,6 +25,7 @@ class StackFolder(RunFolder):
     """
 
     settings_files = ("config.yaml", "job.json")
+    record = "job.json"
 
     @property
     def parts(self) -> Path:
@@ -43,12 +44,12 @@ class StackFolder(RunFolder):
 
     def write_settings(self, current: Mapping[str, Any]) -> None:
         """Write what makes the job."""
-        write_json(self.path / "job.json", {"identity": current, "environment": environment()})
+        write_json(self.path / self.record, {"identity": current, "environment": environment()})
         self.write_config()
 
     def finish(self, metrics: Mapping[str, Any]) -> None:
-        """Put the summary into `job.json`, which marks the job as finished; drop what is merged."""
-        write_json(self.path / "job.json", {**(self._job() or {}), "summary": metrics})
+        """Put the summary into the record, which marks the job as finished; drop what is merged."""
+        write_json(self.path / self.record, {**(self._job() or {}), "summary": metrics})
         shutil.rmtree(self.parts, ignore_errors=True)
         self.close()
         (self.path / ".lock").unlink(missing_ok=True)
@@ -75,7 +76,7 @@ class StackFolder(RunFolder):
         return part
 
     def _job(self) -> dict[str, Any] | None:
-        file = self.path / "job.json"
+        file = self.path / self.record
         return read_json(file) if file.exists() else None
 
 

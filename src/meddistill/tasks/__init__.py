@@ -16,6 +16,7 @@ from meddistill.report.folders import report_members, report_run
 from meddistill.report.tables import run_line, run_table
 from meddistill.runfolder import RunFolder, is_main_process
 from meddistill.stack.folder import StackFolder
+from meddistill.trial.folder import TrialFolder
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +33,7 @@ def run(config: DictConfig, folder: Path, in_sweep: bool = False) -> float:
         The monitored score on the validation rows, for optimising sweepers.
     """
     settings = resolved(config)
-    has_members = bool(settings.get("stack", {}).get("axes"))
-    run_folder = (StackFolder if has_members else RunFolder)(folder, settings)
+    run_folder = _folder(settings)(folder, settings)
     metrics = run_folder.open()
     if metrics is None:
         try:
@@ -49,12 +49,22 @@ def run(config: DictConfig, folder: Path, in_sweep: bool = False) -> float:
     return float(metrics["score"])
 
 
+def _folder(settings: Mapping[str, Any]) -> type[RunFolder]:
+    if settings["verb"] == "trial":
+        return TrialFolder
+    return StackFolder if settings.get("stack", {}).get("axes") else RunFolder
+
+
 def _work(config: DictConfig, settings: dict[str, Any], run_folder: RunFolder) -> dict[str, Any]:
     # Imported here: a finished run is shown without torch and Lightning.
     if settings["verb"] == "teacher":
         from meddistill.tasks.teacher import train_teacher
 
         return train_teacher(settings, run_folder)
+    if isinstance(run_folder, TrialFolder):
+        from meddistill.tasks.trial import run_trial
+
+        return run_trial(settings, run_folder)
     if isinstance(run_folder, StackFolder):
         from meddistill.tasks.stack import distill_stack
 

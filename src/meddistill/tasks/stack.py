@@ -50,8 +50,7 @@ def distill_stack(config: DictConfig, run: StackFolder) -> dict[str, Any]:
         check_loss(loss, its_table.data.num_classes)
     members, losses = _search(members, losses, of_member, run)
     chunks = plan(members, table, [each.data for each in tables])
-    _say_alone(chunks)
-    _train(chunks, tables, run, len(members))
+    train_chunks(chunks, tables, run, len(members))
     summary = merge(run, members, chunks, tables, losses)
     if not summary["finished"]:
         raise UserError(
@@ -118,7 +117,11 @@ def _say_alone(chunks: Sequence[Chunk]) -> None:
         log.info("%d student(s) are trained one by one: %s", count, reason)
 
 
-def _train(chunks: Sequence[Chunk], tables: Sequence[Table], run: StackFolder, total: int) -> None:
+def train_chunks(
+    chunks: Sequence[Chunk], tables: Sequence[Table], run: StackFolder, total: int
+) -> None:
+    """Train the chunks that are not finished yet, `total` students in all; each is kept."""
+    _say_alone(chunks)
     missing = [chunk for chunk in chunks if not run.has_part(chunk.name)]
     left = sum(len(chunk.members) for chunk in missing)
     if left < total:

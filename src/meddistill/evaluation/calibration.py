@@ -1,0 +1,106 @@
+"""Calibration: recalibration line, temperature scaling, reliability diagram."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq, minimize_scalar
+from scipy.special import expit, log_softmax, logit
+from sklearn.linear_model import LogisticRegression
+
+Numbers = NDArray[np.float64]
+Marks = NDArray[np.bool_]
+LEAST = 1e-7
+STEEPEST = 50.0
+"""A slope above it means that the scores separate the rows; there is none then."""
+TEMPERATURES = (0.05, 20.0)
+
+
+def calibration_slope_intercept(
+    probabilities: Numbers, target: NDArray[np.int64]
+) -> tuple[float, float]:
+    """Calibration slope, and calibration-in-the-large.
+
+    The slope is that of a logistic regression of the class on the log odds given (Cox 1958); 1 is
+    right, below 1 too extreme. The intercept is that with the slope held at 1 (Van Calster et al.
+    2019, BMC Medicine 17:230); 0 is right, above 0 too low. With more than two classes both are
+    means over classes, one against the rest. NaN where only one class occurs; the slope is NaN too
+    where the scores separate the classes, since it would be infinite.
+    """
+    count = probabilities.shape[1]
+    lines = [_line(probabilities[:, k], target == k) for k in ([1] if count == 2 else range(count))]
+    slopes, intercepts = zip(*lines, strict=True)
+    return _mean(slopes), _mean(intercepts)
+
+
+def _line(score: Numbers, positive: Marks) -> tuple[float, float]:
+    if not 0 < positive.sum() < len(positive):
+        return float("nan"), float("nan")
+    odds = logit(score.clip(LEAST, 1 - LEAST))
+    intercept = brentq(lambda a: float((expit(odds + a) - positive).sum()), -60, 60)
+    if np.ptp(odds) == 0:
+        return float("nan"), float(intercept)
+    fitted = LogisticRegression(C=np.inf, max_iter=1000).fit(odds[:, None], positive)
+    slope = float(fitted.coef_[0, 0])
+    return slope if abs(slope) < STEEPEST else float("nan"), float(intercept)
+
+
+def _mean(values: tuple[float, ...]) -> float:
+    known = [value for value in values if value == value]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def fit_temperature(log_probabilities: Numbers, target: NDArray[np.int64]) -> float:
+    """The T of softmax(log p / T) with the lowest log loss (Guo et al. 2017, arXiv:1706.04599).
+
+    Args:
+        log_probabilities: [rows, classes].
+        target: [rows] class numbers.
+    """
+    logits = log_probabilities.clip(min=np.log(LEAST))
+    rows = np.arange(len(target))
+
+    def loss(log_temperature: float) -> float:
+        soft = log_softmax(logits / np.exp(log_temperature), axis=1)
+        return -float(soft[rows, target].mean())
+
+    bounds = (np.log(TEMPERATURES[0]), np.log(TEMPERATURES[1]))
+    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
+
+
+def apply_temperature(probabilities: Numbers, temperature: float) -> Numbers:
+    """softmax(log p / T) of [rows, classes]."""
+    logits = np.log(probabilities.clip(min=LEAST)) / temperature
+    scaled: Numbers = np.exp(log_softmax(logits, axis=1))
+    return scaled
+
+
+def reliability(
+    confidence: Numbers, right: Marks, bins: int = 10
+) -> tuple[Numbers, Numbers, NDArray[np.int64], Numbers, Numbers]:
+    """Mean confidence and observed share in bins of equally many rows, with Wilson's 95 % interval.
+
+    Args:
+        confidence: [rows] probability given.
+        right: [rows] whether it came true.
+        bins: At most so many; equal confidences stay in one.
+
+    Returns:
+        Mean confidence, share, number of rows, low and high of each bin.
+    """
+    edges = np.unique(np.quantile(confidence, np.linspace(0, 1, bins + 1)))
+    place = np.searchsorted(edges[1:-1], confidence, side="right")
+    count = np.bincount(place)
+    held = count > 0
+    mean = np.bincount(place, confidence)[held] / count[held]
+    share = np.bincount(place, right.astype(np.float64))[held] / count[held]
+    return mean, share, count[held], *_wilson(share, count[held])
+
+
+def _wilson(share: Numbers, count: NDArray[np.int64]) -> tuple[Numbers, Numbers]:
+    z = NormalDist().inv_cdf(0.975)
+    centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
+    return centre - half, centre + half

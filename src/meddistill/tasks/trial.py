@@ -1,0 +1,181 @@
+"""`meddistill trial`: arms compared over repeated splits, on the user's own data."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from meddistill.compose import build
+from meddistill.errors import SettingError, UserError, integer, number
+from meddistill.files import write_atomically
+from meddistill.stack.tables import Table
+from meddistill.tasks.common import describe_data
+from meddistill.tasks.distill import check_student
+from meddistill.trial.answers import Answers
+from meddistill.trial.arms import Arm, EstimatorArm, PrunedTeacherArm, StudentArm, TeacherArm
+from meddistill.trial.costs import costs
+from meddistill.trial.folder import PREDICTIONS, TRIES, TrialFolder
+from meddistill.trial.predictions import PredictionsWriter
+from meddistill.trial.rivals import estimator_answers, pruned_answers, teacher_answers
+from meddistill.trial.students import check_students, student_answers
+from meddistill.trial.tables import teach_units
+from meddistill.trial.units import Unit, label_settings, make_units, setting_title
+
+log = logging.getLogger(__name__)
+
+
+def run_trial(settings: Mapping[str, Any], run: TrialFolder) -> dict[str, Any]:
+    """Train and ask every arm on every split; what it came to is judged by the report.
+
+    Everything a setting can get wrong is built before anything is trained.
+
+    Returns:
+        What was compared; `score` is the main arm's mean validation log loss in the first setting.
+    """
+    started = time.perf_counter()
+    arms = _arms(settings)
+    units = make_units(settings)
+    tables = teach_units(units)
+    every: list[Answers] = []
+    with PredictionsWriter(run.path / PREDICTIONS) as writer:
+        for answers in _answers(arms, units, tables, run):
+            writer.write(answers, units[answers.unit], tables[answers.unit])
+            every.append(_without_rows(answers))
+    tries = _tries(every, units)
+    write_atomically(run.path / TRIES, tries.to_csv(index=False))
+    summary = _summary(settings, arms, units, tables, every)
+    summary["costs"] = costs(arms, every, tables[0])
+    summary["seconds"] = time.perf_counter() - started
+    run.finish(summary)
+    return summary
+
+
+def _arms(settings: Mapping[str, Any]) -> dict[str, Arm]:
+    """The arms, their settings and those of the trial checked."""
+    check_student(settings)
+    if settings["monitor"] != "val/log_loss":
+        raise SettingError("monitor", settings["monitor"], "a trial chooses by val/log_loss")
+    trial = settings["trial"]
+    integer("trial.seeds", trial["seeds"], at_least=1)
+    for measure, margin in trial["margins"].items():
+        number(f"trial.margins.{measure}", margin, at_least=0)
+    arms = {
+        name: build(node, f"arms.{name}", _recursive_=False)
+        for name, node in settings["arms"].items()
+    }
+    for key in ("baseline", "main"):
+        if trial[key] not in arms:
+            known = ", ".join(arms)
+            raise SettingError(f"trial.{key}", trial[key], f"is no arm; there are {known}")
+    check_students(_of_kind(arms, StudentArm), settings)
+    for name, arm in _of_kind(arms, EstimatorArm).items():
+        for attempt in arm.tries():
+            build(arm.with_try(attempt), f"arms.{name}.estimator")
+    return arms
+
+
+def _of_kind(arms: Mapping[str, Arm], kind: type[Any]) -> dict[str, Any]:
+    return {name: arm for name, arm in arms.items() if isinstance(arm, kind)}
+
+
+def _answers(
+    arms: Mapping[str, Arm], units: Sequence[Unit], tables: Sequence[Table], run: TrialFolder
+) -> Iterator[Answers]:
+    """Every arm on every unit."""
+    yield from _rivals(arms, tables, run)
+    students = _of_kind(arms, StudentArm)
+    seeds = units[0].settings["trial"]["seeds"]
+    yield from student_answers(students, units, tables, seeds, run)
+
+
+def _rivals(
+    arms: Mapping[str, Arm], tables: Sequence[Table], run: TrialFolder
+) -> Iterator[Answers]:
+    for name, arm in arms.items():
+        started = time.perf_counter()
+        for unit, table in enumerate(tables):
+            if isinstance(arm, TeacherArm):
+                yield teacher_answers(unit, name, table)
+            elif isinstance(arm, PrunedTeacherArm):
+                pruned = pruned_answers(unit, name, table)
+                if pruned is None:
+                    log.info("%s: left out, the teacher has no parts", arm.label)
+                    break
+                yield pruned
+            elif isinstance(arm, EstimatorArm):
+                yield estimator_answers(unit, name, arm, table, run)
+        if isinstance(arm, EstimatorArm):
+            seconds = time.perf_counter() - started
+            log.info("%s: %d splits in %.0f s", arm.label, len(tables), seconds)
+
+
+def _without_rows(answers: Answers) -> Answers:
+    """The same without the answers by row, which lie in their file."""
+    return Answers(
+        answers.unit, answers.arm, answers.tries, answers.scores,
+        np.zeros((0, 0, 0), dtype=np.float32), answers.parameters, answers.seconds,
+    )  # fmt: skip
+
+
+def _tries(every: Sequence[Answers], units: Sequence[Unit]) -> pd.DataFrame:
+    """A line for each arm, unit and try: its validation log loss, and whether it was chosen."""
+    lines = [
+        {
+            "setting": units[answers.unit].setting,
+            "split": units[answers.unit].split,
+            "arm": answers.arm,
+            "try": number,
+            "chosen": number == answers.chosen,
+            "val/log_loss": answers.scores[number].mean(),
+            **attempt,
+        }
+        for answers in every
+        for number, attempt in enumerate(answers.tries)
+    ]
+    return pd.DataFrame(lines)
+
+
+def _summary(
+    settings: Mapping[str, Any],
+    arms: Mapping[str, Arm],
+    units: Sequence[Unit],
+    tables: Sequence[Table],
+    every: Sequence[Answers],
+) -> dict[str, Any]:
+    """What was compared, for the report."""
+    trial = settings["trial"]
+    answered = {answers.arm for answers in every}
+    if trial["baseline"] not in answered or trial["main"] not in answered:
+        raise UserError("trial.main and trial.baseline must be arms that the teacher at hand has")
+    main = [a for a in every if a.arm == trial["main"] and units[a.unit].setting == 0]
+    first = tables[0].data
+    return {
+        "score": float(np.mean([answers.scores[answers.chosen].mean() for answers in main])),
+        "monitor": settings["monitor"],
+        "threshold": settings["threshold"],
+        "data": describe_data(first.cohort, first.split),
+        "teacher": settings["teacher"]["_target_"].rpartition(".")[2],
+        "arms": {
+            name: {"label": arm.label, "tries": max(1, len(arm.tries()))}
+            for name, arm in arms.items()
+            if name in answered
+        },
+        "settings": [setting_title(changes) for changes in label_settings(settings)],
+        "units": [
+            {
+                "setting": unit.setting,
+                "split": unit.split,
+                "train": len(table.data.split.train),
+                "validation": len(table.data.split.validation),
+                "test": len(table.data.split.test),
+                "labelled": int(table.data.labelled[table.data.split.train].sum()),
+            }
+            for unit, table in zip(units, tables, strict=True)
+        ],
+        **{key: trial[key] for key in ("baseline", "main", "margins", "seeds", "repeats", "folds")},
+    }

@@ -1,0 +1,1 @@
+"""The fair trial: arms, splits, tries and students, and what they answered."""

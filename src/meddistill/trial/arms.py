@@ -1,0 +1,86 @@
+"""What is compared in a trial; each arm is a yaml in `conf/arm`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from meddistill.errors import SettingError, UserError
+
+TEACHERS = ("true", "permuted")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One of the compared models.
+
+    Args:
+        label: What it is called in tables.
+        tune: Settings to choose among on validation rows: values by flat key, every combination a
+            try. Without any there is one try.
+    """
+
+    label: str
+    tune: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+    def tries(self) -> list[dict[str, Any]]:
+        """Every combination of the settings, the last key changing fastest."""
+        values = itertools.product(*self.tune.values())
+        return [dict(zip(self.tune, combination, strict=True)) for combination in values]
+
+    def __post_init__(self) -> None:
+        for key, values in self.tune.items():
+            if isinstance(values, str) or not isinstance(values, Sequence) or not len(values):
+                raise SettingError(f"tune.{key}", values, "must be a list of values to try")
+
+
+@dataclass(frozen=True)
+class StudentArm(Arm):
+    """The student, trained with a loss; `tune` may hold `loss.*` and `optimizer.*`.
+
+    Args:
+        loss: Config node of the loss.
+        teacher: Whose answers it learns from, where the loss reads any: `true`, or `permuted`, the
+            same answers dealt out to other rows.
+    """
+
+    loss: Mapping[str, Any] = field(default_factory=dict)
+    teacher: str = "true"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.teacher not in TEACHERS:
+            raise SettingError("teacher", self.teacher, f"must be one of {', '.join(TEACHERS)}")
+        for key in self.tune:
+            if not key.startswith(("loss.", "optimizer.")):
+                raise UserError(f"tune.{key}: a student's tries may change loss.* and optimizer.*")
+
+
+@dataclass(frozen=True)
+class EstimatorArm(Arm):
+    """A scikit-learn classifier on the labelled training rows; `tune` holds its own settings.
+
+    Args:
+        estimator: Config node of the classifier.
+    """
+
+    estimator: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_try(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Config node of the classifier with a try's settings."""
+        return {**self.estimator, **settings}
+
+
+@dataclass(frozen=True)
+class TeacherArm(Arm):
+    """The teacher as it is."""
+
+
+@dataclass(frozen=True)
+class PrunedTeacherArm(Arm):
+    """The teacher's single best part on validation rows: a network of an ensemble, a forest's tree.
+
+    A teacher of one part, and one that is only a file of scores, has none: the arm is left out.
+    """

@@ -1,0 +1,131 @@
+"""What each arm costs at the bedside: size, arithmetic, time for an answer, time to train."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+import numpy as np
+import skops.io
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from meddistill.compose import build_network
+from meddistill.stack.tables import Table
+from meddistill.trial.answers import Answers
+from meddistill.trial.arms import Arm, EstimatorArm, StudentArm
+from meddistill.trial.rivals import fit_estimator
+
+BATCH = 1024
+WARM_UP, LEAST, SECONDS = 5, 20, 0.3
+Answer = Callable[[NDArray[np.float32]], Any]
+
+
+def costs(arms: Mapping[str, Arm], every: Sequence[Answers], table: Table) -> dict[str, Any]:
+    """Costs by arm, measured on one split's model (their sizes hardly differ between splits).
+
+    Args:
+        arms: By name.
+        every: Their answers, for the chosen tries and the times to train.
+        table: The split.
+    """
+    found: dict[str, Any] = {}
+    for name, arm in arms.items():
+        answers = [each for each in every if each.arm == name]
+        if answers:
+            seconds = [each.seconds for each in answers if each.seconds is not None]
+            found[name] = _measured(arm, answers[0], table)
+            found[name]["seconds_to_train"] = median(seconds) if seconds else None
+    return found
+
+
+def _measured(arm: Arm, answers: Answers, table: Table) -> dict[str, Any]:
+    if isinstance(arm, StudentArm):
+        data, node = table.data, table.settings["student"]
+        return of_network(build_network(node, "student", data.in_shape, data.num_classes, 0), table)
+    if isinstance(arm, EstimatorArm):
+        return of_estimator(fit_estimator(arm, answers.tries[answers.chosen], table), table)
+    return {}
+
+
+def of_network(network: nn.Module, table: Table) -> dict[str, Any]:
+    """Costs of a network in float32."""
+    network.eval()
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+
+    @torch.no_grad()
+    def answer(inputs: NDArray[np.float32]) -> Any:
+        return network(torch.from_numpy(inputs)).softmax(dim=-1)
+
+    one = torch.from_numpy(_inputs(table)[:1])
+    return {
+        "parameters": parameters,
+        "bytes": 4 * parameters,
+        "multiply_adds": multiply_adds(network, one),
+        **latency(answer, _inputs(table)),
+    }
+
+
+def of_estimator(estimator: Any, table: Table) -> dict[str, Any]:
+    """Costs of a scikit-learn classifier; its parameters are coefficients or nodes of trees."""
+    return {
+        "parameters": parameters_of(estimator),
+        "bytes": len(skops.io.dumps(estimator)),
+        "multiply_adds": None,
+        **latency(estimator.predict_proba, _inputs(table)),
+    }
+
+
+def parameters_of(estimator: Any) -> int | None:
+    """Coefficients and intercepts of a linear model, nodes of trees; None of any other."""
+    if hasattr(estimator, "coef_"):
+        return int(estimator.coef_.size + estimator.intercept_.size)
+    if hasattr(estimator, "_predictors"):  # histogram gradient boosting has no public list
+        trees = [tree for stage in estimator._predictors for tree in stage]
+        return int(sum(len(tree.nodes) for tree in trees))
+    if hasattr(estimator, "estimators_"):
+        members = np.ravel(np.asarray(estimator.estimators_, dtype=object))
+        return int(sum(each.tree_.node_count for each in members if hasattr(each, "tree_")))
+    return None
+
+
+def multiply_adds(network: nn.Module, inputs: torch.Tensor) -> int:
+    """Multiplications with an addition for the rows of `inputs`, as torch counts them."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(inputs)
+    return int(counter.get_total_flops()) // 2
+
+
+def latency(answer: Answer, inputs: NDArray[np.float32]) -> dict[str, Any]:
+    """Milliseconds for one row and for a batch: median of many calls after a warm-up.
+
+    From preprocessed inputs to probabilities, in this process, on its number of threads.
+    """
+    rows = np.resize(inputs, (BATCH, *inputs.shape[1:]))  # repeats them where there are fewer
+    return {
+        "one_row_ms": _median_ms(answer, rows[:1]),
+        "batch_ms": _median_ms(answer, rows),
+        "batch": BATCH,
+    }
+
+
+def _median_ms(answer: Answer, inputs: NDArray[np.float32]) -> float:
+    for _ in range(WARM_UP):
+        answer(inputs)
+    times: list[float] = []
+    started = time.perf_counter()
+    while len(times) < LEAST or time.perf_counter() - started < SECONDS:
+        before = time.perf_counter()
+        answer(inputs)
+        times.append(1e3 * (time.perf_counter() - before))
+    return median(times)
+
+
+def _inputs(table: Table) -> NDArray[np.float32]:
+    inputs: NDArray[np.float32] = table.data.inputs.numpy()
+    return inputs

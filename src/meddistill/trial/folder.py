@@ -1,0 +1,22 @@
+"""The folder of a trial, and its files."""
+
+from __future__ import annotations
+
+from meddistill.stack.folder import StackFolder
+
+RECORD = "trial.json"
+PREDICTIONS, TRIES = "predictions.parquet", "tries.csv"
+RESULTS, SUMMARY, REPORT = "results.csv", "results.json", "report.html"
+
+
+class TrialFolder(StackFolder):
+    """A trial's folder.
+
+    Files: `config.yaml` (resolved), `trial.json` (what decides the results, the environment and,
+    once it is finished, what was compared), `predictions.parquet` (what every arm's chosen try
+    answered on validation and test rows), `tries.csv` (every try's validation log loss), the log.
+    `results.csv`, `results.json` and `report.html` are made from them, by `meddistill report` too.
+    """
+
+    settings_files = ("config.yaml", RECORD)
+    record = RECORD

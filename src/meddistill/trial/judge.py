@@ -1,0 +1,117 @@
+"""Every arm's measures on every split, from its predictions by row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from meddistill.evaluation.calibration import (
+    apply_temperature,
+    calibration_slope_intercept,
+    fit_temperature,
+)
+from meddistill.evaluation.fidelity import agreement, kl_from_teacher, negative_transfer
+from meddistill.evaluation.members import evaluate_members
+from meddistill.evaluation.operating import operating_points
+from meddistill.evaluation.predictions import probability_columns
+from meddistill.trial.folder import PREDICTIONS
+
+Numbers = NDArray[np.float64]
+SCALED = ("log_loss", "calibration_error")
+"""Measures given after temperature scaling too."""
+KEYS = ["setting", "split", "arm"]
+
+
+def read_predictions(folder: Path) -> pd.DataFrame:
+    """A trial's predictions by row."""
+    return pd.read_parquet(folder / PREDICTIONS)
+
+
+def judge(predictions: pd.DataFrame, summary: Mapping[str, Any]) -> pd.DataFrame:
+    """A line for each setting, split and arm: its measures on test rows, averaged over seeds.
+
+    Args:
+        predictions: As `predictions.parquet` holds them.
+        summary: What the trial compared.
+    """
+    lines = []
+    grouped: Any = predictions.groupby(["setting", "split"], sort=False, observed=True)
+    for (setting, split), rows in grouped:
+        facts = {"setting": int(setting), "split": str(split)}
+        lines += [{**facts, **line} for line in _judge_unit(rows, summary)]
+    frame = pd.DataFrame(lines)
+    order = {name: number for number, name in enumerate(summary["arms"])}
+    means = frame.groupby(KEYS, sort=False).mean().drop(columns="seed").reset_index()
+    return means.sort_values(["setting", "arm"], key=lambda c: c.map(order).fillna(c),
+                             kind="stable", ignore_index=True)  # fmt: skip
+
+
+def _judge_unit(rows: pd.DataFrame, summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A line an arm and seed of one split."""
+    test, validation = (rows[rows["part"] == part] for part in ("test", "validation"))
+    answers, target = by_model(test, summary["data"]["classes"])
+    held, held_target = by_model(validation, summary["data"]["classes"])
+    every = evaluate_members(np.stack(list(answers.values())), target, summary["threshold"])
+    lines = []
+    for number, ((arm, seed), values) in enumerate(answers.items()):
+        line = {"arm": arm, "seed": seed} | {name: v[number] for name, v in every.items()}
+        line |= operating_points(values, target)
+        line |= _calibration(values, target, held[arm, seed], held_target, summary["threshold"])
+        line |= _fidelity(values, target, seed, answers, summary["baseline"])
+        lines.append(line)
+    return lines
+
+
+def by_model(
+    rows: pd.DataFrame, classes: Sequence[str]
+) -> tuple[dict[tuple[str, int], Numbers], NDArray[np.int64]]:
+    """Probabilities [rows, classes] of each arm and seed on one part, and the class numbers."""
+    found = {}
+    target = np.zeros(0, dtype=np.int64)
+    grouped: Any = rows.groupby(["arm", "seed"], sort=False, observed=True)
+    for (arm, seed), lines in grouped:
+        found[str(arm), int(seed)] = lines[probability_columns(classes)].to_numpy(dtype=np.float64)
+        target = lines["label"].to_numpy(dtype=np.int64)
+    return found, target
+
+
+def _calibration(
+    values: Numbers,
+    target: NDArray[np.int64],
+    held: Numbers,
+    held_target: NDArray[np.int64],
+    threshold: float,
+) -> dict[str, float]:
+    """Slope and intercept, and what a temperature fitted on validation rows makes of it."""
+    slope, intercept = calibration_slope_intercept(values, target)
+    with np.errstate(divide="ignore"):
+        temperature = fit_temperature(np.log(held), held_target)
+    scaled = evaluate_members(apply_temperature(values, temperature)[None], target, threshold)
+    return {
+        "calibration_slope": slope,
+        "calibration_intercept": intercept,
+        "scaling_temperature": temperature,
+        **{f"{name}_scaled": float(scaled[name][0]) for name in SCALED},
+    }
+
+
+def _fidelity(
+    values: Numbers,
+    target: NDArray[np.int64],
+    seed: int,
+    answers: Mapping[tuple[str, int], Numbers],
+    baseline: str,
+) -> dict[str, float]:
+    """How far it follows the teacher, and into errors that the student alone doesn't make."""
+    teacher, alone = answers.get(("teacher", 0)), answers.get((baseline, seed))
+    if teacher is None:
+        return {}
+    found = {"agreement": agreement(values, teacher), "kl": kl_from_teacher(values, teacher)}
+    if alone is not None:
+        found["negative_transfer"] = negative_transfer(teacher, values, alone, target)
+    return found

@@ -1,0 +1,175 @@
+"""From an arm's measures on every split to means, paired differences and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from meddistill.evaluation.delong import delong_interval, delong_test
+from meddistill.evaluation.direction import lower_is_better
+from meddistill.evaluation.operating import confusion_matrix
+from meddistill.evaluation.predictions import probability_columns
+from meddistill.evaluation.resampling import holm
+from meddistill.evaluation.verdict import judge_differences, sentence
+from meddistill.trial.judge import by_model
+
+NOT_COMPARED = ("scaling_temperature", "calibration_slope", "calibration_intercept", "kl",
+                "agreement", "negative_transfer")  # fmt: skip
+"""Measures that are described and not tested: no direction of theirs is better."""
+
+
+def results(
+    measures: pd.DataFrame,
+    tries: pd.DataFrame,
+    predictions: pd.DataFrame,
+    summary: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    """What each setting came to.
+
+    Args:
+        measures: A line for each setting, split and arm, as `judge` gives them.
+        tries: Every try's validation log loss.
+        predictions: Answers by row.
+        summary: What the trial compared.
+    """
+    found = []
+    for number, title in enumerate(summary["settings"]):
+        own, tried, rows = (each[each["setting"] == number] for each in
+                            (measures, tries, predictions))  # fmt: skip
+        units = [unit for unit in summary["units"] if unit["setting"] == number]
+        ratio = float(np.mean([u["test"] for u in units]) / np.mean([u["train"] for u in units]))
+        compared = _compared(own, summary, ratio)
+        test = rows[rows["part"] == "test"]
+        found.append(
+            {
+                "title": title,
+                "splits": len(units),
+                "ratio": ratio,
+                "rows": {k: float(np.mean([u[k] for u in units])) for k in
+                         ("train", "labelled", "validation", "test")},
+                "gate": _gate(tried, summary),
+                "verdicts": _verdicts(own, summary, ratio),
+                "arms": _arms(own, tried, summary),
+                "differences": compared,
+                "one_auroc": _one_auroc(test, summary),
+                "confusion": _confusion(test, summary),
+            }
+        )  # fmt: skip
+    return found
+
+
+def wide(measures: pd.DataFrame, name: str) -> pd.DataFrame:
+    """One measure, a line a split and a column an arm."""
+    return measures.pivot(index="split", columns="arm", values=name)
+
+
+def _verdicts(
+    measures: pd.DataFrame, summary: Mapping[str, Any], ratio: float
+) -> list[dict[str, Any]]:
+    """The main arm against the baseline, a verdict for each measure with a margin."""
+    labels = {name: arm["label"] for name, arm in summary["arms"].items()}
+    found = []
+    for name, margin in summary["margins"].items():
+        table = wide(measures, name)
+        pairs = (table[summary["main"]] - table[summary["baseline"]]).to_numpy(dtype=np.float64)
+        verdict = judge_differences(pairs, ratio, lower_is_better(name), margin)
+        pair = labels[summary["main"]], labels[summary["baseline"]]
+        said = sentence(verdict, *pair, name, margin)
+        found.append({"measure": name, "margin": margin, "sentence": said, **vars(verdict)})
+    return found
+
+
+def _compared(
+    measures: pd.DataFrame, summary: Mapping[str, Any], ratio: float
+) -> dict[str, dict[str, Any]]:
+    """Every arm minus the baseline on every measure; Holm's correction over the arms."""
+    names = [str(c) for c in measures if c not in ("setting", "split", "arm", *NOT_COMPARED)]
+    others = [arm for arm in summary["arms"] if arm != summary["baseline"]]
+    found: dict[str, dict[str, Any]] = {arm: {} for arm in others}
+    for name in names:
+        table = wide(measures, name)
+        margin = summary["margins"].get(name, 0.0)
+        judged = {}
+        for arm in others:
+            pairs = (table[arm] - table[summary["baseline"]]).to_numpy(dtype=np.float64)
+            judged[arm] = judge_differences(pairs, ratio, lower_is_better(name), margin)
+        adjusted = holm(np.array([judged[arm].p for arm in others], dtype=np.float64))
+        for arm, p_holm in zip(others, adjusted, strict=True):
+            own = judged[arm]
+            found[arm][name] = {"mean": own.mean, "low": own.low, "high": own.high, "p": own.p,
+                                "p_holm": float(p_holm), "word": own.word}  # fmt: skip
+    return found
+
+
+def _arms(
+    measures: pd.DataFrame, tries: pd.DataFrame, summary: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Each arm's means and spreads over splits, its validation log loss, what it mostly chose."""
+    found = {}
+    for arm in summary["arms"]:
+        own = measures[measures["arm"] == arm].drop(columns=["setting", "split", "arm"])
+        chosen = tries[(tries["arm"] == arm) & tries["chosen"]]
+        found[arm] = {
+            "measures": {
+                name: {"mean": float(own[name].mean()), "sd": float(own[name].std(ddof=1))}
+                for name in map(str, own)
+            },
+            "validation_log_loss": float(chosen["val/log_loss"].mean()),
+            "chosen": _mostly(chosen),
+        }
+    return found
+
+
+def _mostly(chosen: pd.DataFrame) -> dict[str, Any]:
+    """The most frequent value of each setting that was tuned."""
+    front = ("setting", "split", "arm", "try", "chosen", "val/log_loss")
+    tuned = chosen.drop(columns=list(front)).dropna(axis=1, how="all")
+    return {name: tuned[name].mode().iloc[0].item() for name in tuned}
+
+
+def _gate(tries: pd.DataFrame, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Whether the teacher beats the student alone on validation rows, over all splits."""
+    chosen = tries[tries["chosen"]]
+    mean = chosen.groupby("arm")["val/log_loss"].mean()
+    teacher, alone = mean.get("teacher", np.nan), mean[summary["baseline"]]
+    return {"teacher": float(teacher), "alone": float(alone), "open": not teacher >= alone}
+
+
+def _one_auroc(test: pd.DataFrame, summary: Mapping[str, Any]) -> dict[str, Any] | None:
+    """DeLong's interval for two classes, on predictions averaged per row over splits and seeds."""
+    classes = summary["data"]["classes"]
+    if len(classes) != 2:
+        return None
+    column = probability_columns(classes)[1]
+    means = test.groupby(["arm", "row"], observed=True)[column].mean().unstack("arm")
+    label = test.groupby("row", observed=True)["label"].first()
+    positive = label.loc[means.index].to_numpy() == 1
+    found: dict[str, Any] = {"rows": len(means), "arms": {}}
+    for arm in summary["arms"]:
+        value, low, high = delong_interval(means[arm].to_numpy(), positive)
+        found["arms"][arm] = {"auroc": value, "low": low, "high": high}
+    main, alone = (means[summary[key]].to_numpy() for key in ("main", "baseline"))
+    difference, low, high, p = delong_test(main, alone, positive)
+    return found | {"difference": {"mean": difference, "low": low, "high": high, "p": p}}
+
+
+def _confusion(test: pd.DataFrame, summary: Mapping[str, Any]) -> dict[str, list[list[float]]]:
+    """Mean numbers of test rows a split by true class and called class."""
+    sums: dict[str, NDArray[np.float64]] = {}
+    counts: dict[str, int] = {}
+    for _, rows in test.groupby("split", sort=False, observed=True):
+        answers, target = by_model(rows, summary["data"]["classes"])
+        for (arm, _), values in answers.items():
+            found = confusion_matrix(values, target, summary["threshold"]).astype(np.float64)
+            sums[arm] = sums[arm] + found if arm in sums else found
+            counts[arm] = counts.get(arm, 0) + 1
+    return {arm: (sums[arm] / counts[arm]).round(2).tolist() for arm in sums}
+
+
+def arm_labels(summary: Mapping[str, Any], arms: Sequence[str]) -> list[str]:
+    """Names as tables have them."""
+    return [str(summary["arms"][arm]["label"]) for arm in arms]

@@ -1,0 +1,91 @@
+"""Arms that are no students: the teacher, its best part, and scikit-learn's classifiers."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from meddistill.compose import build
+from meddistill.stack.folder import StackFolder
+from meddistill.stack.tables import Table
+from meddistill.trial.answers import Answers, choose, validation_log_loss
+from meddistill.trial.arms import EstimatorArm
+
+log = logging.getLogger(__name__)
+
+
+def teacher_answers(unit: int, name: str, table: Table) -> Answers:
+    """The teacher as it is: one try."""
+    assert table.targets is not None  # a trial has a teacher in every table
+    probabilities = np.exp(table.targets.log_probabilities)[None]
+    scores = validation_log_loss(probabilities, table)[:, None]
+    parameters = table.targets.model().num_parameters
+    return Answers(unit, name, [{}], scores, probabilities, parameters)
+
+
+def pruned_answers(unit: int, name: str, table: Table) -> Answers | None:
+    """The teacher's single best part on validation rows; None where it has no parts."""
+    assert table.targets is not None  # a trial has a teacher in every table
+    parts = table.targets.model().parts()
+    if not parts:
+        return None
+    features = table.data.cohort.features
+    probabilities = np.stack([np.exp(part.log_probabilities(features)) for part in parts])
+    scores = validation_log_loss(probabilities, table)[:, None]
+    best = choose(scores)
+    tries = [{"part": number} for number in range(len(parts))]
+    chosen = probabilities[best].astype(np.float32)[None]
+    return Answers(unit, name, tries, scores, chosen, parts[best].num_parameters)
+
+
+def estimator_answers(
+    unit: int, name: str, arm: EstimatorArm, table: Table, run: StackFolder
+) -> Answers:
+    """A classifier's tries, fitted on the labelled training rows; a finished one is read again."""
+    part = f"{name}-{unit:05d}"
+    if not run.has_part(part):
+        run.save_part(part, _fitted(arm, table))
+    kept = run.read_part(part)
+    scores, probabilities = kept["scores"].numpy(), kept["probabilities"].numpy()
+    return Answers(unit, name, arm.tries(), scores, probabilities, seconds=kept["seconds"])
+
+
+def fit_estimator(arm: EstimatorArm, settings: Mapping[str, Any], table: Table) -> Any:
+    """A classifier with a try's settings, fitted on the labelled training rows."""
+    data = table.data
+    rows = data.split.train[data.labelled[data.split.train]]
+    estimator = build(arm.with_try(settings), "estimator", **_seed(arm, table))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an unconverged try is judged by its validation rows
+        return estimator.fit(data.inputs.numpy()[rows], data.cohort.target[rows])
+
+
+def _fitted(arm: EstimatorArm, table: Table) -> dict[str, Any]:
+    started = time.perf_counter()
+    inputs = table.data.inputs.numpy()
+    answers = [
+        fit_estimator(arm, settings, table).predict_proba(inputs) for settings in arm.tries()
+    ]
+    probabilities = np.stack(answers).astype(np.float32)
+    scores = validation_log_loss(probabilities, table)[:, None]
+    return {
+        "scores": torch.from_numpy(scores),
+        "probabilities": torch.from_numpy(probabilities[choose(scores)][None]),
+        "seconds": (time.perf_counter() - started) / len(answers),
+    }
+
+
+def _seed(arm: EstimatorArm, table: Table) -> dict[str, int]:
+    """The run's seed, for classifiers that take one."""
+    import inspect
+
+    from hydra.utils import get_object
+
+    takes = inspect.signature(get_object(arm.estimator["_target_"])).parameters
+    return {"random_state": table.settings["seed"]} if "random_state" in takes else {}

@@ -1,0 +1,140 @@
+"""The students of all arms, splits and tries, trained as stacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meddistill.compose import build, build_optimizer
+from meddistill.errors import UserError
+from meddistill.losses.base import Searched
+from meddistill.losses.choice import check_loss
+from meddistill.stack.folder import StackFolder
+from meddistill.stack.members import Member, with_changes
+from meddistill.stack.plan import Chunk, plan
+from meddistill.stack.tables import Table
+from meddistill.tasks.stack import train_chunks
+from meddistill.trial.answers import Answers, choose
+from meddistill.trial.arms import StudentArm
+from meddistill.trial.tables import with_permuted_teacher
+from meddistill.trial.units import Unit
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a member is in the trial: numbers of its unit, try and seed, and its arm's name."""
+
+    unit: int
+    arm: str
+    attempt: int
+    seed: int
+
+
+def check_students(arms: Mapping[str, StudentArm], settings: Mapping[str, Any]) -> None:
+    """Build every loss and optimizer that will be tried, before anything is trained."""
+    for name, arm in arms.items():
+        for attempt in arm.tries():
+            node = _settings(arm, attempt, settings, 0)
+            loss = build(node["loss"], f"arms.{name}.loss")
+            if isinstance(loss, Searched):
+                raise UserError(
+                    f"arms.{name}.loss: {type(loss).__name__} searches by itself; a trial chooses "
+                    f"on validation rows already: take loss=kd and arms.{name}.tune"
+                )
+            build_optimizer(node["optimizer"], "optimizer")
+
+
+def student_answers(
+    arms: Mapping[str, StudentArm],
+    units: Sequence[Unit],
+    tables: Sequence[Table],
+    seeds: int,
+    run: StackFolder,
+) -> Iterator[Answers]:
+    """Train every student there is, and answer with each arm's chosen ones, unit by unit."""
+    places, members, table = _members(arms, units, seeds)
+    every = _tables(tables, arms)
+    for name, arm in arms.items():
+        check_loss(build(arm.loss, f"arms.{name}.loss"), tables[0].data.num_classes)
+    chunks = plan(members, table, [each.data for each in every])
+    train_chunks(chunks, every, run, len(members))
+    yield from _chosen(arms, places, chunks, seeds, run)
+
+
+def _members(
+    arms: Mapping[str, StudentArm], units: Sequence[Unit], seeds: int
+) -> tuple[list[Place], list[Member], list[int]]:
+    places: list[Place] = []
+    members: list[Member] = []
+    table: list[int] = []
+    permuted = _permuted_from(arms, len(units))
+    for number, unit in enumerate(units):
+        for name, arm in arms.items():
+            for attempt, changes in enumerate(arm.tries()):
+                for seed in range(seeds):
+                    settings = _settings(arm, changes, unit.settings, seed)
+                    members.append(Member(len(members), {}, {}, settings))
+                    places.append(Place(number, name, attempt, seed))
+                    table.append(number + (permuted if arm.teacher == "permuted" else 0))
+    return places, members, table
+
+
+def _settings(
+    arm: StudentArm, changes: Mapping[str, Any], settings: Mapping[str, Any], seed: int
+) -> dict[str, Any]:
+    own = {"loss": dict(arm.loss), **changes, "seed": settings["seed"] + seed}
+    return with_changes(settings, own)
+
+
+def _permuted_from(arms: Mapping[str, StudentArm], units: int) -> int:
+    """From which number on tables have a permuted teacher."""
+    return units if any(arm.teacher == "permuted" for arm in arms.values()) else 0
+
+
+def _tables(tables: Sequence[Table], arms: Mapping[str, StudentArm]) -> list[Table]:
+    if not _permuted_from(arms, len(tables)):
+        return list(tables)
+    return [*tables, *(with_permuted_teacher(table) for table in tables)]
+
+
+def _chosen(
+    arms: Mapping[str, StudentArm],
+    places: Sequence[Place],
+    chunks: Sequence[Chunk],
+    seeds: int,
+    run: StackFolder,
+) -> Iterator[Answers]:
+    """Choose by the scores of all parts; then read each part again for the chosen answers."""
+    scores: dict[tuple[int, str], NDArray[np.float64]] = {}
+    facts: dict[tuple[int, str], tuple[int, float]] = {}
+    for chunk, part in _parts(chunks, run):
+        for member, score in zip(chunk.members, part["score"].tolist(), strict=True):
+            at = places[member.number]
+            shape = (len(arms[at.arm].tries()), seeds)
+            found = scores.setdefault((at.unit, at.arm), np.full(shape, np.nan))
+            found[at.attempt, at.seed] = score
+            facts[at.unit, at.arm] = part["parameters"], part["seconds"]
+    wanted = {key: choose(found) for key, found in scores.items()}
+    kept: dict[tuple[int, str], dict[int, NDArray[np.float32]]] = {}
+    for chunk, part in _parts(chunks, run):
+        for place, member in enumerate(chunk.members):
+            at = places[member.number]
+            key = at.unit, at.arm
+            if at.attempt != wanted[key]:
+                continue
+            seen = kept.setdefault(key, {})
+            seen[at.seed] = part["probabilities"][place].numpy().copy()
+            if len(seen) == seeds:
+                answers = np.stack([seen[seed] for seed in range(seeds)])
+                del kept[key]
+                tries = arms[at.arm].tries()
+                yield Answers(at.unit, at.arm, tries, scores[key], answers, *facts[key])
+
+
+def _parts(chunks: Sequence[Chunk], run: StackFolder) -> Iterator[tuple[Chunk, dict[str, Any]]]:
+    for chunk in chunks:
+        yield chunk, run.read_part(chunk.name)

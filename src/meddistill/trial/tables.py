@@ -1,0 +1,74 @@
+"""The rows of every split of a trial, with the teacher's answers as they are and dealt out anew."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from meddistill.compose import build
+from meddistill.data.cohort import Cohort
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.seeding import derive
+from meddistill.stack.tables import Table
+from meddistill.targets import find_targets
+from meddistill.tasks.common import read_cohort, source, split_rows
+from meddistill.trial.units import Unit
+
+log = logging.getLogger(__name__)
+
+
+def teach_units(units: Sequence[Unit]) -> list[Table]:
+    """Each unit's rows and its teacher's answers; data are read before a teacher is trained."""
+    cohorts: dict[str, Cohort] = {}
+    modules = [_data(unit, cohorts) for unit in units]
+    tables: list[Table] = []
+    started = time.perf_counter()
+    for unit, data in zip(units, modules, strict=True):
+        settings = unit.settings
+        teacher = build(settings["teacher"], "teacher", _recursive_=False)
+        targets = find_targets(
+            teacher, data.cohort, data.split, Path(settings["store"]), settings["trainer"]
+        )
+        data.teach(targets.log_probabilities)
+        tables.append(Table(settings, data, targets))
+        done, seconds = len(tables), time.perf_counter() - started
+        if done % 5 == 0 and seconds > 1 and done < len(units):
+            log.info(
+                "teachers: %d of %d splits in %.0f s, about %.0f s to go",
+                done, len(units), seconds, seconds / done * (len(units) - done),
+            )  # fmt: skip
+    return tables
+
+
+def with_permuted_teacher(table: Table) -> Table:
+    """The table with the teacher's answers on training rows dealt out to other training rows.
+
+    Their distribution stays; what they know of a row is gone. Equal settings deal alike.
+    """
+    assert table.targets is not None  # a trial has a teacher in every table
+    answers = table.targets.log_probabilities.copy()
+    train = table.data.split.train
+    random = np.random.default_rng(derive(table.settings["seed"], "permuted teacher"))
+    answers[train] = answers[random.permutation(train)]
+    data = copy.copy(table.data)
+    data.teach(answers)
+    return replace(table, data=data)
+
+
+def _data(unit: Unit, cohorts: dict[str, Cohort]) -> CohortDataModule:
+    settings = unit.settings
+    key = json.dumps(source(settings), default=str)
+    if key not in cohorts:
+        cohorts[key] = read_cohort(settings)
+    cohort = cohorts[key]
+    return CohortDataModule(
+        cohort, split_rows(settings, cohort),
+        labels=settings["data"]["labels"], batch_size=settings["batch_size"],
+    )  # fmt: skip

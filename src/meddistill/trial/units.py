@@ -1,0 +1,86 @@
+"""The settings and splits of a trial: what is trained and tested once for each arm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from meddistill.errors import SettingError, integer, number
+from meddistill.stack.members import with_changes
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One split in one setting.
+
+    Attributes:
+        setting: Number of the setting among those of the trial.
+        settings: The resolved config for it.
+    """
+
+    setting: int
+    settings: Mapping[str, Any]
+
+    @property
+    def split(self) -> str:
+        """A name for the split, the same in every setting."""
+        data = self.settings["data"]
+        fold = data.get("fold")
+        return str(data["split_seed"]) + ("" if fold is None else f".{fold[0]}")
+
+    @property
+    def name(self) -> str:
+        """A name that only this unit of the trial has."""
+        return f"{self.setting}-{self.split}"
+
+
+def make_units(settings: Mapping[str, Any]) -> list[Unit]:
+    """Every setting with every split, a setting's splits side by side."""
+    return [
+        Unit(number, with_changes(settings, {**changes, **split}))
+        for number, changes in enumerate(label_settings(settings))
+        for split in _splits(settings)
+    ]
+
+
+def label_settings(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """How many labels student and teacher have: as configured, and few for the student.
+
+    A teacher that is not trained here has no share of labels, and the two may be one.
+    """
+    few = settings["trial"]["few_labels"]
+    own = {"data.labels": number("data.labels", settings["data"]["labels"], above=0, at_most=1)}
+    teachers = {"teacher.labels"} if "labels" in settings["teacher"] else set()
+    found = [own | dict.fromkeys(teachers, settings["teacher"]["labels"])]
+    if few is not None:
+        number("trial.few_labels", few, above=0, at_most=1)
+        share = min(few, own["data.labels"])
+        found.append({"data.labels": share} | dict.fromkeys(teachers, 1.0))
+    return [each for k, each in enumerate(found) if each not in found[:k]]
+
+
+def setting_title(changes: Mapping[str, Any]) -> str:
+    """A setting in words."""
+    share = changes["data.labels"]
+    labels = "All labels" if share == 1 else f"{share:.0%} of the labels"
+    teachers = changes.get("teacher.labels", share)
+    if teachers == share:
+        return labels
+    return f"{labels}, {'all' if teachers == 1 else f'{teachers:.0%}'} at the teacher's"
+
+
+def _splits(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    trial = settings["trial"]
+    repeats = integer("trial.repeats", trial["repeats"], at_least=1)
+    first = integer("data.split_seed", settings["data"]["split_seed"])
+    seeds = [{"data.split_seed": first + number} for number in range(repeats)]
+    folds = trial["folds"]
+    if folds is None:
+        splits: list[dict[str, Any]] = seeds
+    else:
+        integer("trial.folds", folds, at_least=2)
+        splits = [{**seed, "data.fold": [k, folds]} for seed in seeds for k in range(folds)]
+    if len(splits) < 2:
+        raise SettingError("trial.repeats", repeats, "a trial needs two splits at least")
+    return splits
