@@ -71,7 +71,7 @@ def find_targets(
         if trainer.get("strategy", "auto") != "auto":
             log.info("teacher: trained on one device")
         teacher.fit(cohort, split, folder, {**shared, "devices": 1})
-        answers = load_model(folder).log_probabilities(cohort.features)
+        answers = teacher.answers(cohort, folder)
         frame = pd.DataFrame(
             answers.astype(np.float32), columns=probability_columns(cohort.classes)
         )

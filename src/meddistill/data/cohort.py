@@ -26,6 +26,8 @@ class Cohort:
         schema: The feature columns by role.
         row: [rows] row ids as text, unique: the id column's, else the row's number in the file.
         has_ids: Whether the ids are the data's own, so that they mean the same in another file.
+        group: [rows] what a row belongs to, such as a patient; a group is never split. None is
+            every row by itself.
         notes: What was guessed, repaired or left out in reading, a sentence each.
     """
 
@@ -37,6 +39,7 @@ class Cohort:
     row: NDArray[np.object_]
     has_ids: bool = False
     notes: tuple[str, ...] = ()
+    group: NDArray[np.object_] | None = None
 
     @property
     def positive(self) -> str | None:
@@ -68,6 +71,8 @@ class Cohort:
         digest.update(self.content.tobytes())
         digest.update(self.target.tobytes())
         digest.update("\n".join(map(str, self.row)).encode())
+        if self.group is not None:
+            digest.update("\n".join(map(str, self.group)).encode())
         return digest.hexdigest()
 
     def describe(self) -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from meddistill.data.cohort import Cohort
 from meddistill.errors import SettingError, UserError, integer, number
 
 PARTS = ("train", "validation", "test")
+MOST_FOLDS = 20
 Positions = NDArray[np.int64]
 
 
@@ -66,42 +70,132 @@ class Split:
 
 
 def split_cohort(
-    cohort: Cohort, split_seed: int = 0, test: float = 0.2, validation: float = 0.2
+    cohort: Cohort,
+    split_seed: int = 0,
+    test: float = 0.2,
+    validation: float = 0.2,
+    fold: Sequence[int] | None = None,
 ) -> Split:
-    """Stratified parts by class; exact copies of a row stay on one side.
+    """Stratified parts by class; a group's rows, and exact copies of a row, stay on one side.
 
     scikit-learn's stratified splitters may leave a rare class out of a part, where its AUROC would
-    be undefined; here each class has at least one row in each part.
+    be undefined; here each class has at least one row in each part. A fold's test part alone may
+    lack a class with fewer groups (rows, where there are none) than folds.
 
     Args:
         cohort: The rows.
         split_seed: Seed of the draw; equal seeds give equal parts on every machine.
-        test: Share of the rows for the test part.
+        test: Share of the rows for the test part, unless `fold` says which.
         validation: Share of the rows for the validation part.
+        fold: [k, K]: the test part is the k-th of K, k from 0; together they are all rows.
 
     Raises:
-        UserError: A class has fewer than three different rows, or a share is out of range.
+        UserError: A class has too few rows or groups to be in each part, or a setting is out of
+            range.
     """
+    _check(split_seed, test, validation, fold)
+    random = np.random.default_rng(split_seed)
+    unit, stratum, size = _units(cohort)
+    part = np.empty(len(stratum), dtype=np.int64)
+    for label, name in enumerate(cohort.classes):
+        units = random.permutation(np.flatnonzero(stratum == label))
+        if len(units) < len(PARTS) and cohort.group is None:
+            raise UserError(
+                f"class '{name}' has {np.sum(cohort.target == label)} row(s), different ones "
+                f"{len(units)}: each class needs 3 (train, validation, test); merge it with "
+                "another class or leave its rows out"
+            )
+        if fold is None:
+            tested = units[: _head(size[units], round(test * size[units].sum()), spare=2)]
+        else:
+            tested = units[_fold_of(size[units], fold[1], label) == fold[0]]
+        rest = units[~np.isin(units, tested)]
+        part[units] = 0
+        part[tested] = 2
+        held = _head(size[rest], round(validation * size[units].sum()), spare=1)
+        part[rest[:held]] = 1
+    train, held_out, tested = (np.flatnonzero(part[unit] == k) for k in range(len(PARTS)))
+    _check_classes(cohort, train, held_out, tested, fold)
+    return Split(train, held_out, tested, turn=random.random(len(cohort.target)))
+
+
+def _check(split_seed: int, test: float, validation: float, fold: Sequence[int] | None) -> None:
     integer("data.split_seed", split_seed)
     for key, value in {"data.test": test, "data.validation": validation}.items():
         number(key, value, above=0, at_most=0.8)
-    if test + validation > 0.9:
-        raise SettingError("data.test", test, "with data.validation leaves under a tenth to train")
-    random = np.random.default_rng(split_seed)
-    _, first, group = np.unique(cohort.content, return_index=True, return_inverse=True)
-    part = np.empty(len(first), dtype=np.int64)
-    for label, name in enumerate(cohort.classes):
-        groups = random.permutation(np.flatnonzero(cohort.target[first] == label))
-        if len(groups) < len(PARTS):
-            raise UserError(
-                f"class '{name}' has {np.sum(cohort.target == label)} row(s), different ones "
-                f"{len(groups)}: each class needs 3 (train, validation, test); merge it with "
-                "another class or leave its rows out"
+    if fold is None:
+        if test + validation > 0.9:
+            raise SettingError(
+                "data.test", test, "with data.validation leaves under a tenth to train"
             )
-        for_test = min(max(1, round(test * len(groups))), len(groups) - 2)
-        held = for_test + min(max(1, round(validation * len(groups))), len(groups) - for_test - 1)
-        part[groups] = 0
-        part[groups[:for_test]] = 2
-        part[groups[for_test:held]] = 1
-    train, held_out, tested = (np.flatnonzero(part[group] == k) for k in range(len(PARTS)))
-    return Split(train, held_out, tested, turn=random.random(len(cohort.target)))
+        return
+    whole = len(fold) == 2 and all(isinstance(each, int) for each in fold)
+    if not whole or not 2 <= fold[1] <= MOST_FOLDS or not 0 <= fold[0] < fold[1]:
+        mend = f"must be [k, K]: fold k, from 0, of K folds (2 to {MOST_FOLDS})"
+        raise SettingError("data.fold", list(fold), mend)
+    if 1 / fold[1] + validation > 0.9:
+        raise SettingError("data.validation", validation, f"with {fold[1]} folds leaves no rows")
+
+
+def _units(cohort: Cohort) -> tuple[Positions, Positions, Positions]:
+    """What must stay together: [rows] each row's unit; [units] its class and number of rows.
+
+    The class of a unit of several is the rarest, so that a rare class is spread over the parts.
+    Without groups a unit counts as one row, however many copies there are of it.
+    """
+    _, first, unit = np.unique(cohort.content, return_index=True, return_inverse=True)
+    if cohort.group is None:
+        return unit, cohort.target[first], np.ones(len(first), dtype=np.int64)
+    group = np.unique(cohort.group.astype(str), return_inverse=True)[1]
+    rows, nodes = len(unit), len(first) + group.max() + 1
+    ends = (np.concatenate([unit, len(first) + group]), np.ones(2 * rows, dtype=bool))
+    edges = coo_array((ends[1][:rows], (ends[0][:rows], ends[0][rows:])), shape=(nodes, nodes))
+    unit = connected_components(edges, directed=False)[1][unit]
+    frequency = np.bincount(cohort.target, minlength=len(cohort.classes))
+    order = np.argsort(-frequency[cohort.target], kind="stable")  # the rarest is written last
+    stratum = np.zeros(unit.max() + 1, dtype=np.int64)
+    stratum[unit[order]] = cohort.target[order]
+    return unit, stratum, np.bincount(unit)
+
+
+def _head(size: Positions, wanted: int, spare: int) -> int:
+    """How many of the first units hold about as many rows as wanted: one at least, and some left.
+
+    Args:
+        size: [units] rows of each.
+        wanted: Rows.
+        spare: Units that must be left.
+    """
+    if len(size) == 0:
+        return 0
+    count = int(np.argmin(np.abs(size.cumsum() - wanted))) + 1
+    return max(0, min(max(1, count), len(size) - spare))
+
+
+def _fold_of(size: Positions, folds: int, label: int) -> Positions:
+    """[units] The fold of each, of about as many rows; classes begin with different folds."""
+    if len(size) == 0:
+        return np.zeros(0, dtype=np.int64)
+    middle = (size.cumsum() - size / 2) / size.sum()
+    fold: Positions = (np.floor(middle * folds).astype(np.int64) + label) % folds
+    return fold
+
+
+def _check_classes(
+    cohort: Cohort,
+    train: Positions,
+    validation: Positions,
+    test: Positions,
+    fold: Sequence[int] | None,
+) -> None:
+    """Each class in each part; a fold's test part may lack one."""
+    parts = {"train": train, "validation": validation} | ({"test": test} if fold is None else {})
+    for part, rows in parts.items():
+        counts = np.bincount(cohort.target[rows], minlength=len(cohort.classes))
+        if (counts == 0).any():
+            name = cohort.classes[int(np.argmin(counts))]
+            unit = "different rows" if cohort.group is None else "groups (data.group)"
+            raise UserError(
+                f"class '{name}' is in too few {unit} to be in each part; there is none for "
+                f"{part}: merge it with another class or leave its rows out"
+            )

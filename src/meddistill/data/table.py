@@ -25,6 +25,7 @@ def table(
     target: str,
     positive: str | int | float | bool | None = None,
     id: str | None = None,
+    group: str | None = None,
     drop: Sequence[str] = (),
     numeric: Sequence[str] = (),
     categorical: Sequence[str] = (),
@@ -40,6 +41,8 @@ def table(
         target: Column of the diagnosis; two or more classes, spelled in any way.
         positive: With two classes, the one to find; guessed and said where None.
         id: Column that names the row; row numbers otherwise.
+        group: Column that says which rows belong together, such as a patient's visits; it is no
+            feature, and its rows stay on one side of every split.
         drop: Columns that are no features (other labels, dates, later outcomes).
         numeric: Columns to read as numbers whatever the guess.
         categorical: Columns to read as categories whatever the guess.
@@ -59,16 +62,19 @@ def table(
     drop, numeric, categorical = list(drop), list(numeric), list(categorical)
     missing = [str(spelling) for spelling in missing]  # -999 comes as a number
     named = {"target": [target], "id": [id] if id else [], "drop": drop}
+    named |= {"group": [group] if group else []}
     named |= {"numeric": numeric, "categorical": categorical}
     for key, columns in named.items():
         _check_columns(f"data.{key}", columns, frame)
     check_cells(path, frame.drop(columns=drop))
     labels = _labels(frame, target, missing)
     classes, note = _classes(labels, target, positive)
-    features = frame.drop(columns=[target, *([id] if id else []), *drop], errors="ignore")
+    no_features = [target, *(name for name in (id, group) if name), *drop]
+    features = frame.drop(columns=no_features, errors="ignore")
     roles = guess_roles(features, Roles(numeric, categorical), tuple(missing))
     prepared = roles.schema.prepare(features)
-    notes = [*roles.notes, *note, *_copies(prepared)]
+    groups, of_groups = _groups(frame, group, target, missing)
+    notes = [*roles.notes, *note, *_copies(prepared), *of_groups]
     codes = {name: code for code, name in enumerate(classes)}
     return Cohort(
         name=Path(path).name,
@@ -79,6 +85,7 @@ def table(
         row=_ids(frame, id),
         has_ids=id is not None,
         notes=tuple(notes),
+        group=groups,
     )
 
 
@@ -163,6 +170,26 @@ def _copies(prepared: pd.DataFrame) -> list[str]:
     if not count:
         return []
     return [f"{count} row(s) are exact copies of others: copies stay on one side of every split"]
+
+
+def _groups(
+    frame: pd.DataFrame, group: str | None, target: str, missing: Sequence[str]
+) -> tuple[NDArray[np.object_] | None, list[str]]:
+    """[rows] the group of each, a row without one by itself; what was found."""
+    if group is None:
+        return None, []
+    if group == target:
+        raise SettingError("data.group", group, "is the target: a group is a patient or a family")
+    cells = blank(frame[group], missing)
+    names = as_text(_plain_numbers(cells.dropna())).reindex(cells.index)
+    if names.nunique() + names.isna().sum() < 3:
+        raise SettingError("data.group", group, "has fewer than three groups: none could be split")
+    notes = [f"{names.nunique()} groups by '{group}', none of which is split"]
+    if names.isna().any():
+        notes.append(f"{names.isna().sum()} row(s) without '{group}', each taken for a group")
+    alone = pd.Series([f"row {number}" for number in cells.index], index=cells.index)
+    groups: NDArray[np.object_] = names.where(names.notna(), alone).to_numpy(dtype=object)
+    return groups, notes
 
 
 def _ids(frame: pd.DataFrame, id: str | None) -> NDArray[np.object_]:

@@ -86,7 +86,7 @@ def model_row(model: Mapping[str, Any]) -> list[str]:
     """Name, parameters and the shown measures on test."""
     return [
         model["name"],
-        f"{model['parameters']:,}",
+        f"{model['parameters']:,}" if model["parameters"] else "-",  # a file of scores has none
         *(number(model["test"].get(name)) for name in SHOWN),
     ]
 

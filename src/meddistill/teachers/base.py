@@ -7,8 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from meddistill.data.cohort import Cohort
 from meddistill.data.split import Split
+from meddistill.model import load_model
 
 
 class Teacher(ABC):
@@ -28,3 +32,7 @@ class Teacher(ABC):
             folder: Where the model is written.
             trainer: Where it runs: arguments of Lightning's Trainer.
         """
+
+    def answers(self, cohort: Cohort, folder: Path) -> NDArray[np.float64]:
+        """[rows, classes] log-probabilities of the cohort's rows, by the model in `folder`."""
+        return load_model(folder).log_probabilities(cohort.features)

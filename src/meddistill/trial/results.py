@@ -128,7 +128,7 @@ def _mostly(chosen: pd.DataFrame) -> dict[str, Any]:
     """The most frequent value of each setting that was tuned."""
     front = ("setting", "split", "arm", "try", "chosen", "val/log_loss")
     tuned = chosen.drop(columns=list(front)).dropna(axis=1, how="all")
-    return {name: tuned[name].mode().iloc[0].item() for name in tuned}
+    return {name: tuned[name].mode().iloc[0].item() for name in map(str, tuned)}
 
 
 def _gate(tries: pd.DataFrame, summary: Mapping[str, Any]) -> dict[str, Any]:
