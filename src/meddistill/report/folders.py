@@ -14,6 +14,7 @@ from meddistill.files import read_json, shown, write_atomically
 from meddistill.report.surface import surface_tables
 from meddistill.report.tables import Table, run_table
 from meddistill.sweep import JOBS, flat_metrics, read_rows
+from meddistill.trial.folder import RECORD
 
 SWEEP, REPORT, METRICS = "sweep.csv", "report.md", "metrics.csv"
 
@@ -26,12 +27,16 @@ def report(folder: Path) -> None:
     """
     if (folder / JOBS).exists():
         report_sweep(folder)
+    elif (folder / RECORD).exists():
+        from meddistill.report.trial import report_trial  # matplotlib and scikit-learn
+
+        report_trial(folder)
     elif (folder / METRICS).exists():
         report_members(folder)
     elif (folder / "metrics.json").exists():
         report_run(folder, read_json(folder / "metrics.json"))
     else:
-        raise UserError(f"{folder} is no folder of a finished run or sweep")
+        raise UserError(f"{folder} is no folder of a finished run, sweep or trial")
 
 
 def report_run(folder: Path, metrics: Mapping[str, Any]) -> None:

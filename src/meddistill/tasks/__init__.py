@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from meddistill.compose import resolved
 from meddistill.errors import UserError
 from meddistill.files import write_atomically
-from meddistill.report.folders import report_members, report_run
+from meddistill.report.folders import report, report_members, report_run
 from meddistill.report.tables import run_line, run_table
 from meddistill.runfolder import RunFolder, is_main_process
 from meddistill.stack.folder import StackFolder
@@ -76,6 +76,9 @@ def _work(config: DictConfig, settings: dict[str, Any], run_folder: RunFolder) -
 
 def _show(metrics: Mapping[str, Any], folder: Path, in_sweep: bool) -> None:
     """A table, or a line in a sweep."""
+    if "arms" in metrics:
+        report(folder)
+        return
     is_stack = "members" in metrics
     if not in_sweep:
         report_members(folder) if is_stack else report_run(folder, metrics)

@@ -17,7 +17,7 @@ from meddistill.errors import SettingError, integer, number
 from meddistill.losses import DistillationLoss
 from meddistill.losses.base import Searched
 from meddistill.losses.choice import check_loss
-from meddistill.model import Card, MeanOfProbabilities, Model, save_card
+from meddistill.model import NETWORK, Card, MeanOfProbabilities, Model, save_card
 from meddistill.runfolder import RunFolder
 from meddistill.stack.search import search
 from meddistill.targets import Targets, find_targets
@@ -29,6 +29,7 @@ from meddistill.training.fit import Fitted, fit
 
 MONITORS = ("val/log_loss", "val/auroc", "val/accuracy")
 ANSWERS = ("stored", "live")
+NOT_LIVE = "this teacher is no network, so it can't be asked in every step: take answers=stored"
 
 
 def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
@@ -42,6 +43,8 @@ def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
     check_student(settings)
     loss: DistillationLoss = build(settings["loss"], "loss")
     teacher: Teacher = build(settings["teacher"], "teacher", _recursive_=False)
+    if loss.needs_teacher and settings["answers"] == "live" and not teacher.live:
+        raise SettingError("answers", "live", NOT_LIVE)
     build_optimizer(settings["optimizer"], "optimizer")
     loggers = [build(node, "logger", save_dir=run.path) for node in settings["logger"].values()]
     cohort, split = prepare(settings)
@@ -114,6 +117,8 @@ def _data(settings: Mapping[str, Any], cohort: Cohort, split: Split) -> CohortDa
 def _live(targets: Targets, data: CohortDataModule) -> FrozenTeacher:
     """The teacher itself in place of its stored answers; it reads rows in its own way."""
     model = targets.model()
+    if model.card.kind != NETWORK:  # a job of many students has its teachers made beforehand
+        raise SettingError("answers", "live", NOT_LIVE)
     data.teach(None, model.preprocessing(data.cohort.features))
     return FrozenTeacher(model.network)
 

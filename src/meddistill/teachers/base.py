@@ -18,6 +18,11 @@ from meddistill.model import load_model
 class Teacher(ABC):
     """Where a teacher comes from; once fitted it is a folder that `load_model` reads."""
 
+    @property
+    def live(self) -> bool:
+        """Whether its model can be asked in every training step (`answers=live`)."""
+        return True
+
     @abstractmethod
     def identity(self) -> dict[str, Any]:
         """What decides its answers besides data and split; equal identities share one fit."""

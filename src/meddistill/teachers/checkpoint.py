@@ -10,7 +10,7 @@ from meddistill.data.cohort import Cohort
 from meddistill.data.split import Split
 from meddistill.errors import SettingError, UserError
 from meddistill.files import checksum
-from meddistill.model import copy_model, load_model
+from meddistill.model import NETWORK, copy_model, load_model
 from meddistill.teachers.base import Teacher
 
 
@@ -28,6 +28,11 @@ class CheckpointTeacher(Teacher):
                 "path", path, "is no folder of a finished run (it has no model.json)"
             )
         self.model = load_model(self.path)
+
+    @property
+    def live(self) -> bool:
+        """Where it is a network."""
+        return self.model.card.kind == NETWORK
 
     def identity(self) -> dict[str, Any]:
         """The content of its files, wherever they lie."""

@@ -133,7 +133,7 @@ class ScoresTeacher(Teacher):
                 "teacher.path", self.path, f"{len(wrong)} row(s) do not sum to 1, first row "
                 f"{frame.index[first]}: {sums[first]:g} over {', '.join(names)}",
             )  # fmt: skip
-        normalised: NDArray[np.float64] = np.divide(values, sums[:, None])
+        normalised: NDArray[np.float64] = values / sums[:, None]
         return normalised
 
     def _cells(self, frame: pd.DataFrame, name: str) -> NDArray[np.float64]:
@@ -146,7 +146,7 @@ class ScoresTeacher(Teacher):
                 "teacher.path", self.path,
                 f"column '{name}', row {wrong[0]}: {cell!r} is no probability between 0 and 1",
             )  # fmt: skip
-        cells: NDArray[np.float64] = numbers.to_numpy(dtype=np.float64)
+        cells: NDArray[np.float64] = np.asarray(numbers, dtype=np.float64)
         return cells
 
     def _check_column(self, name: str, key: str) -> None:

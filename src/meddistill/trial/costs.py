@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from meddistill.compose import build_network
+from meddistill.model import NETWORK, SCORES, Model
 from meddistill.stack.tables import Table
 from meddistill.trial.answers import Answers
-from meddistill.trial.arms import Arm, EstimatorArm, StudentArm
+from meddistill.trial.arms import Arm, EstimatorArm, PrunedTeacherArm, StudentArm
 from meddistill.trial.rivals import fit_estimator
 
 BATCH = 1024
@@ -48,7 +49,26 @@ def _measured(arm: Arm, answers: Answers, table: Table) -> dict[str, Any]:
         return of_network(build_network(node, "student", data.in_shape, data.num_classes, 0), table)
     if isinstance(arm, EstimatorArm):
         return of_estimator(fit_estimator(arm, answers.tries[answers.chosen], table), table)
-    return {}
+    assert table.targets is not None  # a trial has a teacher in every table
+    model = table.targets.model()
+    if isinstance(arm, PrunedTeacherArm):
+        model = model.parts()[answers.chosen]
+    return of_teacher(model, table)
+
+
+def of_teacher(model: Model, table: Table) -> dict[str, Any]:
+    """Costs of a teacher or a part of it; none are known of a file of scores."""
+    if model.card.kind == SCORES:
+        return {}
+    if model.card.kind == NETWORK:
+        return of_network(model.network, table)
+    network = model.network
+    return {
+        "parameters": model.num_parameters,
+        "bytes": None,
+        "multiply_adds": None,
+        **latency(lambda inputs: network(torch.from_numpy(inputs)), _inputs(table)),
+    }
 
 
 def of_network(network: nn.Module, table: Table) -> dict[str, Any]:
@@ -58,7 +78,7 @@ def of_network(network: nn.Module, table: Table) -> dict[str, Any]:
 
     @torch.no_grad()
     def answer(inputs: NDArray[np.float32]) -> Any:
-        return network(torch.from_numpy(inputs)).softmax(dim=-1)
+        return network(torch.from_numpy(inputs)).softmax(dim=-1)  # of log-probabilities, no change
 
     one = torch.from_numpy(_inputs(table)[:1])
     return {

@@ -1,0 +1,204 @@
+"""A trial's report: `results.csv`, `results.json`, `report.html`, and lines in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from meddistill.errors import UserError
+from meddistill.evaluation.verdict import NAMES
+from meddistill.files import read_json, shown, write_atomically, write_json
+from meddistill.report import trial_plots as plots
+from meddistill.report import trial_tables as tables
+from meddistill.report.page import Notice, Page, Section, Text, Verdicts, render
+from meddistill.report.tables import Table
+from meddistill.trial.folder import RECORD, REPORT, RESULTS, SUMMARY, TRIES
+from meddistill.trial.judge import judge, read_predictions
+from meddistill.trial.results import results
+
+RULE = (
+    "Every arm saw the same splits. Each arm's settings were chosen on validation rows inside each "
+    "split, with as many tries for every arm that has any; test rows were used once, for the "
+    "chosen. A difference is paired by split; its interval is that of the corrected resampled t-test "
+    "(Nadeau and Bengio 2003), since splits share patients. NO DIFFERENCE: the whole interval lies "
+    "inside the margin. Otherwise BETTER or WORSE: it excludes zero. Otherwise INCONCLUSIVE. The "
+    "verdict is on one comparison settled beforehand and not corrected for others; the p values "
+    "of the arms are, by Holm's method."
+)
+
+
+def report_trial(folder: Path) -> None:
+    """Judge a finished trial by its predictions, print the verdicts and write the report.
+
+    Raises:
+        UserError: The trial is not finished.
+    """
+    record = read_json(folder / RECORD)
+    summary = record.get("summary")
+    if summary is None:
+        raise UserError(f"{folder}: the trial is not finished; repeat its command to go on")
+    predictions = read_predictions(folder)
+    measures = judge(predictions, summary)
+    found = results(measures, pd.read_csv(folder / TRIES), predictions, summary)
+    for number, setting in enumerate(found):
+        setting["number"] = number
+    write_atomically(folder / RESULTS, measures.to_csv(index=False))
+    write_json(folder / SUMMARY, {"trial": summary, "settings": found})
+    page = trial_page(found, summary, predictions, record["environment"])
+    write_atomically(folder / REPORT, render(page))
+    _print(found, summary)
+    print(f"Results: {shown(folder / RESULTS)}, {shown(folder / SUMMARY)}")
+    print(f"Report: {shown(folder / REPORT)}")
+
+
+def trial_page(
+    found: Sequence[Mapping[str, Any]],
+    summary: Mapping[str, Any],
+    predictions: pd.DataFrame,
+    environment: Sequence[str],
+) -> Page:
+    """The page: verdicts first."""
+    data = summary["data"]
+    main, baseline = (summary["arms"][summary[k]]["label"] for k in ("main", "baseline"))
+    positive = f", positive class {data['positive']}" if data["positive"] else ""
+    lead = (
+        f"{data['name']}: {sum(data['rows'].values()):,} rows, {len(data['classes'])} classes"
+        f"{positive}. The {main} against the {baseline}, over {found[0]['splits']} splits."
+    )
+    sections = [Section("What was found", _verdict_parts(found, summary))]
+    for setting in found:
+        sections += _setting_sections(setting, summary, predictions)
+    sections.append(Section("Cost of use", _cost_parts(found, summary)))
+    sections.append(Section("How it was done", _how(found, summary)))
+    footer = [*environment, f"data: {data['name']}, fingerprint {data['fingerprint'][:16]}"]
+    return Page("Is distillation worth it here?", lead, sections, footer)
+
+
+def _verdict_parts(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> list[Any]:
+    parts: list[Any] = []
+    for setting in found:
+        if not setting["gate"]["open"]:
+            parts.append(Notice(f"{setting['title']}: the teacher is no better", gate(setting)))
+        cards = [
+            (NAMES.get(v["measure"], v["measure"]), v["word"], v["sentence"])
+            for v in setting["verdicts"]
+        ]
+        parts.append(Verdicts(setting["title"], cards))
+    return parts
+
+
+def gate(setting: Mapping[str, Any]) -> str:
+    """The warning that there is little to be learned from the teacher."""
+    own = setting["gate"]
+    return (
+        f"On validation rows the teacher's log loss, {tables.plain(own['teacher'])}, is not below "
+        f"that of the student alone, {tables.plain(own['alone'])}: there is little to learn from "
+        "it. A better teacher, or none, is the first thing to try."
+    )
+
+
+def _setting_sections(
+    setting: Mapping[str, Any], summary: Mapping[str, Any], predictions: pd.DataFrame
+) -> list[Section]:
+    rows = predictions[predictions["setting"] == setting["number"]]
+    test = rows[rows["part"] == "test"]
+    title, measured = setting["title"], summary["margins"]
+    two = len(summary["data"]["classes"]) == 2
+    draw = plots.for_two_classes if two else plots.for_more_classes
+    names = {measure: NAMES.get(measure, measure) for measure in measured}
+    return [
+        Section(
+            f"{title}: the arms",
+            [
+                tables.measures_table(setting, summary, tables.MAIN, "Measures on test rows"),
+                *(plots.forest(setting, summary, m, name) for m, name in names.items()),
+                *(tables.differences_table(setting, summary, m, n) for m, n in names.items()),
+            ],
+        ),
+        Section(f"{title}: curves", draw(setting, summary, test), side_by_side=True),
+        Section(f"{title}: more measures", _more(setting, summary)),
+    ]
+
+
+def _more(setting: Mapping[str, Any], summary: Mapping[str, Any]) -> list[Any]:
+    scaling = (
+        "After scaling: with one temperature fitted on validation rows (Guo et al. 2017). Slope "
+        "and intercept are 1 and 0 where probabilities come true."
+    )
+    transfer = (
+        "Negative transfer: share of test rows where the teacher is wrong, the arm says the same, "
+        "and the student alone was right. KL in nats."
+    )
+    parts: list[Any] = [
+        tables.measures_table(setting, summary, tables.CALIBRATION, "Calibration", [scaling]),
+        tables.measures_table(setting, summary, tables.OPERATING, "Operating points"),
+        tables.measures_table(setting, summary, tables.FIDELITY, "Fidelity", [transfer]),
+        *tables.confusion_tables(setting, summary),
+        tables.tried_table(setting, summary),
+    ]
+    one = setting["one_auroc"]
+    return [*parts, Text(_delong(one, summary))] if one else parts
+
+
+def _delong(one: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
+    arms = "; ".join(
+        f"{summary['arms'][arm]['label']} {tables.plain(v['auroc'])} ({tables.plain(v['low'])} to "
+        f"{tables.plain(v['high'])})"
+        for arm, v in one["arms"].items()
+    )
+    own = one["difference"]
+    return (
+        f"One AUROC over all {one['rows']} tested rows, their predictions averaged over splits and "
+        f"seeds, with DeLong's 95 % interval: {arms}. Difference to the student alone "
+        f"{tables.signed(own['mean'])} ({tables.signed(own['low'])} to "
+        f"{tables.signed(own['high'])}, p {tables.probability(own['p'])}). Averaging makes a small "
+        "ensemble of each arm, and the interval knows of rows alone, not of training: the verdict "
+        "above does not rest on it."
+    )
+
+
+def _cost_parts(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> list[Any]:
+    drawn = [plot for setting in found if (plot := plots.pareto(setting, summary))]
+    return [tables.costs_table(summary), *drawn]
+
+
+def _how(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> list[Any]:
+    margins = ", ".join(f"{NAMES.get(k, k)} {v:g}" for k, v in summary["margins"].items())
+    folds = summary["folds"]
+    kind = f"{summary['repeats']} times {folds} folds" if folds else "random stratified splits"
+    sizes = "; ".join(
+        f"{s['title']}: {s['rows']['train']:.0f} training rows ({s['rows']['labelled']:.0f} with "
+        f"labels), {s['rows']['validation']:.0f} validation, {s['rows']['test']:.0f} test"
+        for s in found
+    )
+    return [
+        Text(RULE),
+        Text(f"Margins of practical equivalence: {margins}."),
+        Text(
+            f"Splits: {kind}. {sizes}. Of each try {summary['seeds']} student(s) with seeds of "
+            f"their own were trained and their measures averaged. Teacher: {summary['teacher']}. "
+            f"The trial took {summary['seconds']:.0f} s."
+        ),
+        *(Text(note) for note in summary["data"]["notes"]),
+    ]
+
+
+def _print(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> None:
+    """A table a setting, its warning and its verdicts."""
+    for setting in found:
+        rows = [
+            [
+                str(summary["arms"][name]["label"]),
+                *(tables.plain(arm["measures"][m]["mean"]) for m in list(tables.MAIN)[:4]),
+            ]
+            for name, arm in setting["arms"].items()
+        ]
+        notes = [f"{v['word']}. {v['sentence']}" for v in setting["verdicts"]]
+        if not setting["gate"]["open"]:
+            notes.insert(0, f"WARNING. {gate(setting)}")
+        title = f"{setting['title']}: test rows, mean over {setting['splits']} splits"
+        Table(title, ["arm", *list(tables.MAIN.values())[:4]], rows, notes).show()
+        print()
