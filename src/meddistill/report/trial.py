@@ -22,11 +22,11 @@ from meddistill.trial.results import results
 RULE = (
     "Every arm saw the same splits. Each arm's settings were chosen on validation rows inside each "
     "split, with as many tries for every arm that has any; test rows were used once, for the "
-    "chosen. A difference is paired by split; its interval is that of the corrected resampled t-test "
-    "(Nadeau and Bengio 2003), since splits share patients. NO DIFFERENCE: the whole interval lies "
-    "inside the margin. Otherwise BETTER or WORSE: it excludes zero. Otherwise INCONCLUSIVE. The "
-    "verdict is on one comparison settled beforehand and not corrected for others; the p values "
-    "of the arms are, by Holm's method."
+    "chosen. A difference is paired by split; its interval is that of the corrected resampled "
+    "t-test (Nadeau and Bengio 2003), since splits share patients. NO DIFFERENCE: the whole "
+    "interval lies inside the margin. Otherwise BETTER or WORSE: it excludes zero. Otherwise "
+    "INCONCLUSIVE. The verdict is on one comparison settled beforehand and is not corrected for "
+    "others; the p values of all arms are, by Holm's method."
 )
 
 
