@@ -69,7 +69,7 @@ def test_two_settings_are_tried_all_labels_and_few_with_the_teacher_having_all()
         {"data.labels": 0.1, "teacher.labels": 1.0},
     ]
     assert [setting_title(each) for each in found] == [
-        "All labels", "10% of the labels, all at the teacher's",
+        "All labels", "10% of the labels at the student's site, all at the teacher's",
     ]  # fmt: skip
 
 

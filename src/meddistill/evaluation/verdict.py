@@ -8,6 +8,7 @@ practical equivalence; BETTER or WORSE when it excludes zero; INCONCLUSIVE other
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,6 +128,22 @@ def sentence(verdict: Verdict, arm: str, baseline: str, measure: str, margin: fl
         f"By {name}, these data do not tell whether the {arm} differs from the {baseline} "
         f"({verdict.mean:+.3f}, {interval}). {_settled_by(verdict)}"
     )
+
+
+def bottom_line(words: Sequence[str]) -> str:
+    """What the verdicts on all measures come to, in one line."""
+    found = set(words)
+    if {WORSE, BETTER} <= found:
+        return "Distillation helped by one measure and did harm by another."
+    if WORSE in found:
+        return "Distillation did harm here."
+    if BETTER in found:
+        return "Distillation was worth it here."
+    if found == {SAME}:
+        return "Distillation was not needed here: the student does as well without a teacher."
+    if SAME in found:
+        return "Distillation showed no gain here; one measure is not settled."
+    return "These data do not settle whether distillation is worth it here."
 
 
 def _settled_by(verdict: Verdict) -> str:

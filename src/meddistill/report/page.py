@@ -33,6 +33,7 @@ class Verdicts:
     """The verdicts of one setting: what was compared on, the word, and it in a sentence."""
 
     title: str
+    summary: str
     cards: Sequence[tuple[str, str, str]]
     kind = "verdicts"
 

@@ -13,7 +13,7 @@ from meddistill.report.drawing import GRID, INK, SERIES, SHADE, as_svg, drawing,
 Numbers = NDArray[np.float64]
 Curve = tuple[str, int, Numbers, Numbers]
 """Name, number of the arm (its style), x and y."""
-GOOD, BAD, OPEN = SERIES[2], SERIES[1], INK
+GOOD, BAD, OPEN = SERIES[4], SERIES[1], INK
 SQUARE = 3.6
 COLOURS = {"BETTER": GOOD, "WORSE": BAD}
 
@@ -46,7 +46,8 @@ def forest_plot(
         axes.grid(axis="y", visible=False)
         better, worse = "better", "worse"
         sides = (better, worse) if lower_is_better else (worse, better)
-        axes.set_xlabel(f"← {sides[0]}      {label}      {sides[1]} →")
+        gap = "\N{NO-BREAK SPACE}" * 6
+        axes.set_xlabel(f"← {sides[0]}{gap}{label}{gap}{sides[1]} →")
         return as_svg(figure, name)
 
 
@@ -111,7 +112,7 @@ def decision_plot(
         curves: Name, number of the arm and net benefit [thresholds].
         treat_all: [thresholds] of acting on everybody.
     """
-    with drawing(6.4, 3.8) as (figure, axes):
+    with drawing(SQUARE + 0.6, SQUARE + 0.9) as (figure, axes):
         axes.axhline(0, color=INK, linewidth=0.8, label="act on nobody")
         axes.plot(thresholds, treat_all, color=GRID, linewidth=1.5, label="act on everybody")
         for label, number, benefit in curves:

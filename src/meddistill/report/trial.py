@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from meddistill.errors import UserError
-from meddistill.evaluation.verdict import NAMES
+from meddistill.evaluation.verdict import NAMES, bottom_line
 from meddistill.files import read_json, shown, write_atomically, write_json
 from meddistill.report import trial_plots as plots
 from meddistill.report import trial_tables as tables
@@ -27,6 +27,13 @@ RULE = (
     "interval lies inside the margin. Otherwise BETTER or WORSE: it excludes zero. Otherwise "
     "INCONCLUSIVE. The verdict is on one comparison settled beforehand and is not corrected for "
     "others; the p values of all arms are, by Holm's method."
+)
+
+
+MEANING = (
+    "AUROC says how well the probabilities rank ill above well (1 is perfect, 0.5 is chance). Log "
+    "loss says how far the probabilities are from what was true, sure mistakes most (lower is "
+    "better)."
 )
 
 
@@ -86,8 +93,9 @@ def _verdict_parts(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any
             (NAMES.get(v["measure"], v["measure"]), v["word"], v["sentence"])
             for v in setting["verdicts"]
         ]
-        parts.append(Verdicts(setting["title"], cards))
-    return parts
+        line = bottom_line([v["word"] for v in setting["verdicts"]])
+        parts.append(Verdicts(setting["title"], line, cards))
+    return [*parts, Text(MEANING)]
 
 
 def gate(setting: Mapping[str, Any]) -> str:
@@ -196,7 +204,9 @@ def _print(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> No
             ]
             for name, arm in setting["arms"].items()
         ]
-        notes = [f"{v['word']}. {v['sentence']}" for v in setting["verdicts"]]
+        words = [v["word"] for v in setting["verdicts"]]
+        notes = [bottom_line(words)]
+        notes += [f"{v['word']}. {v['sentence']}" for v in setting["verdicts"]]
         if not setting["gate"]["open"]:
             notes.insert(0, f"WARNING. {gate(setting)}")
         title = f"{setting['title']}: test rows, mean over {setting['splits']} splits"

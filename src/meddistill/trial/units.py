@@ -67,7 +67,11 @@ def setting_title(changes: Mapping[str, Any]) -> str:
     teachers = changes.get("teacher.labels", share)
     if teachers == share:
         return labels
-    return f"{labels}, {'all' if teachers == 1 else f'{teachers:.0%}'} at the teacher's"
+    return f"{labels} at the student's site, {_share(teachers)} at the teacher's"
+
+
+def _share(labels: float) -> str:
+    return "all" if labels == 1 else f"{labels:.0%}"
 
 
 def _splits(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
