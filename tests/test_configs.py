@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from meddistill.compose import build, build_network, build_optimizer
+from meddistill.compose import build, build_network, build_optimizer, resolved
 from meddistill.confdir import VERBS, choices, conf_dir
 from meddistill.data.cohort import Cohort
 from meddistill.losses import DistillationLoss, reduce_terms
 from meddistill.losses.base import Searched
+from meddistill.tasks.common import SPLIT_KEYS
 from meddistill.training.fit import make_trainer
+from meddistill.trial.arms import Arm
 
 GROUPS = sorted(
     folder.name for folder in conf_dir().iterdir() if folder.is_dir() and folder.name != "hydra"
@@ -50,6 +53,7 @@ def test_this_file_has_a_test_for_every_group():
         "accelerator",
         "logger",
         "experiment",
+        "arm",
     }
     assert set(GROUPS) == tested
 
@@ -59,7 +63,7 @@ def test_every_data_source_gives_a_cohort(name, tmp_path, cohort):
     cohort.features.assign(target=cohort.target).to_csv(tmp_path / "table.csv", index=False)
     more = [f"data.path={tmp_path}/table.csv", "data.target=target"] if name == "table" else []
     node = OmegaConf.to_container(composed("distill", f"data={name}", *more).data)
-    for key in ("split_seed", "test", "validation", "labels"):
+    for key in (*SPLIT_KEYS, "labels"):
         del node[key]
     made = build(node, "data")
     assert isinstance(made, Cohort)
@@ -125,10 +129,22 @@ def test_every_logger_logs_a_run(name, meddistill):
 
 
 @pytest.mark.parametrize("name", [n for n in names("teacher") if n != "checkpoint"])
-def test_every_teacher_teaches_a_student(name, meddistill):
+def test_every_teacher_teaches_a_student(name, meddistill, cohort):
     small = ["teacher.network.width=8", "teacher.trainer.max_epochs=1", "teacher.members=2"]
+    if name == "forest":
+        small = ["teacher.trees=5"]
+    if name == "scores":
+        pd.DataFrame({"malignant": cohort.target, "other": 0}).to_csv("scores.csv", index=False)
+        small = ["teacher.path=scores.csv", "teacher.column=malignant"]
     code, _, err = meddistill("distill", f"teacher={name}", *small, "trainer.max_epochs=1")
     assert code == 0, err
+
+
+@pytest.mark.parametrize("name", names("arm"))
+def test_every_arm_is_built(name):
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        node = resolved(compose("trial"))["arms"][name]
+    assert isinstance(build(node, f"arms.{name}", _recursive_=False), Arm)
 
 
 @pytest.mark.parametrize("name", names("experiment"))

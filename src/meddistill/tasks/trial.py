@@ -149,7 +149,7 @@ def _summary(
 ) -> dict[str, Any]:
     """What was compared, for the report."""
     trial = settings["trial"]
-    answered = {answers.arm for answers in every}
+    answered = {answers.arm: len(answers.tries) for answers in every}
     if trial["baseline"] not in answered or trial["main"] not in answered:
         raise UserError("trial.main and trial.baseline must be arms that the teacher at hand has")
     main = [a for a in every if a.arm == trial["main"] and units[a.unit].setting == 0]
@@ -161,7 +161,7 @@ def _summary(
         "data": describe_data(first.cohort, first.split),
         "teacher": settings["teacher"]["_target_"].rpartition(".")[2],
         "arms": {
-            name: {"label": arm.label, "tries": max(1, len(arm.tries()))}
+            name: {"label": arm.label, "tries": answered[name]}
             for name, arm in arms.items()
             if name in answered
         },

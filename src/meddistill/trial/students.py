@@ -37,14 +37,15 @@ class Place:
 def check_students(arms: Mapping[str, StudentArm], settings: Mapping[str, Any]) -> None:
     """Build every loss and optimizer that will be tried, before anything is trained."""
     for name, arm in arms.items():
+        loss = build(arm.loss, f"arms.{name}.loss")
+        if isinstance(loss, Searched):
+            raise UserError(
+                f"arms.{name}.loss: {type(loss).__name__} searches by itself; a trial chooses on "
+                f"validation rows already: take loss=kd and arms.{name}.tune"
+            )
         for attempt in arm.tries():
             node = _settings(arm, attempt, settings, 0)
-            loss = build(node["loss"], f"arms.{name}.loss")
-            if isinstance(loss, Searched):
-                raise UserError(
-                    f"arms.{name}.loss: {type(loss).__name__} searches by itself; a trial chooses "
-                    f"on validation rows already: take loss=kd and arms.{name}.tune"
-                )
+            build(node["loss"], f"arms.{name}.loss")
             build_optimizer(node["optimizer"], "optimizer")
 
 
