@@ -13,8 +13,7 @@ from sklearn.linear_model import LogisticRegression
 Numbers = NDArray[np.float64]
 Marks = NDArray[np.bool_]
 LEAST = 1e-7
-STEEPEST = 50.0
-"""A slope above it means that the scores separate the rows; there is none then."""
+
 TEMPERATURES = (0.05, 20.0)
 
 
@@ -40,11 +39,11 @@ def _line(score: Numbers, positive: Marks) -> tuple[float, float]:
         return float("nan"), float("nan")
     odds = logit(score.clip(LEAST, 1 - LEAST))
     intercept = brentq(lambda a: float((expit(odds + a) - positive).sum()), -60, 60)
-    if np.ptp(odds) == 0:
+    cases, others = odds[positive], odds[~positive]
+    if cases.min() >= others.max() or cases.max() <= others.min():
         return float("nan"), float(intercept)
     fitted = LogisticRegression(C=np.inf, max_iter=1000).fit(odds[:, None], positive)
-    slope = float(fitted.coef_[0, 0])
-    return slope if abs(slope) < STEEPEST else float("nan"), float(intercept)
+    return float(fitted.coef_[0, 0]), float(intercept)
 
 
 def _mean(values: tuple[float, ...]) -> float:

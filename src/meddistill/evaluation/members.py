@@ -128,11 +128,11 @@ def _average_precision(score: Numbers, positive: Marks) -> Numbers:
 def _calibration_error(confidence: Numbers, right: Marks) -> Numbers:
     """Expected calibration error (L1) over equally wide bins; [members, rows] both.
 
-    The bins' edges are float32's, as torchmetrics has them.
+    Edges and confidences are compared in float32, as torchmetrics compares them.
     """
     members, rows = confidence.shape
-    edges = np.linspace(0, 1, CALIBRATION_BINS + 1, dtype=np.float32).astype(np.float64)
-    found = np.searchsorted(edges, confidence.ravel(), side="right") - 1
+    edges = np.linspace(0, 1, CALIBRATION_BINS + 1, dtype=np.float32)
+    found = np.searchsorted(edges, confidence.ravel().astype(np.float32), side="right") - 1
     bins = found.clip(0, CALIBRATION_BINS - 1).reshape(members, rows)
     flat = (bins + CALIBRATION_BINS * np.arange(members)[:, None]).ravel()
     gap = np.bincount(flat, (confidence - right).ravel(), members * CALIBRATION_BINS)
