@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 .PHONY: run test test-wheel lint install clean
 
 run: $(STAMP)
-	$(BIN)/meddistill distill experiment=side_by_side
+	$(BIN)/meddistill trial
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2
