@@ -40,17 +40,23 @@ from meddistill.trial.units import Unit
 MEASURES = ("auroc", "log_loss")
 SPLITS, SEEDS = 10, 2
 NULL_ROWS, NULL_TRIALS = 300, 200
-POWER_ROWS, POWER_TRIALS = 1000, 20
+POWER_ROWS, POWER_TRIALS = 1000, 10
 LABELS = (100, 300)
 WEAKENED = (0.0, 0.5, 0.75, 0.9, 1.0)
 WORDS = ("BETTER", "NO DIFFERENCE", "INCONCLUSIVE", "WORSE")
 
 
 def settings(*overrides: str) -> dict[str, Any]:
-    """The trial's config."""
+    """The trial's config, with `overrides`."""
     register_resolvers()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return resolved(compose("trial", [*overrides]))
+
+
+def untuned(config: dict[str, Any]) -> dict[str, Any]:
+    """The config with one try for the student alone."""
+    config["arms"]["student_alone"]["tune"] = {}
+    return config
 
 
 def sampled(cohort: Cohort, count: int, seed: int) -> tuple[Cohort, NDArray[np.int64]]:
@@ -123,7 +129,7 @@ def words(
 
 def null(trials: int) -> None:
     """Two arms that are the same; a trial is a sample of breast cancer's rows with its splits."""
-    config = settings("arms.student_alone.tune={}")
+    config = untuned(settings())
     cohort = build({"_target_": config["data"]["_target_"]}, "data")
     counts = {name: Counter() for name in MEASURES}
     for trial in range(trials):
@@ -140,10 +146,8 @@ def null(trials: int) -> None:
 
 def power(path: Path, trials: int) -> None:
     """An exact teacher, weakened; a trial is a sample of its rows with its splits."""
-    config = settings(
-        "data=table", f"data.path={path}", "data.target=target", "student=mlp_small",
-        "arms.student_alone.tune={}", "+arms.distilled.loss.x=1", "~arms.distilled.loss.x",
-    )  # fmt: skip
+    config = untuned(settings("data=table", f"data.path={path}", "data.target=target"))
+    config["arms"]["distilled"]["tune"] = {"loss.temperature": [1.0, 2.0], "loss.alpha": [0.5, 1.0]}
     frame = pd.read_csv(path)
     columns = [name for name in frame if name.startswith("oracle_p_")]
     node = {k: v for k, v in config["data"].items() if k in ("_target_", "path", "target")}
