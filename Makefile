@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test test-wheel lint install clean
+.PHONY: run test test-wheel test-browser lint install clean
 
 run: $(STAMP)
 	$(BIN)/meddistill trial
@@ -15,6 +15,10 @@ test: $(STAMP)
 # The wheel alone, in an empty folder with an empty environment.
 test-wheel: $(STAMP)
 	PATH="$(abspath $(BIN)):$$PATH" scripts/test_wheel.sh
+
+# The report in a browser.
+test-browser: $(STAMP)
+	PATH="$(abspath $(BIN)):$$PATH" scripts/test_browser.sh
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,11 +36,12 @@ class Card:
 
     Attributes:
         network: Config node of the network, the same for every member; none of an estimator.
-        checkpoints: Weights of each member, or the estimator, relative to the folder.
+        checkpoints: Weights of each member, or the estimator, relative to the folder; none of
+            scores.
         classes: Class names; with two, the last is positive.
         schema: Columns by role.
         in_shape: Shape of one row's inputs.
-        trained_on: Keys of the rows it was trained or validated on.
+        trained_on: Keys of the rows it was trained or validated on; none where that is not known.
         kind: What answers: networks, a scikit-learn estimator, or nothing (a file of scores).
         clamp: Lowest probability that an estimator answers.
     """
@@ -116,7 +118,7 @@ class Model:
 
     @property
     def num_parameters(self) -> int:
-        """Trained numbers, over all members; of a forest the nodes of its trees."""
+        """Trained numbers, over all members; of a forest the nodes of its trees; 0 of scores."""
         if isinstance(self.network, EstimatorAnswers):
             return self.network.num_nodes
         return sum(parameter.numel() for parameter in self.network.parameters())
@@ -183,7 +185,9 @@ def load_model(folder: str | Path) -> Model:
             folder / "preprocessing.skops", Schema.from_dict(card.schema)
         )
         network = _answering(card, folder)
-    except (OSError, ValueError, TypeError, RuntimeError, KeyError) as error:
+    except (
+        OSError, ValueError, TypeError, RuntimeError, KeyError, zipfile.BadZipFile,
+    ) as error:  # fmt: skip
         raise UserError(f"{folder} holds no finished model: {error}") from error
     return Model(card, network, preprocessing)
 
