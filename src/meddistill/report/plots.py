@@ -209,7 +209,7 @@ def classes_plot(
         arms: Name, number of the arm and value [classes].
         label: Of the axis.
     """
-    with drawing(6.4, 1.2 + 0.36 * len(classes)) as (figure, axes):
+    with drawing(SQUARE + 0.9, 1.6 + 0.36 * len(classes)) as (figure, axes):
         for arm, number, values in arms:
             own = style(number)
             axes.plot(values, range(len(classes)), color=own.color, marker=own.marker,
