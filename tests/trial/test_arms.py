@@ -101,3 +101,8 @@ def test_folds_make_repeats_times_folds_splits():
 def test_one_split_is_no_trial():
     with pytest.raises(UserError, match="a trial needs two splits at least"):
         make_units(settings("trial.repeats=1"))
+
+
+def test_a_teacher_that_is_not_trained_here_has_no_share_of_labels():
+    found = label_settings(settings("teacher=scores", "teacher.path=scores.csv"))
+    assert found == [{"data.labels": 1.0}, {"data.labels": 0.1}]

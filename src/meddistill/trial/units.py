@@ -52,7 +52,7 @@ def label_settings(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     few = settings["trial"]["few_labels"]
     own = {"data.labels": number("data.labels", settings["data"]["labels"], above=0, at_most=1)}
     teachers = {"teacher.labels"} if "labels" in settings["teacher"] else set()
-    found = [own | dict.fromkeys(teachers, settings["teacher"]["labels"])]
+    found = [own | {key: settings["teacher"]["labels"] for key in teachers}]  # noqa: C420
     if few is not None:
         number("trial.few_labels", few, above=0, at_most=1)
         share = min(few, own["data.labels"])
