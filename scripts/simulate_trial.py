@@ -11,10 +11,13 @@ the uniform distribution; how often the verdict finds it out.
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +43,9 @@ from meddistill.trial.units import Unit
 MEASURES = ("auroc", "log_loss")
 SPLITS, SEEDS = 10, 2
 NULL_ROWS, NULL_TRIALS = 300, 200
-POWER_ROWS, POWER_TRIALS = 1000, 10
+POWER_ROWS, POWER_TRIALS = 1000, 20
 LABELS = (100, 300)
-WEAKENED = (0.0, 0.5, 0.75, 0.9, 1.0)
+WEAKENED = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0)
 WORDS = ("BETTER", "NO DIFFERENCE", "INCONCLUSIVE", "WORSE")
 
 
@@ -147,28 +150,40 @@ def null(trials: int) -> None:
 def power(path: Path, trials: int) -> None:
     """An exact teacher, weakened; a trial is a sample of its rows with its splits."""
     config = untuned(settings("data=table", f"data.path={path}", "data.target=target"))
-    config["arms"]["distilled"]["tune"] = {"loss.temperature": [1.0, 2.0], "loss.alpha": [0.5, 1.0]}
+    config["arms"]["distilled"]["tune"] = {"loss.temperature": [1.0, 2.0], "loss.alpha": [0.25, 1.0]}
     frame = pd.read_csv(path)
     columns = [name for name in frame if name.startswith("oracle_p_")]
     node = {k: v for k, v in config["data"].items() if k in ("_target_", "path", "target")}
     cohort = build({**node, "drop": columns}, "data")
     posterior = frame[[f"oracle_p_{name}" for name in cohort.classes]].to_numpy(dtype=np.float64)
-    counts: dict[str, Counter[str]] = {}
-    for labels in LABELS:
-        for trial in range(trials):
-            sample, rows = sampled(cohort, POWER_ROWS, trial)
-            share = labels / (0.6 * POWER_ROWS)
-            for weak in WEAKENED:
-                mixed = (1 - weak) * posterior[rows] + weak / len(cohort.classes)
-                soft = np.log(mixed.clip(1e-6)).astype(np.float32)
-                tables = [table(config, sample, seed, share, soft) for seed in range(SPLITS)]
-                found = answered(config, ["student_alone", "distilled"], tables, SEEDS)
-                one, other = (measures(tables, found[n]) for n in ("distilled", "student_alone"))
-                for name, word in words(tables, one, other, config).items():
-                    key = f"{labels} | {weak:g} | {name}"
-                    counts.setdefault(key, Counter())[word] += 1
+    counts = {
+        (labels, weak, name): Counter[str]()
+        for labels in LABELS for name in MEASURES for weak in WEAKENED
+    }  # fmt: skip
+    for labels, trial in product(LABELS, range(trials)):
+        sample, rows = sampled(cohort, POWER_ROWS, trial)
+        split = partial(table, config, sample, labels=labels / (0.6 * POWER_ROWS))
+        taught = [
+            split(seed, answers=weakened(posterior[rows], weak))
+            for weak, seed in product(WEAKENED, range(SPLITS))
+        ]
+        alone = taught[:SPLITS]  # its students hear no teacher: one fit serves for all steps
+        other = measures(alone, answered(config, ["student_alone"], alone, SEEDS)["student_alone"])
+        every = measures(taught, answered(config, ["distilled"], taught, SEEDS)["distilled"])
+        for step, weak in enumerate(WEAKENED):
+            one = every[step * SPLITS : (step + 1) * SPLITS].reset_index(drop=True)
+            for name, word in words(alone, one, other, config).items():
+                counts[labels, weak, name][word] += 1
+        print(f"{labels} labels, trial {trial + 1} of {trials}", file=sys.stderr, flush=True)
     print(f"{trials} trials of {SPLITS} splits of {POWER_ROWS} rows, {SEEDS} seeds each.\n")
-    show(counts, trials, "labels | share of the uniform distribution | measure")
+    lines = {f"{labels} | {weak:g} | {name}": n for (labels, weak, name), n in counts.items()}
+    show(lines, trials, "labels | share of the uniform distribution | measure")
+
+
+def weakened(posterior: NDArray[np.float64], weak: float) -> NDArray[np.float32]:
+    """Log probabilities of the posterior with a share of the uniform distribution."""
+    mixed = (1 - weak) * posterior + weak / posterior.shape[1]
+    return np.log(mixed.clip(1e-6)).astype(np.float32)
 
 
 def show(counts: Mapping[str, Counter[str]], trials: int, head: str) -> None:
