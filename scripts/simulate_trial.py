@@ -150,7 +150,10 @@ def null(trials: int) -> None:
 def power(path: Path, trials: int) -> None:
     """An exact teacher, weakened; a trial is a sample of its rows with its splits."""
     config = untuned(settings("data=table", f"data.path={path}", "data.target=target"))
-    config["arms"]["distilled"]["tune"] = {"loss.temperature": [1.0, 2.0], "loss.alpha": [0.25, 1.0]}
+    config["arms"]["distilled"]["tune"] = {
+        "loss.temperature": [1.0, 2.0],
+        "loss.alpha": [0.25, 1.0],
+    }
     frame = pd.read_csv(path)
     columns = [name for name in frame if name.startswith("oracle_p_")]
     node = {k: v for k, v in config["data"].items() if k in ("_target_", "path", "target")}

@@ -12,7 +12,7 @@ VERBS = {
 }
 
 FOLDER_VERBS = {
-    "report": "tables of a finished run or sweep, printed and written beside it",
+    "report": "of a finished run, sweep or trial: tables printed, a page with plots beside it",
     "pick": "one student of a sweep, written out as an ordinary run folder",
 }
 

@@ -99,6 +99,7 @@ def show_table() -> None:
     while _sweep_folder:
         folder = _sweep_folder.pop()
         if (folder / JOBS).exists():
-            from meddistill.report.folders import report_sweep
+            from meddistill.report.folders import report_sweep, say_page
 
             report_sweep(folder)
+            say_page(folder)

@@ -33,8 +33,15 @@ FIGURES = {
         n, [("a", 0, 0.1, 0.2, 0.1, 0.3), ("b", 1, 1.0, 0.1, 0.0, 0.2)], "ms"
     ),
     "surface": lambda n: plots.surface_plot(
-        n, ["1", "2"], ["0.5"], np.array([[0.1, np.nan]]), np.array([[True, False]]), ("T", "alpha")
+        n,
+        ["1", "2"],
+        ["0.5"],
+        np.array([[0.1, np.nan]]),
+        np.array([[True, False]]),
+        ("T", "alpha"),
+        lower_is_better=True,
     ),
+    "scatter": lambda n: plots.scatter_plot(n, X, X[::-1], X > 0.5, 4, ("x", "y")),
     "classes": lambda n: plots.classes_plot(
         n, ["c", "d"], [("a", 0, np.array([0.9, np.nan]))], "x"
     ),

@@ -10,11 +10,14 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.special import expit, log_softmax, logit
 from sklearn.linear_model import LogisticRegression
 
+from meddistill.evaluation.members import evaluate_members
+
 Numbers = NDArray[np.float64]
 Marks = NDArray[np.bool_]
 LEAST = 1e-7
-
 TEMPERATURES = (0.05, 20.0)
+SCALED = ("log_loss", "calibration_error")
+"""Measures given after temperature scaling too."""
 
 
 def calibration_slope_intercept(
@@ -74,6 +77,35 @@ def apply_temperature(probabilities: Numbers, temperature: float) -> Numbers:
     logits = np.log(probabilities.clip(min=LEAST)) / temperature
     scaled: Numbers = np.exp(log_softmax(logits, axis=1))
     return scaled
+
+
+def calibration_measures(
+    probabilities: Numbers,
+    target: NDArray[np.int64],
+    held: Numbers,
+    held_target: NDArray[np.int64],
+    threshold: float = 0.5,
+) -> dict[str, float]:
+    """Slope and intercept, and what a temperature fitted on held rows makes of the measures.
+
+    Args:
+        probabilities: [rows, classes].
+        target: [rows] class numbers.
+        held: [held rows, classes] probabilities of rows that the temperature is fitted on.
+        held_target: [held rows] class numbers.
+        threshold: From which a row is called positive.
+    """
+    slope, intercept = calibration_slope_intercept(probabilities, target)
+    with np.errstate(divide="ignore"):
+        temperature = fit_temperature(np.log(held), held_target)
+    scaled = apply_temperature(probabilities, temperature)
+    measures = evaluate_members(scaled[None], target, threshold)
+    return {
+        "calibration_slope": slope,
+        "calibration_intercept": intercept,
+        "scaling_temperature": temperature,
+        **{f"{name}_scaled": float(measures[name][0]) for name in SCALED},
+    }
 
 
 def reliability(

@@ -11,32 +11,56 @@ import pandas as pd
 
 from meddistill.errors import UserError
 from meddistill.files import read_json, shown, write_atomically
+from meddistill.report.page import Page, render
 from meddistill.report.surface import surface_tables
 from meddistill.report.tables import Table, run_table
 from meddistill.sweep import JOBS, flat_metrics, read_rows
 from meddistill.trial.folder import RECORD
 
-SWEEP, REPORT, METRICS = "sweep.csv", "report.md", "metrics.csv"
+SWEEP, REPORT, METRICS, PAGE = "sweep.csv", "report.md", "metrics.csv", "report.html"
 
 
 def report(folder: Path) -> None:
-    """Print the report of `folder` and write it beside the results.
+    """Print the report of `folder` and write its page, `report.html`, beside the results.
 
     Raises:
-        UserError: There is no finished run or sweep.
+        UserError: There is no finished run, sweep or trial.
     """
-    if (folder / JOBS).exists():
-        report_sweep(folder)
-    elif (folder / RECORD).exists():
-        from meddistill.report.trial import report_trial  # matplotlib and scikit-learn
+    # What draws is imported where it is needed: matplotlib and scikit-learn take a second.
+    if (folder / RECORD).exists():
+        from meddistill.report.trial import report_trial
 
         report_trial(folder)
+    elif (folder / JOBS).exists():
+        report_sweep(folder)
+        _write_sweep_page(folder, folder / SWEEP)
     elif (folder / METRICS).exists():
         report_members(folder)
+        _write_sweep_page(folder, folder / METRICS)
     elif (folder / "metrics.json").exists():
-        report_run(folder, read_json(folder / "metrics.json"))
+        from meddistill.report.run_page import run_page
+
+        metrics = read_json(folder / "metrics.json")
+        report_run(folder, metrics)
+        _write_page(folder, run_page(folder, metrics))
     else:
         raise UserError(f"{folder} is no folder of a finished run, sweep or trial")
+
+
+def _write_sweep_page(folder: Path, table: Path) -> None:
+    from meddistill.report.sweep_page import sweep_page
+
+    _write_page(folder, sweep_page(folder.resolve().name, pd.read_csv(table)))
+
+
+def say_page(folder: Path) -> None:
+    """How to get the page: the end of a run doesn't wait for plots."""
+    print(f"A page with plots: meddistill report {shown(folder)}")
+
+
+def _write_page(folder: Path, page: Page) -> None:
+    write_atomically(folder / PAGE, render(page))
+    print(f"Page: {shown(folder / PAGE)}")
 
 
 def report_run(folder: Path, metrics: Mapping[str, Any]) -> None:

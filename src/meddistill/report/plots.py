@@ -164,9 +164,9 @@ def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
 
 def surface_plot(
     name: str, columns: Sequence[str], rows: Sequence[str], values: Numbers,
-    marked: NDArray[np.bool_], labels: tuple[str, str],
+    marked: NDArray[np.bool_], labels: tuple[str, str], *, lower_is_better: bool,
 ) -> str:  # fmt: skip
-    """A matrix of means, darker where lower; `marked` cells are framed.
+    """A matrix of means, darker where better; `marked` cells are framed.
 
     Args:
         name: Of the figure.
@@ -175,14 +175,15 @@ def surface_plot(
         values: [rows, columns], NaN where there is none.
         marked: [rows, columns].
         labels: Of the columns and the rows.
+        lower_is_better: Which values are dark.
     """
+    merit = -values if lower_is_better else values
+    low, high = float(np.nanmin(merit)), float(np.nanmax(merit))
     with drawing(1.6 + 0.72 * len(columns), 1.1 + 0.42 * len(rows)) as (figure, axes):
-        low, high = float(np.nanmin(values)), float(np.nanmax(values))
         for (row, column), value in np.ndenumerate(values):
             if value != value:
                 continue
-            strength = 0.08 + 0.5 * (high - value) / (high - low or 1)
-
+            strength = 0.08 + 0.5 * (merit[row, column] - low) / (high - low or 1)
             axes.bar(column, 0.92, bottom=row - 0.46, width=0.94, color=SERIES[0], alpha=strength,
                      linewidth=0)  # fmt: skip
             if marked[row, column]:
@@ -195,6 +196,35 @@ def surface_plot(
         axes.grid(visible=False)
         axes.set_xlabel(labels[0])
         axes.set_ylabel(labels[1])
+        return as_svg(figure, name)
+
+
+def scatter_plot(
+    name: str, x: Numbers, y: Numbers, marked: NDArray[np.bool_], best: int, labels: tuple[str, str]
+) -> str:
+    """Points, a few of them filled, one of them ringed.
+
+    Args:
+        name: Of the figure.
+        x: [points].
+        y: [points].
+        marked: [points] which are filled.
+        best: Number of the ringed one.
+        labels: Of x and y.
+    """
+    with drawing(SQUARE + 0.9, SQUARE + 0.4) as (figure, axes):
+        own = style(0)
+        for filled, label in ((False, "told from the best"), (True, "not told from the best")):
+            shown = marked == filled
+            if shown.any():
+                axes.plot(x[shown], y[shown], linestyle="none", marker=own.marker, markersize=5,
+                          color=own.color, label=label, alpha=0.8,
+                          markerfacecolor=own.color if filled else "none")  # fmt: skip
+        axes.plot(x[[best]], y[[best]], linestyle="none", marker="o", markersize=11, color=INK,
+                  markerfacecolor="none", label="best on validation")  # fmt: skip
+        axes.set_xlabel(labels[0])
+        axes.set_ylabel(labels[1])
+        _legend_below(figure)
         return as_svg(figure, name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -23,29 +24,73 @@ from meddistill.report.tables import SHOWN, Table, number
 
 DATA = ("data", "data.path", "data.target")
 """Axes whose values are other patients or another question: a surface each."""
+MOST = 40
+"""Settings shown in a terminal."""
 MOST_TEACHERS = 3
 MOST_COLUMNS = 12
 """Of a matrix: what fits a terminal."""
 NOT_TOLD = "not told"
 
 
-def surface_tables(frame: pd.DataFrame, most: int = 40) -> list[Table]:
-    """The tables of a sweep, for each of its data sets.
+@dataclass(frozen=True)
+class Part:
+    """The students of one data set.
+
+    Args:
+        label: Ends titles; empty where the sweep is on one data set.
+        surface: Their settings; None where no student finished with a score.
+        grid: The surface over two numbers, where it is one.
+        tables: What is shown of them.
+    """
+
+    label: str
+    surface: Surface | None
+    grid: Grid | None
+    tables: Sequence[Table]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Settings over two numeric axes, the one with more values down.
+
+    Args:
+        down: Axis of the rows.
+        across: Axis of the columns.
+        lines: Of the surface's table, those that have both.
+    """
+
+    down: str
+    across: str
+    lines: pd.DataFrame
+
+    def wide(self, column: str) -> pd.DataFrame:
+        """A column of the lines as a matrix; NaN where there is no setting."""
+        return self.lines.pivot(index=self.down, columns=self.across, values=column)
+
+
+def surface_tables(frame: pd.DataFrame, most: int = MOST) -> list[Table]:
+    """The tables of a sweep, for each of its data sets."""
+    return [table for part in surface_parts(frame, most) for table in part.tables]
+
+
+def surface_parts(frame: pd.DataFrame, most: int = MOST) -> list[Part]:
+    """A sweep's data sets, each with its tables.
 
     Args:
         frame: Of `sweep.csv`, a row a student.
         most: Settings to show; the others are in the file alone.
     """
-    tables = []
-    for label, part in _data_sets(frame):
-        if finished(part).empty or scores(part)[1].isna().all():
-            notes = ["No student finished with a validation score.", *failure_notes(part)]
-            tables.append(Table(f"Settings{label}", ["model"], [], notes))
-            continue
-        found = surface(part)
-        tables += [_settings(found, part, label, most), _choice(found, label)]
-        tables += _matrix(found, label, most)
-    return tables
+    return [_part(label, rows, most) for label, rows in _data_sets(frame)]
+
+
+def _part(label: str, rows: pd.DataFrame, most: int) -> Part:
+    if finished(rows).empty or scores(rows)[1].isna().all():
+        notes = ["No student finished with a validation score.", *failure_notes(rows)]
+        return Part(label, None, None, [Table(f"Settings{label}", ["model"], [], notes)])
+    found = surface(rows)
+    grid = _grid(found, most)
+    tables = [_settings(found, rows, label, most), _choice(found, label)]
+    return Part(label, found, grid, [*tables, *([_matrix(found, grid, label)] if grid else [])])
 
 
 def _data_sets(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -158,27 +203,32 @@ def with_error(mean: float, error: float) -> str:
     return f"{number(mean)} ({number(error)})" if error == error else number(mean)
 
 
-def _matrix(found: Surface, label: str, most: int) -> list[Table]:
-    """Mean validation scores over two numeric axes, where the sweep is such a grid."""
+def _grid(found: Surface, most: int) -> Grid | None:
+    """The two numeric axes that the sweep is a grid over, if there are such, and it fits."""
     axes = _two_numbers(found)
     if axes is None:
-        return []
-    grid = found.table.dropna(subset=list(axes))
-    down, across = sorted(axes, key=lambda axis: grid[axis].nunique(), reverse=True)
-    texts = pd.Series(map(with_error, grid["score"], grid["standard_error"]), index=grid.index)
-    grid = grid.assign(text=texts + grid["not_told_from_best"].map({True: "*", False: ""}))
-    wide = grid.pivot(index=down, columns=across, values="text").fillna("")
-    if wide.shape[0] > most or wide.shape[1] > MOST_COLUMNS or 2 * len(grid) < wide.size:
-        return []
-    error = " (standard error)" if grid["standard_error"].notna().any() else ""
-    return [
-        Table(
-            title=f"Mean {head(found.monitor)}{error}{label}",
-            columns=[f"{down} \\ {across}", *map(cell, wide.columns)],
-            rows=[[cell(value), *line] for value, *line in wide.itertuples(name=None)],
-            notes=matrix_notes(found, len(grid)),
-        )
-    ]
+        return None
+    lines = found.table.dropna(subset=list(axes))
+    down, across = sorted(axes, key=lambda axis: lines[axis].nunique(), reverse=True)
+    rows, columns = lines[down].nunique(), lines[across].nunique()
+    if rows > most or columns > MOST_COLUMNS or 2 * len(lines) < rows * columns:
+        return None
+    return Grid(down, across, lines)
+
+
+def _matrix(found: Surface, grid: Grid, label: str) -> Table:
+    """Mean validation scores over two numeric axes."""
+    lines = grid.lines
+    texts = pd.Series(map(with_error, lines["score"], lines["standard_error"]), index=lines.index)
+    texts += lines["not_told_from_best"].map({True: "*", False: ""})
+    wide = Grid(grid.down, grid.across, lines.assign(text=texts)).wide("text").fillna("")
+    error = " (standard error)" if lines["standard_error"].notna().any() else ""
+    return Table(
+        title=f"Mean {head(found.monitor)}{error}{label}",
+        columns=[f"{grid.down} \\ {grid.across}", *map(cell, wide.columns)],
+        rows=[[cell(value), *line] for value, *line in wide.itertuples(name=None)],
+        notes=matrix_notes(found, len(lines)),
+    )
 
 
 def _two_numbers(found: Surface) -> tuple[str, str] | None:

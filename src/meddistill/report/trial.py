@@ -13,7 +13,8 @@ from meddistill.evaluation.verdict import NAMES, bottom_line
 from meddistill.files import read_json, shown, write_atomically, write_json
 from meddistill.report import trial_plots as plots
 from meddistill.report import trial_tables as tables
-from meddistill.report.page import Notice, Page, Section, Text, Verdicts, render
+from meddistill.report.classes import classes_table
+from meddistill.report.page import DataTable, Notice, Page, Section, Text, Verdicts, render
 from meddistill.report.tables import Table
 from meddistill.trial.folder import RECORD, REPORT, RESULTS, SUMMARY, TRIES
 from meddistill.trial.judge import judge, read_predictions
@@ -114,8 +115,6 @@ def _setting_sections(
     rows = predictions[predictions["setting"] == setting["number"]]
     test = rows[rows["part"] == "test"]
     title, measured = setting["title"], summary["margins"]
-    two = len(summary["data"]["classes"]) == 2
-    draw = plots.for_two_classes if two else plots.for_more_classes
     names = {measure: NAMES.get(measure, measure) for measure in measured}
     return [
         Section(
@@ -126,12 +125,12 @@ def _setting_sections(
                 *(tables.differences_table(setting, summary, m, n) for m, n in names.items()),
             ],
         ),
-        Section(f"{title}: curves", draw(setting, summary, test), side_by_side=True),
-        Section(f"{title}: more measures", _more(setting, summary)),
+        Section(f"{title}: curves", plots.pooled_curves(setting, summary, test), True),
+        Section(f"{title}: more measures", _more(setting, summary, test)),
     ]
 
 
-def _more(setting: Mapping[str, Any], summary: Mapping[str, Any]) -> list[Any]:
+def _more(setting: Mapping[str, Any], summary: Mapping[str, Any], test: pd.DataFrame) -> list[Any]:
     scaling = (
         "After scaling: with one temperature fitted on validation rows (Guo et al. 2017). Slope "
         "and intercept are 1 and 0 where probabilities come true."
@@ -145,10 +144,22 @@ def _more(setting: Mapping[str, Any], summary: Mapping[str, Any]) -> list[Any]:
         tables.measures_table(setting, summary, tables.OPERATING, "Operating points"),
         tables.measures_table(setting, summary, tables.FIDELITY, "Fidelity", [transfer]),
         *tables.confusion_tables(setting, summary),
+        *_classes(summary, test),
         tables.tried_table(setting, summary),
     ]
     one = setting["one_auroc"]
     return [*parts, Text(_delong(one, summary))] if one else parts
+
+
+def _classes(summary: Mapping[str, Any], test: pd.DataFrame) -> list[DataTable]:
+    """Each class of the main arm and the baseline, where there are more than two."""
+    classes = summary["data"]["classes"]
+    if len(classes) == 2:
+        return []
+    models = [plots.answered(summary, test, summary[key]) for key in ("main", "baseline")]
+    return [
+        classes_table(m.label, m.probabilities, m.target, classes, plots.POOLED) for m in models
+    ]
 
 
 def _delong(one: Mapping[str, Any], summary: Mapping[str, Any]) -> str:

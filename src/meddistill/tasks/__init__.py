@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from meddistill.compose import resolved
 from meddistill.errors import UserError
 from meddistill.files import write_atomically
-from meddistill.report.folders import report, report_members, report_run
+from meddistill.report.folders import report, report_members, report_run, say_page
 from meddistill.report.tables import run_line, run_table
 from meddistill.runfolder import RunFolder, is_main_process
 from meddistill.stack.folder import StackFolder
@@ -82,6 +82,7 @@ def _show(metrics: Mapping[str, Any], folder: Path, in_sweep: bool) -> None:
     is_stack = "members" in metrics
     if not in_sweep:
         report_members(folder) if is_stack else report_run(folder, metrics)
+        say_page(folder)
     elif is_stack:
         failed = metrics["members"] - metrics["finished"]
         log.info(

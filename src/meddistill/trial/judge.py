@@ -10,11 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddistill.evaluation.calibration import (
-    apply_temperature,
-    calibration_slope_intercept,
-    fit_temperature,
-)
+from meddistill.evaluation.calibration import calibration_measures
 from meddistill.evaluation.fidelity import agreement, kl_from_teacher, negative_transfer
 from meddistill.evaluation.members import evaluate_members
 from meddistill.evaluation.operating import operating_points
@@ -22,8 +18,6 @@ from meddistill.evaluation.predictions import probability_columns
 from meddistill.trial.folder import PREDICTIONS
 
 Numbers = NDArray[np.float64]
-SCALED = ("log_loss", "calibration_error")
-"""Measures given after temperature scaling too."""
 KEYS = ["setting", "split", "arm"]
 
 
@@ -61,7 +55,9 @@ def _judge_unit(rows: pd.DataFrame, summary: Mapping[str, Any]) -> list[dict[str
     for number, ((arm, seed), values) in enumerate(answers.items()):
         line = {"arm": arm, "seed": seed} | {name: v[number] for name, v in every.items()}
         line |= operating_points(values, target)
-        line |= _calibration(values, target, held[arm, seed], held_target, summary["threshold"])
+        line |= calibration_measures(
+            values, target, held[arm, seed], held_target, summary["threshold"]
+        )
         line |= _fidelity(values, target, seed, answers, summary["baseline"])
         lines.append(line)
     return lines
@@ -78,26 +74,6 @@ def by_model(
         found[str(arm), int(seed)] = lines[probability_columns(classes)].to_numpy(dtype=np.float64)
         target = lines["label"].to_numpy(dtype=np.int64)
     return found, target
-
-
-def _calibration(
-    values: Numbers,
-    target: NDArray[np.int64],
-    held: Numbers,
-    held_target: NDArray[np.int64],
-    threshold: float,
-) -> dict[str, float]:
-    """Slope and intercept, and what a temperature fitted on validation rows makes of it."""
-    slope, intercept = calibration_slope_intercept(values, target)
-    with np.errstate(divide="ignore"):
-        temperature = fit_temperature(np.log(held), held_target)
-    scaled = evaluate_members(apply_temperature(values, temperature)[None], target, threshold)
-    return {
-        "calibration_slope": slope,
-        "calibration_intercept": intercept,
-        "scaling_temperature": temperature,
-        **{f"{name}_scaled": float(scaled[name][0]) for name in SCALED},
-    }
 
 
 def _fidelity(

@@ -1,0 +1,127 @@
+"""The page of a single run: what the student (or teacher) does on the test rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from meddistill.evaluation.calibration import calibration_measures
+from meddistill.evaluation.delong import delong_interval
+from meddistill.evaluation.operating import confusion_matrix, operating_points
+from meddistill.evaluation.predictions import probability_columns
+from meddistill.files import read_json
+from meddistill.report.classes import classes_table
+from meddistill.report.curves import Answered, curves
+from meddistill.report.page import Cell, DataTable, Notice, Page, Section, Text
+from meddistill.report.tables import meaning, number
+from meddistill.report.trial_tables import CALIBRATION, MAIN, OPERATING
+
+ROWS = "Test rows of one split."
+ONE_RUN = (
+    "These are one student's measures on one split of the patients: another split would give "
+    "others. Whether the teacher was worth it is a comparison with the same student alone over "
+    "many splits: 'meddistill trial' makes it, with the same settings."
+)
+
+
+def run_page(folder: Path, metrics: Mapping[str, Any]) -> Page:
+    """The page of a finished run, from its metrics and its predictions by row."""
+    data, threshold = metrics["data"], metrics["threshold"]
+    model = metrics.get("student") or metrics["teacher"]
+    classes = data["classes"]
+    predictions = pd.read_parquet(folder / "predictions.parquet")
+    test, held = (_answered(predictions, part, classes, model["name"]) for part in
+                  ("test", "validation"))  # fmt: skip
+    more = operating_points(test.probabilities, test.target) | calibration_measures(
+        test.probabilities, test.target, held.probabilities, held.target, threshold
+    )
+    found = {**model["test"], **more}
+    lead = f"{data['name']}: {model['name']} with {model['parameters']:,} parameters"
+    sections = [
+        Section("What was found", [_models(metrics), *_area(test), Notice("One run", ONE_RUN)]),
+        Section("Curves", curves([test], classes, "run", ROWS), side_by_side=True),
+        Section("More measures", [
+            _measures(found, CALIBRATION, "Calibration"),
+            _measures(found, OPERATING, "Operating points"),
+            _confusion(test, classes, threshold),
+            *([classes_table(test.label, test.probabilities, test.target, classes, ROWS)]
+              if len(classes) > 2 else []),
+        ]),
+        Section("How it was done", [_rows(metrics), _settings(folder)]),
+    ]  # fmt: skip
+    environment = (folder / "environment.txt").read_text(encoding="utf-8").splitlines()
+    footer = [*environment, f"data: {data['name']}, fingerprint {data['fingerprint'][:16]}"]
+    return Page("What this run found", lead, sections, footer)
+
+
+def _answered(predictions: pd.DataFrame, part: str, classes: list[str], label: str) -> Answered:
+    rows = predictions[predictions["split"] == part]
+    values = rows[probability_columns(classes)].to_numpy(dtype=np.float64)
+    target = pd.Categorical(rows["label"], categories=classes).codes
+    return Answered(label, 0, values, np.asarray(target, dtype=np.int64))
+
+
+def _models(metrics: Mapping[str, Any]) -> DataTable:
+    data = metrics["data"]
+    rows: list[list[Cell]] = []
+    for who in ("teacher", "student"):
+        if model := metrics.get(who):
+            size = model["parameters"]
+            shown = [_cell(model["test"].get(name)) for name in MAIN]
+            rows.append([model["name"], (f"{size:,}" if size else "-", float(size)), *shown])
+    note = meaning(data["positive"], len(data["classes"]), metrics["threshold"])
+    caption = f"Measures on {data['rows']['test']:,} test rows"
+    return DataTable(["model", "parameters", *MAIN.values()], rows, [note], caption)
+
+
+def _area(test: Answered) -> list[Text]:
+    """The AUROC's interval, for two classes."""
+    if test.probabilities.shape[1] != 2:
+        return []
+    area, low, high = delong_interval(test.probabilities[:, 1], test.target == 1)
+    return [
+        Text(
+            f"The {test.label}'s AUROC is {number(area)}, with DeLong's 95 % interval "
+            f"{number(low)} to {number(high)}: what other test rows alone could have made of this "
+            "very model."
+        )
+    ]
+
+
+def _measures(found: Mapping[str, Any], shown: Mapping[str, str], caption: str) -> DataTable:
+    rows = [[head.strip(), _cell(found.get(name))] for name, head in shown.items()]
+    return DataTable(["measure", "test rows"], rows, (), caption)
+
+
+def _confusion(test: Answered, classes: list[str], threshold: float) -> DataTable:
+    counts = confusion_matrix(test.probabilities, test.target, threshold)
+    rows: list[list[Cell]] = [
+        [truth, *((f"{value:,}", float(value)) for value in line)]
+        for truth, line in zip(classes, counts.tolist(), strict=True)
+    ]
+    return DataTable(["truth \\ called", *classes], rows, (), "Test rows by truth and answer")
+
+
+def _rows(metrics: Mapping[str, Any]) -> Text:
+    rows = metrics["data"]["rows"]
+    return Text(
+        f"{rows['train']:,} training rows, {rows['validation']:,} validation, {rows['test']:,} "
+        f"test. The best of {metrics['epochs']} epochs by {metrics['monitor']} was kept."
+        if "epochs" in metrics
+        else f"{rows['train']:,} training rows, {rows['validation']:,} validation, "
+        f"{rows['test']:,} test."
+    )
+
+
+def _settings(folder: Path) -> DataTable:
+    settings = read_json(folder / "identity.json")
+    rows: list[list[Cell]] = [[key, str(value)] for key, value in sorted(settings.items())]
+    return DataTable(["setting", "value"], rows, (), "Settings that decide the results")
+
+
+def _cell(value: float | None) -> Cell:
+    return number(value), float("nan") if value is None else float(value)
