@@ -17,7 +17,7 @@ from meddistill.errors import UserError
 from meddistill.evaluation.direction import lower_is_better
 from meddistill.evaluation.surface import find_axes, surface
 from meddistill.files import read_json, shown, write_atomically
-from meddistill.report.folders import METRICS, collect, report
+from meddistill.report.folders import METRICS, collect, report_run
 from meddistill.runfolder import RunFolder
 from meddistill.stack.folder import PREDICTIONS, read_entry
 from meddistill.sweep import JOBS
@@ -26,7 +26,7 @@ from meddistill.sweep import JOBS
 def show_pick(folder: Path, wanted: Sequence[str], best: bool, to: Path | None) -> None:
     """Pick a student, and print its table and what its numbers are worth."""
     path = pick(folder, wanted, best, to)
-    report(path)
+    report_run(path, read_json(path / "metrics.json"))
     if best:
         print(
             "Chosen for its validation score, which is therefore too good to expect again; "

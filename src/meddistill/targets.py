@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +17,14 @@ from meddistill.compose import short_hash
 from meddistill.data.cohort import Cohort
 from meddistill.data.split import Split
 from meddistill.evaluation.predictions import probability_columns
-from meddistill.files import write_atomically
+from meddistill.files import read_json, write_atomically, write_json
 from meddistill.model import Model, load_model
 from meddistill.store import Store
 from meddistill.teachers.base import Teacher
 
 log = logging.getLogger(__name__)
 FORMAT = 1
-ANSWERS = "answers.parquet"
+ANSWERS, COST = "answers.parquet", "cost.json"
 SHARED = ("accelerator", "precision", "deterministic", "enable_progress_bar")
 """The run's Trainer arguments that hold for its teacher too; its budget is the teacher's own."""
 NUMERIC = ("precision", "deterministic")
@@ -48,6 +49,11 @@ class Targets:
         """The teacher itself."""
         return load_model(self.folder)
 
+    def seconds(self) -> float | None:
+        """Time to fit it, where and when it was; None of one that was not fitted here."""
+        file = self.folder / COST
+        return float(read_json(file)["seconds"]) if file.exists() else None
+
 
 def find_targets(
     teacher: Teacher, cohort: Cohort, split: Split, store: Path, trainer: Mapping[str, Any]
@@ -70,7 +76,10 @@ def find_targets(
         log.info("teacher: not in the store yet, made now (%s)", store / "teachers" / key)
         if trainer.get("strategy", "auto") != "auto":
             log.info("teacher: trained on one device")
+        started = time.perf_counter()
         teacher.fit(cohort, split, folder, {**shared, "devices": 1})
+        if teacher.trains:
+            write_json(folder / COST, {"seconds": time.perf_counter() - started})
         answers = teacher.answers(cohort, folder)
         frame = pd.DataFrame(
             answers.astype(np.float32), columns=probability_columns(cohort.classes)

@@ -129,11 +129,12 @@ def test_a_live_checkpoint_of_a_forest_is_refused_too(meddistill, targets):
     assert "answers=stored" in err
 
 
-def test_a_live_forest_is_refused_in_a_job_of_many_students(meddistill):
+def test_a_live_forest_is_refused_in_a_job_of_many_students(meddistill, tmp_path):
     small = ("teacher.trees=5", "trainer.max_epochs=1", "stack.axes=['seed=0,1']")
     code, _, err = meddistill("distill", "teacher=forest", "answers=live", *small)
     assert code == 2
     assert "answers=stored" in err
+    assert not (tmp_path / "store").exists()
 
 
 def test_a_network_folder_of_before_there_were_forests_still_answers(meddistill, cohort):

@@ -110,7 +110,8 @@ def test_costs_of_every_arm_are_known(finished):
     assert costs["distilled"]["parameters"] == 30 * 8 + 8 + 8 * 2 + 2
     assert costs["distilled"]["multiply_adds"] == 30 * 8 + 8 * 2
     assert costs["logistic"]["parameters"] == 31
-    assert all(costs[arm]["one_row_ms"] > 0 for arm in ARMS)
+    for name in ("one_row_ms", "bytes", "seconds_to_train"):
+        assert all(costs[arm][name] > 0 for arm in ARMS), name
 
 
 def test_the_report_is_one_page_that_needs_no_network(finished):

@@ -99,7 +99,8 @@ def costs_table(summary: Mapping[str, Any]) -> DataTable:
         "Parameters: trained numbers; of trees their nodes. Bytes: four a parameter, or the stored "
         "size. Times: median of many calls on one thread of the machine that ran the trial, from "
         "prepared inputs to probabilities.",
-        "Training: one fit; a student's is its share of a stack. A dash is unknown.",
+        "Training: one fit; a student's is its share of a stack, a part's that of the whole. A "
+        "dash is unknown.",
     ]
     return DataTable(columns, rows, notes, "Cost of use")
 

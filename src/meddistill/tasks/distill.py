@@ -17,7 +17,7 @@ from meddistill.errors import SettingError, integer, number
 from meddistill.losses import DistillationLoss
 from meddistill.losses.base import Searched
 from meddistill.losses.choice import check_loss
-from meddistill.model import NETWORK, Card, MeanOfProbabilities, Model, save_card
+from meddistill.model import Card, MeanOfProbabilities, Model, save_card
 from meddistill.runfolder import RunFolder
 from meddistill.stack.search import search
 from meddistill.targets import Targets, find_targets
@@ -43,8 +43,8 @@ def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
     check_student(settings)
     loss: DistillationLoss = build(settings["loss"], "loss")
     teacher: Teacher = build(settings["teacher"], "teacher", _recursive_=False)
-    if loss.needs_teacher and settings["answers"] == "live" and not teacher.live:
-        raise SettingError("answers", "live", NOT_LIVE)
+    if loss.needs_teacher:
+        check_answers(settings, teacher)
     build_optimizer(settings["optimizer"], "optimizer")
     loggers = [build(node, "logger", save_dir=run.path) for node in settings["logger"].values()]
     cohort, split = prepare(settings)
@@ -105,6 +105,12 @@ def check_student(settings: Mapping[str, Any]) -> None:
             raise SettingError(key, settings[key], f"must be one of {', '.join(choices)}")
 
 
+def check_answers(settings: Mapping[str, Any], teacher: Teacher) -> None:
+    """Refuse to ask a teacher in every step that can't be asked so."""
+    if settings["answers"] == "live" and not teacher.live:
+        raise SettingError("answers", "live", NOT_LIVE)
+
+
 def _data(settings: Mapping[str, Any], cohort: Cohort, split: Split) -> CohortDataModule:
     return CohortDataModule(
         cohort, split,
@@ -117,8 +123,6 @@ def _data(settings: Mapping[str, Any], cohort: Cohort, split: Split) -> CohortDa
 def _live(targets: Targets, data: CohortDataModule) -> FrozenTeacher:
     """The teacher itself in place of its stored answers; it reads rows in its own way."""
     model = targets.model()
-    if model.card.kind != NETWORK:  # a job of many students has its teachers made beforehand
-        raise SettingError("answers", "live", NOT_LIVE)
     data.teach(None, model.preprocessing(data.cohort.features))
     return FrozenTeacher(model.network)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ from meddistill.losses import DistillationLoss
 from meddistill.losses.base import Searched
 from meddistill.losses.choice import check_loss
 from meddistill.model import MeanOfProbabilities
+from meddistill.pace import Pace
 from meddistill.stack.fit import fit_stack
 from meddistill.stack.folder import StackFolder
 from meddistill.stack.members import Member, expand
@@ -29,7 +29,7 @@ from meddistill.stack.plan import Chunk, plan
 from meddistill.stack.results import merge
 from meddistill.stack.search import search
 from meddistill.stack.tables import Table, make_tables
-from meddistill.tasks.distill import check_student, train_student
+from meddistill.tasks.distill import check_answers, check_student, train_student
 from meddistill.training.fit import DivergedError, Fitted
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,8 @@ def _check(members: Sequence[Member]) -> list[DistillationLoss]:
         losses.append(once("loss", node, lambda n=node: build(n, "loss")))
         if losses[-1].needs_teacher:
             node = settings["teacher"]
-            once("teacher", node, lambda n=node: build(n, "teacher", _recursive_=False))
+            teacher = once("teacher", node, lambda n=node: build(n, "teacher", _recursive_=False))
+            check_answers(settings, teacher)
     return losses
 
 
@@ -126,16 +127,10 @@ def train_chunks(
     left = sum(len(chunk.members) for chunk in missing)
     if left < total:
         log.info("%d of %d students were trained before", total - left, total)
-    started, trained = time.perf_counter(), 0
+    pace = Pace("trained {} students", left)
     for chunk in missing:
         run.save_part(chunk.name, _train_chunk(chunk, tables, run))
-        trained += len(chunk.members)
-        seconds = time.perf_counter() - started
-        if trained < left:
-            log.info(
-                "trained %d of %d students in %.0f s, about %.0f s to go",
-                trained, left, seconds, seconds / trained * (left - trained),
-            )  # fmt: skip
+        pace.step(len(chunk.members))
 
 
 def _train_chunk(chunk: Chunk, tables: Sequence[Table], run: StackFolder) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import pandas as pd
 from meddistill.compose import build
 from meddistill.errors import SettingError, UserError, integer, number
 from meddistill.files import write_atomically
+from meddistill.pace import Pace
 from meddistill.stack.tables import Table
 from meddistill.tasks.common import describe_data
 from meddistill.tasks.distill import check_student
@@ -97,7 +98,7 @@ def _rivals(
     arms: Mapping[str, Arm], tables: Sequence[Table], run: TrialFolder
 ) -> Iterator[Answers]:
     for name, arm in arms.items():
-        started = time.perf_counter()
+        pace = Pace(f"{arm.label}: {{}} splits", len(tables))
         for unit, table in enumerate(tables):
             if isinstance(arm, TeacherArm):
                 yield teacher_answers(unit, name, table)
@@ -109,9 +110,7 @@ def _rivals(
                 yield pruned
             elif isinstance(arm, EstimatorArm):
                 yield estimator_answers(unit, name, arm, table, run)
-        if isinstance(arm, EstimatorArm):
-            seconds = time.perf_counter() - started
-            log.info("%s: %d splits in %.0f s", arm.label, len(tables), seconds)
+            pace.step()
 
 
 def _without_rows(answers: Answers) -> Answers:

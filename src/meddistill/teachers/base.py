@@ -23,6 +23,11 @@ class Teacher(ABC):
         """Whether its model can be asked in every training step (`answers=live`)."""
         return True
 
+    @property
+    def trains(self) -> bool:
+        """Whether `fit` is a training, whose time is worth telling."""
+        return True
+
     @abstractmethod
     def identity(self) -> dict[str, Any]:
         """What decides its answers besides data and split; equal identities share one fit."""

@@ -34,6 +34,11 @@ class CheckpointTeacher(Teacher):
         """Where it is a network."""
         return self.model.card.kind == NETWORK
 
+    @property
+    def trains(self) -> bool:
+        """It was trained before."""
+        return False
+
     def identity(self) -> dict[str, Any]:
         """The content of its files, wherever they lie."""
         return {name: checksum(self.path / name) for name in self.model.card.files}

@@ -71,6 +71,11 @@ class ScoresTeacher(Teacher):
         """No: nothing could be asked."""
         return False
 
+    @property
+    def trains(self) -> bool:
+        """Nothing is trained."""
+        return False
+
     def identity(self) -> dict[str, Any]:
         """The file's content, wherever it lies, and how it is read."""
         own = {"id": self.id, "column": self.column, "clamp": self.clamp}

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from meddistill.compose import build_network
-from meddistill.model import NETWORK, SCORES, Model
+from meddistill.estimator import EstimatorAnswers, NoAnswers
+from meddistill.model import Model
 from meddistill.stack.tables import Table
 from meddistill.trial.answers import Answers
 from meddistill.trial.arms import Arm, EstimatorArm, PrunedTeacherArm, StudentArm
@@ -58,14 +59,14 @@ def _measured(arm: Arm, answers: Answers, table: Table) -> dict[str, Any]:
 
 def of_teacher(model: Model, table: Table) -> dict[str, Any]:
     """Costs of a teacher or a part of it; none are known of a file of scores."""
-    if model.card.kind == SCORES:
-        return {}
-    if model.card.kind == NETWORK:
-        return of_network(model.network, table)
     network = model.network
+    if isinstance(network, NoAnswers):
+        return {}
+    if not isinstance(network, EstimatorAnswers):
+        return of_network(network, table)
     return {
         "parameters": model.num_parameters,
-        "bytes": None,
+        "bytes": len(skops.io.dumps(network.estimator)),
         "multiply_adds": None,
         **latency(lambda inputs: network(torch.from_numpy(inputs)), _inputs(table)),
     }

@@ -25,8 +25,8 @@ def teacher_answers(unit: int, name: str, table: Table) -> Answers:
     assert table.targets is not None  # a trial has a teacher in every table
     probabilities = np.exp(table.targets.log_probabilities)[None]
     scores = validation_log_loss(probabilities, table)[:, None]
-    parameters = table.targets.model().num_parameters
-    return Answers(unit, name, [{}], scores, probabilities, parameters)
+    parameters, seconds = table.targets.model().num_parameters, table.targets.seconds()
+    return Answers(unit, name, [{}], scores, probabilities, parameters, seconds)
 
 
 def pruned_answers(unit: int, name: str, table: Table) -> Answers | None:
@@ -41,7 +41,8 @@ def pruned_answers(unit: int, name: str, table: Table) -> Answers | None:
     best = choose(scores)
     tries = [{"part": number} for number in range(len(parts))]
     chosen = probabilities[best].astype(np.float32)[None]
-    return Answers(unit, name, tries, scores, chosen, parts[best].num_parameters)
+    seconds = table.targets.seconds()  # the whole is fitted before a part of it is chosen
+    return Answers(unit, name, tries, scores, chosen, parts[best].num_parameters, seconds)
 
 
 def estimator_answers(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from meddistill.compose import build
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
+from meddistill.pace import Pace, quiet
 from meddistill.seeding import derive
 from meddistill.stack.tables import Table
 from meddistill.targets import find_targets
@@ -29,21 +29,18 @@ def teach_units(units: Sequence[Unit]) -> list[Table]:
     cohorts: dict[str, Cohort] = {}
     modules = [_data(unit, cohorts) for unit in units]
     tables: list[Table] = []
-    started = time.perf_counter()
-    for unit, data in zip(units, modules, strict=True):
-        settings = unit.settings
-        teacher = build(settings["teacher"], "teacher", _recursive_=False)
-        targets = find_targets(
-            teacher, data.cohort, data.split, Path(settings["store"]), settings["trainer"]
-        )
-        data.teach(targets.log_probabilities)
-        tables.append(Table(settings, data, targets))
-        done, seconds = len(tables), time.perf_counter() - started
-        if done % 5 == 0 and seconds > 1 and done < len(units):
-            log.info(
-                "teachers: %d of %d splits in %.0f s, about %.0f s to go",
-                done, len(units), seconds, seconds / done * (len(units) - done),
-            )  # fmt: skip
+    pace = Pace("teachers: {} splits", len(units))
+    log.info("teachers: from the store (%s), or trained now", units[0].settings["store"])
+    with quiet("meddistill.targets", "meddistill.teachers"):
+        for unit, data in zip(units, modules, strict=True):
+            settings = unit.settings
+            teacher = build(settings["teacher"], "teacher", _recursive_=False)
+            targets = find_targets(
+                teacher, data.cohort, data.split, Path(settings["store"]), settings["trainer"]
+            )
+            data.teach(targets.log_probabilities)
+            tables.append(Table(settings, data, targets))
+            pace.step()
     return tables
 
 
