@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from meddistill.report.drawing import GRID, INK, SERIES, SHADE, as_svg, drawing, style
@@ -147,6 +148,9 @@ def pareto_plot(
             axes.plot([cost], [mean], color=own.color, marker=own.marker, markersize=7,
                       linestyle="none", label=label)  # fmt: skip
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(x_label)
         axes.set_ylabel("log loss on test rows")
         _legend_below(figure)
