@@ -16,6 +16,7 @@ from hydra_plugins.meddistill_sweepers import optuna
 from meddistill.compose import register_resolvers
 from meddistill.confdir import conf_dir
 from meddistill.errors import UserError
+from meddistill.preemption import watched
 from meddistill.tasks import run
 
 register_resolvers()  # here, so that a launcher's worker that imports `task` has them too
@@ -51,7 +52,8 @@ def task(config: DictConfig) -> float:
     try:
         if in_sweep:
             _refuse_ddp(config)
-        return run(config, Path(hydra_config.runtime.output_dir), in_sweep)
+        with watched():
+            return run(config, Path(hydra_config.runtime.output_dir), in_sweep)
     except UserError as error:
         if in_sweep:
             raise

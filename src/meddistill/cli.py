@@ -66,6 +66,7 @@ def _launch(verb: str) -> int:
     from meddistill import app, sweep
     from meddistill.errors import UserError
     from meddistill.explain import explain
+    from meddistill.preemption import EXIT_CODE, Stopped
 
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us; Hydra would print and exit with 1
@@ -75,6 +76,9 @@ def _launch(verb: str) -> int:
         if wants_traceback:
             raise
         return _fail(explain(error, verb))
+    except Stopped:
+        print("meddistill: stopped; the same command goes on from here", file=sys.stderr)
+        return EXIT_CODE
     except KeyboardInterrupt:
         print("\ninterrupted: the same command goes on from here", file=sys.stderr)
         return INTERRUPTED

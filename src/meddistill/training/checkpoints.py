@@ -14,6 +14,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
+from meddistill import preemption
 from meddistill.files import write_atomically
 
 BEST, LAST = "best.ckpt", "last.ckpt"
@@ -82,7 +83,7 @@ class BestEpoch(Callback):
 
 
 class SaveState(Callback):
-    """Saves the training state now and then.
+    """Saves the training state now and then, and when the process is told to stop.
 
     Epochs replay exactly (order and random numbers come from seed and epoch number), so how often
     the state is saved changes how much a kill costs and nothing else.
@@ -96,12 +97,25 @@ class SaveState(Callback):
         self.folder, self.seconds = folder, seconds
         self._saved = time.monotonic()
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Lightning would end a fit on SIGTERM with nothing saved."""
+        preemption.take_back()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Where the epoch's end is too far away, the state of before will do."""
+        if preemption.overdue():
+            preemption.leave()
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save if it is time, unless training is over: a resume would go on for an epoch more."""
-        due = time.monotonic() - self._saved >= self.seconds and not trainer.should_stop
-        if trainer.strategy.broadcast(due):  # clocks differ between ranks
+        late = time.monotonic() - self._saved >= self.seconds
+        told, due = (trainer.strategy.reduce_boolean_decision(decision, all=False)
+                     for decision in (preemption.told(), late))  # fmt: skip
+        if (told or due) and not trainer.should_stop:  # clocks and signals differ between ranks
             trainer.save_checkpoint(self.folder / LAST)
             self._saved = time.monotonic()
+            if told:
+                preemption.leave()
 
 
 def save_weights(weights: dict[str, Tensor], checkpoint: Path) -> None:

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
+from meddistill import preemption
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError, UserError, integer
 from meddistill.evaluation.direction import lower_is_better
@@ -79,13 +81,19 @@ def make_trainer(settings: Mapping[str, Any], **own: Any) -> pl.Trainer:
         return pl.Trainer(
             **arguments,
             **own,
-            plugins=[AtomicCheckpointIO()],
+            plugins=_plugins(),
             enable_checkpointing=False,
             enable_model_summary=False,
         )
     except (MisconfigurationException, ValueError, TypeError) as error:
         shown = ", ".join(f"trainer.{name}={settings.get(name)}" for name in WHERE)
         raise UserError(f"Lightning's Trainer refuses these settings: {error} ({shown})") from error
+
+
+def _plugins() -> list[Any]:
+    """Our way of saving, and under SLURM no requeue by Lightning (see `preemption`)."""
+    under_slurm = SLURMEnvironment.detect()
+    return [AtomicCheckpointIO(), *([SLURMEnvironment(auto_requeue=False)] if under_slurm else [])]
 
 
 def fit(
@@ -167,11 +175,14 @@ def train(
         bar = [EpochProgress(monitor)] if trainer["enable_progress_bar"] else []
         every = [*callbacks, SaveState(checkpoints, save_seconds), *bar]
         lightning = make_trainer(trainer, logger=list(loggers), callbacks=every)
+        for half_written in checkpoints.glob(f".{LAST}.*"):  # by a save that was killed
+            half_written.unlink()
         resume = checkpoints / LAST if (checkpoints / LAST).exists() else None
         if resume:
             log.info("resuming from %s", resume)
         try:
-            lightning.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+            with preemption.saves():
+                lightning.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
         except SystemExit as stop:
             _raise_interrupt(stop)
             raise
