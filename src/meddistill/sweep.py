@@ -42,18 +42,22 @@ class SweepTable(Callback):
         """Note that the job finished or failed."""
         if config.hydra.mode != RunMode.MULTIRUN:
             return
-        folder = Path(config.hydra.runtime.output_dir)
-        row: dict[str, Any] = {"job": OmegaConf.select(config, "hydra.job.num")}
-        row["status"] = job_return.status.name.lower()
-        row["folder"] = folder.name
-        row["seed"] = config.get("seed")
-        row["overrides"] = json.dumps(OmegaConf.to_container(config.hydra.overrides.task) or [])
-        row["error"] = ""
-        if job_return.status != JobStatus.COMPLETED:
-            error = job_return._return_value
-            row["error"] = " ".join(str(error).split())
-            log.error("job %s failed: %s", row["job"], error)
-        add_row(folder.parent / JOBS, row)
+        note_job(config, Path(config.hydra.runtime.output_dir), job_return)
+
+
+def note_job(config: DictConfig, folder: Path, job_return: JobReturn) -> None:
+    """Write a job's line into `jobs.csv`."""
+    row: dict[str, Any] = {"job": OmegaConf.select(config, "hydra.job.num")}
+    row["status"] = job_return.status.name.lower()
+    row["folder"] = folder.name
+    row["seed"] = config.get("seed")
+    row["overrides"] = json.dumps(OmegaConf.to_container(config.hydra.overrides.task) or [])
+    row["error"] = ""
+    if job_return.status != JobStatus.COMPLETED:
+        error = job_return._return_value
+        row["error"] = " ".join(str(error).split())
+        log.error("job %s failed: %s", row["job"], error)
+    add_row(folder.parent / JOBS, row)
 
 
 def flat_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:

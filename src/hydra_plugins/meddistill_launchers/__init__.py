@@ -1,0 +1,1 @@
+"""Hydra finds launchers below `hydra_plugins` alone."""
