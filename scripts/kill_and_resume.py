@@ -4,7 +4,7 @@
 
 Half of the kills hit a single run (with the training of its teacher), half a job of many students;
 half are SIGTERM, half SIGKILL. The state is saved after every epoch, so that many of the kills
-fall into a save. What a resumed run leaves must be bit for bit what the undisturbed one left.
+fall near a save, and two in five wait for one. What a resumed run leaves must be bit for bit what the undisturbed one left.
 """
 
 from __future__ import annotations
@@ -91,16 +91,34 @@ def _content(path: Path) -> bytes:
 
 
 def kill(
-    kind: str, number: signal.Signals, folder: Path, after: float, whole: dict[str, str]
+    kind: str,
+    number: signal.Signals,
+    folder: Path,
+    after: float,
+    aimed: bool,
+    whole: dict[str, str],
 ) -> Kill:
     """Start, kill, repeat the command to its end, compare."""
     process = start(kind, folder)
     time.sleep(after)
+    if aimed:
+        _wait_for_a_save(process, folder)
     process.send_signal(number)
     code = process.wait()
-    saving = any(path.name != ".lock" for path in folder.rglob(".*"))  # half-written files
+    saving = bool(_half_written(folder))
     again = start(kind, folder).wait()
     return Kill(kind, number, code, saving, again == 0 and left(folder) == whole)
+
+
+def _half_written(folder: Path) -> list[Path]:
+    """Files that a write had not renamed yet."""
+    return [path for path in folder.rglob(".*.*") if path.suffix != ".lock"]
+
+
+def _wait_for_a_save(process: subprocess.Popen[bytes], folder: Path) -> None:
+    """Until the training state is being written, or the run is over."""
+    while process.poll() is None and not list(folder.rglob(".last.ckpt.*")):
+        pass
 
 
 def main() -> None:
@@ -121,7 +139,8 @@ def main() -> None:
         for count in range(given.kills):
             kind, number = list(KINDS)[count % 2], SIGNALS[count // 2 % 2]
             folder, after = Path(name) / str(count), chance.uniform(0.2, 1.0) * seconds[kind]
-            kills.append(kill(kind, number, folder, after, whole[kind]))
+            aimed = count % 5 >= 3  # at a save
+            kills.append(kill(kind, number, folder, after, aimed, whole[kind]))
             print(f"{count + 1}: {kills[-1]}", file=sys.stderr, flush=True)
     sys.exit(report(kills))
 

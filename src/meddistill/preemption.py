@@ -108,10 +108,17 @@ def leave() -> None:
     """
     if _Told.at is None:
         _Told.at = time.monotonic()
-    job = os.environ.get("SLURM_JOB_ID")
+    job = _job()
     if job is not None and is_main_process():
         _requeue(job)
     raise Stopped
+
+
+def _job() -> str | None:
+    """This job's id; of an array the task's, since one of them has the number of all."""
+    if array := os.environ.get("SLURM_ARRAY_JOB_ID"):
+        return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    return os.environ.get("SLURM_JOB_ID")
 
 
 def _requeue(job: str) -> None:

@@ -81,7 +81,7 @@ def training(count=1, folder="sweep"):
 
 
 def job_ids():
-    return said("squeue", "--noheader", "--array", "--format=%A", "--states=R").split()
+    return said("squeue", "--noheader", "--array", "--format=%i", "--states=R").split()
 
 
 def weights(folder):
@@ -163,11 +163,13 @@ def test_a_preempted_stack_goes_on_and_every_member_is_the_same(here):
 
 
 def _processes(job):
-    """Of the job's Python, by what SLURM put into its environment."""
+    """Of an array's task: its Python, by what SLURM put into its environment."""
+    array, _, task = job.partition("_")
+    marks = [f"SLURM_ARRAY_JOB_ID={array}\0".encode(), f"SLURM_ARRAY_TASK_ID={task}\0".encode()]
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
-            mine = f"SLURM_JOB_ID={job}\0".encode() in path.read_bytes()
+            mine = all(mark in path.read_bytes() for mark in marks)
             runs = b"submitit" in (path.parent / "cmdline").read_bytes()
         except OSError:
             continue
@@ -181,7 +183,7 @@ def test_a_job_that_is_ended_fails_with_its_log_named_and_only_it_is_done_again(
     short = ("trainer.max_epochs=1500", "patience=1500")
     done = launch(*LONG[:4], *short, "save_seconds=1", "hydra/sweeper=basic", "seed=0,1")
     wait_for(lambda: training(2))
-    first = min(wait_for(lambda: len(job_ids()) == 2 and job_ids()), key=int)
+    first = min(wait_for(lambda: len(job_ids()) == 2 and job_ids()))
     if way == "scancel":
         said("scancel", first)
     else:
