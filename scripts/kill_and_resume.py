@@ -4,7 +4,8 @@
 
 Half of the kills hit a single run (with the training of its teacher), half a job of many students;
 half are SIGTERM, half SIGKILL. The state is saved after every epoch, so that many of the kills
-fall near a save, and two in five wait for one. What a resumed run leaves must be bit for bit what the undisturbed one left.
+fall near a save, and two in five wait for one. What a resumed run leaves must be bit for bit what
+the undisturbed one left.
 """
 
 from __future__ import annotations

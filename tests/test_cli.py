@@ -329,26 +329,21 @@ def test_users_configs_come_in_by_config_dir(meddistill):
     assert json.loads(Path("run/metrics.json").read_text())["student"]["parameters"] == 48 * 33 + 2
 
 
-def test_ddp_in_a_sweep_is_refused_with_the_reason(meddistill):
-    code, _, err = meddistill("distill", "-m", "accelerator=ddp", "seed=0,1")
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("distill", "-m", "hydra/sweeper=basic", "seed=0,1"), "jobs each take one device"),
+        (("distill", "-m", "seed=0,1"), "side by side take one device a job"),
+        (("distill", "stack.axes=['seed=0,1']"), "side by side take one device a job"),
+        (("trial",), "side by side take one device a job"),
+    ],
+)
+def test_several_devices_are_refused_where_a_job_takes_one(meddistill, arguments, says):
+    code, _, err = meddistill(*arguments, "accelerator=ddp")
     assert code == 2
-    assert "trainer.strategy=ddp: a sweep's jobs each take one device" in err
-
-
-@pytest.mark.slow
-def test_joblib_runs_a_sweeps_jobs_in_processes_of_their_own(tmp_path):
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="needs meddistill[joblib]")
-    arguments = [*QUICK, "seed=0,1,2", "hydra.sweeper.members_per_job=2", "hydra/launcher=joblib",
-                 "hydra.launcher.n_jobs=2"]  # fmt: skip
-    done = subprocess.run([*COMMAND, "distill", "-m", *arguments, "hydra.sweep.dir=sweep"],
-                          cwd=tmp_path, capture_output=True, text=True, check=False)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    rows = sweep_rows(tmp_path / "sweep")
-    assert sorted(row["seed"] for row in rows) == ["0", "1", "2"]
-    assert len({row["teacher/key"] for row in rows}) == 1
-    assert len(list((tmp_path / "outputs" / "store" / "teachers").glob("*/manifest.json"))) == 1
-    assert len({row["folder"] for row in rows}) == 2
-    assert "Choose on validation, look at test" in done.stdout
+    assert f"trainer.strategy=ddp: {'a sweep' if 'jobs' in says else 'students'}" in err
+    assert says in err
+    assert not Path("outputs/store").exists()
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from pathlib import Path
 
@@ -50,8 +51,7 @@ def task(config: DictConfig) -> float:
     hydra_config = HydraConfig.get()
     in_sweep = hydra_config.mode == RunMode.MULTIRUN
     try:
-        if in_sweep:
-            _refuse_ddp(config)
+        _check_devices(config, in_sweep)
         with watched():
             return run(config, Path(hydra_config.runtime.output_dir), in_sweep)
     except UserError as error:
@@ -61,9 +61,23 @@ def task(config: DictConfig) -> float:
         return math.nan
 
 
-def _refuse_ddp(config: DictConfig) -> None:
-    if config.trainer.strategy != "auto":
+def _check_devices(config: DictConfig, in_sweep: bool) -> None:
+    """Refuse several devices where a job takes one, or can't start its own processes.
+
+    Raises:
+        UserError: It says what to do instead.
+    """
+    strategy = config.trainer.strategy
+    if strategy == "auto":
+        return
+    if config.verb == "trial" or config.get("stack", {}).get("axes"):
         raise UserError(
-            f"trainer.strategy={config.trainer.strategy}: a sweep's jobs each take one device, "
-            "since Lightning would start the whole sweep again in every process; leave it out"
+            f"trainer.strategy={strategy}: students that are trained side by side take one device "
+            "a job; several jobs take several (hydra.sweeper.members_per_job, hydra/launcher)"
+        )
+    if in_sweep and int(os.environ.get("SLURM_NTASKS", "1")) == 1:
+        raise UserError(
+            f"trainer.strategy={strategy}: a sweep's jobs each take one device, since Lightning "
+            "would start the whole sweep again in every process; leave it out, or let SLURM start "
+            "the processes (hydra/launcher=slurm hydra.launcher.tasks_per_node=2)"
         )

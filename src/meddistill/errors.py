@@ -23,6 +23,10 @@ class SettingError(UserError):
         super().__init__(f"{key}={value}: {mend}")
         self.key, self.value, self.mend = key, value, mend
 
+    def __reduce__(self) -> tuple[type[SettingError], tuple[str, str, str]]:
+        """Launchers pickle a failed job's error; by default only the message would come back."""
+        return type(self), (self.key, str(self.value), self.mend)
+
     def under(self, prefix: str) -> SettingError:
         """The same error with its key's config group put before it."""
         return SettingError(f"{prefix}.{self.key}", self.value, self.mend)

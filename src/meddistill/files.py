@@ -1,13 +1,24 @@
-"""Files that are whole or absent, and their checksums."""
+"""Files that are whole or absent, their checksums, and locks between processes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
+
+from meddistill.errors import UserError
+
+log = logging.getLogger(__name__)
+QUIET_SECONDS = 2.0
+"""To wait for another process without a word about it."""
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -41,6 +52,49 @@ def checksum(path: Path) -> str:
     """SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def locked(path: Path, seconds: float = -1) -> Iterator[None]:
+    """Hold the lock file `path`: one process at a time, on all machines that share the folder.
+
+    It is the kernel's flock, which a process that is killed lets go of.
+
+    Args:
+        path: The lock file.
+        seconds: To wait for another process; -1 is for ever.
+
+    Raises:
+        Timeout: Another process held it all the time.
+        UserError: The file system knows no locks, or the folder can't be written.
+    """
+    lock = FileLock(path)
+    try:
+        _acquire(lock, path, seconds)
+    except Timeout:
+        raise
+    except (OSError, NotImplementedError) as error:
+        raise UserError(
+            f"{path} can't be locked ({error}): the folder must be writable and its file system "
+            "must know flock (NFS 4 does, Lustre mounted with -o flock); choose another place "
+            "(store=..., hydra.run.dir=..., hydra.sweep.dir=...)"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _acquire(lock: FileLock, path: Path, seconds: float) -> None:
+    """Acquire it; say that it takes long where somebody may wonder."""
+    if seconds >= 0:
+        lock.acquire(timeout=seconds)
+        return
+    try:
+        lock.acquire(timeout=QUIET_SECONDS)
+    except Timeout:
+        log.info("waiting for another process that has %s", shown(path))
+        lock.acquire()
 
 
 def shown(path: Path) -> str:

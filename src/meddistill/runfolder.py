@@ -6,16 +6,17 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import yaml
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from meddistill.compose import identity
 from meddistill.errors import UserError
-from meddistill.files import read_json, write_atomically, write_json
+from meddistill.files import locked, read_json, write_atomically, write_json
 
 PACKAGES = (
     "meddistill", "torch", "lightning", "hydra-core", "omegaconf", "torchmetrics", "scikit-learn",
@@ -24,9 +25,13 @@ PACKAGES = (
 SETTINGS = ("config.yaml", "identity.json", "environment.txt")
 
 
+RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+"""Where torchrun, Lightning and SLURM say which of several processes this one is."""
+
+
 def is_main_process() -> bool:
-    """Whether this process writes: rank 0, or the only one."""
-    return int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_PROCID", "0"))) == 0
+    """Whether this process writes: rank 0 of the first node, or the only one."""
+    return all(int(os.environ.get(name, "0")) == 0 for name in RANKS)
 
 
 class RunFolder:
@@ -45,7 +50,7 @@ class RunFolder:
 
     def __init__(self, path: Path, config: Mapping[str, Any]) -> None:
         self.path, self.config = path, config
-        self._lock = FileLock(path / ".lock")
+        self._held = ExitStack()
         self._new: list[Path] = []
 
     def open(self) -> dict[str, Any] | None:
@@ -54,10 +59,10 @@ class RunFolder:
         Raises:
             UserError: Another config made it, or another process is at work in it.
         """
-        if not is_main_process():
-            return None
         if (finished := self._finished()) is not None:
             return finished
+        if not is_main_process():
+            return None
         self.path.mkdir(parents=True, exist_ok=True)
         ours = (*self.settings_files, ".lock", f"{self.config['verb']}.log")
         self._new = [path for name in ours if not (path := self.path / name).exists()]
@@ -116,11 +121,11 @@ class RunFolder:
 
     def close(self) -> None:
         """Let go of the folder."""
-        self._lock.release()
+        self._held.close()
 
     def _claim(self) -> None:
         try:
-            self._lock.acquire(timeout=0)
+            self._held.enter_context(locked(self.path / ".lock", seconds=0))
         except Timeout:
             raise UserError(
                 f"{self.path}: another process is at work in this folder; wait for it, or choose "

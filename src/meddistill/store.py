@@ -7,9 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from filelock import FileLock
-
-from meddistill.files import checksum, read_json, write_json
+from meddistill.files import checksum, locked, read_json, write_json
 
 log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
@@ -36,7 +34,7 @@ class Store:
         if self._is_whole(entry):
             return entry
         self.root.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.root / f"{key}.lock"):
+        with locked(self.root / f"{key}.lock"):
             if self._is_whole(entry):
                 return entry
             if entry.exists():

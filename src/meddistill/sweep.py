@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from meddistill.files import write_atomically
+from meddistill.files import locked, write_atomically
+from meddistill.runfolder import is_main_process
 
 log = logging.getLogger(__name__)
 JOBS = "jobs.csv"
@@ -40,7 +40,7 @@ class SweepTable(Callback):
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Note that the job finished or failed."""
-        if config.hydra.mode != RunMode.MULTIRUN:
+        if config.hydra.mode != RunMode.MULTIRUN or not is_main_process():
             return
         note_job(config, Path(config.hydra.runtime.output_dir), job_return)
 
@@ -77,7 +77,7 @@ def flat_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
 def add_row(path: Path, row: dict[str, Any]) -> None:
     """Put a job's row into the table, in place of an earlier one of the same folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
+    with locked(path.with_suffix(".lock")):
         rows: list[dict[str, Any]] = [
             old for old in read_rows(path) if old["folder"] != row["folder"]
         ]
@@ -103,7 +103,8 @@ def show_table() -> None:
     while _sweep_folder:
         folder = _sweep_folder.pop()
         if (folder / JOBS).exists():
-            from meddistill.report.folders import report_sweep, say_page
+            from meddistill.report.folders import SWEEP, report_jobs, say_page
 
-            report_sweep(folder)
-            say_page(folder)
+            report_jobs(folder)
+            if (folder / SWEEP).exists():
+                say_page(folder)

@@ -32,8 +32,9 @@ def report(folder: Path) -> None:
 
         report_trial(folder)
     elif (folder / JOBS).exists():
-        report_sweep(folder)
-        _write_sweep_page(folder, folder / SWEEP)
+        report_jobs(folder)
+        if (folder / SWEEP).exists():
+            _write_sweep_page(folder, folder / SWEEP)
     elif (folder / METRICS).exists():
         report_members(folder)
         _write_sweep_page(folder, folder / METRICS)
@@ -76,6 +77,13 @@ def report_members(folder: Path) -> None:
     for table in surface_tables(pd.read_csv(folder / METRICS)):
         table.show()
     print(f"Table: {shown(folder / METRICS)}")
+
+
+def report_jobs(folder: Path) -> None:
+    """A multirun's jobs: the verdicts of trials, or the surface that students make."""
+    from meddistill.report.trials import is_of_trials, report_trials
+
+    report_trials(folder) if is_of_trials(folder) else report_sweep(folder)
 
 
 def report_sweep(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from meddistill.report.tables import Table
 from meddistill.trial.folder import RECORD, REPORT, RESULTS, SUMMARY, TRIES
 from meddistill.trial.judge import judge, read_predictions
 from meddistill.trial.results import results
+
+log = logging.getLogger(__name__)
 
 RULE = (
     "Every arm saw the same splits. Each arm's settings were chosen on validation rows inside each "
@@ -38,8 +41,12 @@ MEANING = (
 )
 
 
-def report_trial(folder: Path) -> None:
+def report_trial(folder: Path, in_sweep: bool = False) -> None:
     """Judge a finished trial by its predictions, print the verdicts and write the report.
+
+    Args:
+        folder: The trial's.
+        in_sweep: Whether it is one of many, for which a line a setting is enough.
 
     Raises:
         UserError: The trial is not finished.
@@ -57,6 +64,10 @@ def report_trial(folder: Path) -> None:
     write_json(folder / SUMMARY, {"trial": summary, "settings": found})
     page = trial_page(found, summary, predictions, record["environment"])
     write_atomically(folder / REPORT, render(page))
+    if in_sweep:
+        for setting in found:
+            log.info("  %s: %s", setting["title"], in_short(setting["verdicts"]))
+        return
     _print(found, summary)
     print(f"Results: {shown(folder / RESULTS)}, {shown(folder / SUMMARY)}")
     print(f"Report: {shown(folder / REPORT)}")
@@ -203,6 +214,14 @@ def _how(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> list
         ),
         *(Text(note) for note in summary["data"]["notes"]),
     ]
+
+
+def in_short(verdicts: Sequence[Mapping[str, Any]]) -> str:
+    """Verdicts in a line."""
+    return ", ".join(
+        f"{NAMES.get(v['measure'], v['measure'])} {v['word']} {tables.signed_interval(v)}"
+        for v in verdicts
+    )
 
 
 def _print(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> None:

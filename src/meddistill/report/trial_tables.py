@@ -149,6 +149,11 @@ def signed(value: float | None) -> str:
     return "-" if value is None or value != value else f"{value:+.4f}"
 
 
+def signed_interval(found: Mapping[str, Any]) -> str:
+    """A difference with its interval."""
+    return f"{signed(found['mean'])} [{signed(found['low'])}, {signed(found['high'])}]"
+
+
 def probability(value: float | None) -> str:
     """A p value."""
     if value is None or value != value:

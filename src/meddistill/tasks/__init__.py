@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from meddistill.compose import resolved
 from meddistill.errors import UserError
 from meddistill.files import write_atomically
-from meddistill.report.folders import report, report_members, report_run, say_page
+from meddistill.report.folders import report_members, report_run, say_page
 from meddistill.report.tables import run_line, run_table
 from meddistill.runfolder import RunFolder, is_main_process
 from meddistill.stack.folder import StackFolder
@@ -77,7 +77,9 @@ def _work(config: DictConfig, settings: dict[str, Any], run_folder: RunFolder) -
 def _show(metrics: Mapping[str, Any], folder: Path, in_sweep: bool) -> None:
     """A table, or a line in a sweep."""
     if "arms" in metrics:
-        report(folder)
+        from meddistill.report.trial import report_trial
+
+        report_trial(folder, in_sweep)
         return
     is_stack = "members" in metrics
     if not in_sweep:

@@ -175,6 +175,9 @@ def train(
         bar = [EpochProgress(monitor)] if trainer["enable_progress_bar"] else []
         every = [*callbacks, SaveState(checkpoints, save_seconds), *bar]
         lightning = make_trainer(trainer, logger=list(loggers), callbacks=every)
+        if lightning.world_size > 1 and lightning.is_global_zero:
+            log.info("%d processes on %d node(s) train together", lightning.world_size,
+                     lightning.num_nodes)  # fmt: skip
         for half_written in checkpoints.glob(f".{LAST}.*"):  # by a save that was killed
             half_written.unlink()
         resume = checkpoints / LAST if (checkpoints / LAST).exists() else None
