@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test test-wheel test-browser lint install clean
+.PHONY: run test test-wheel test-browser test-slurm lint install clean
 
 run: $(STAMP)
 	$(BIN)/meddistill trial
@@ -19,6 +19,10 @@ test-wheel: $(STAMP)
 # The report in a browser.
 test-browser: $(STAMP)
 	PATH="$(abspath $(BIN)):$$PATH" scripts/test_browser.sh
+
+# Sweeps, kills and requeues on a real SLURM of this machine.
+test-slurm: $(STAMP)
+	PATH="$(abspath $(BIN)):$$PATH" scripts/test_slurm.sh
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -118,8 +118,14 @@ def _half_written(folder: Path) -> list[Path]:
 
 def _wait_for_a_save(process: subprocess.Popen[bytes], folder: Path) -> None:
     """Until the training state is being written, or the run is over."""
-    while process.poll() is None and not list(folder.rglob(".last.ckpt.*")):
+    while process.poll() is None and not _is_saving(folder):
         pass
+
+
+def _is_saving(folder: Path) -> bool:
+    """Whether the training state is half-written; folders may vanish meanwhile."""
+    files = (name for _, _, names in os.walk(folder) for name in names)
+    return any(name.startswith(".last.ckpt.") for name in files)
 
 
 def main() -> None:

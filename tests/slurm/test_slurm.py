@@ -29,8 +29,8 @@ TEACHER = ("teacher.members=1", "teacher.network.width=16", "teacher.trainer.max
 LONG = (
     *TEACHER,
     "student.dropout=0.1",
-    "trainer.max_epochs=4000",
-    "patience=4000",
+    "trainer.max_epochs=2500",
+    "patience=2500",
     "save_seconds=100",
 )
 LAUNCHER = ("hydra/launcher=slurm", "hydra.launcher.mem_gb=1", "hydra.launcher.timeout_min=20")
@@ -51,10 +51,10 @@ def said(*command):
     return done.stdout.strip()
 
 
-def launch(*arguments):
+def launch(*arguments, verb="distill", where="sweep"):
     """A sweep whose jobs go into the queue, in the background."""
     return subprocess.Popen(
-        [*COMMAND, "distill", "-m", *LAUNCHER, *arguments, "hydra.sweep.dir=sweep"],
+        [*COMMAND, verb, "-m", *LAUNCHER, *arguments, f"hydra.sweep.dir={where}"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 
@@ -69,6 +69,7 @@ def wait_for(what, seconds=90):
 
 
 def jobs(folder="sweep"):
+    """The lines of `jobs.csv`."""
     with Path(folder, "jobs.csv").open(newline="") as file:
         return sorted(csv.DictReader(file), key=lambda row: int(row["job"]))
 
@@ -97,11 +98,18 @@ def restarts(job):
     return int(re.search(r"Restarts=(\d+)", said("scontrol", "show", "job", job))[1])
 
 
-def alone(*settings):
+def alone(*settings, where="alone"):
     """The undisturbed run's weights."""
-    subprocess.run([*COMMAND, "distill", *settings, "hydra.run.dir=alone"], check=True,
+    subprocess.run([*COMMAND, "distill", *settings, f"hydra.run.dir={where}"], check=True,
                    capture_output=True)  # fmt: skip
-    return weights("alone")
+    return weights(where)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Weights of the long run that nobody disturbs."""
+    folder = tmp_path_factory.mktemp("whole")
+    return alone(*LONG, f"store={folder}/store", where=folder / "run")
 
 
 def test_a_stacked_sweep_of_several_jobs(here):
@@ -125,20 +133,59 @@ def test_eight_jobs_train_one_missing_teacher_once(here):
 
 
 @pytest.mark.parametrize("way", ["USR1", "TERM"])
-def test_a_signalled_job_saves_is_requeued_once_and_ends_with_the_same_weights(here, way):
-    whole = alone(*LONG)
+def test_a_signalled_job_saves_is_requeued_once_and_ends_with_the_same_weights(here, whole, way):
     done = launch(*LONG, "hydra/sweeper=basic", "seed=0")
     [folder] = wait_for(training)
+    signal_job(way, folder)
+    finish_requeued(done, folder)
+    assert weights(folder) == whole
+
+
+def signal_job(way, folder):
+    """Signal the one job there is, in the middle of its training."""
     [job] = wait_for(job_ids)
     time.sleep(2)
     said("scancel", "-s", way, job)
     wait_for(lambda: restarts(job))
     assert (folder / "checkpoints" / "last.ckpt").exists()  # save_seconds was far from over
+    (folder / "job").write_text(job)
+
+
+def finish_requeued(done, folder):
+    """The sweep ends well, its job requeued once and resumed."""
     out = done.communicate(timeout=180)[0]
     assert done.returncode == 0, out
-    assert restarts(job) == 1
+    assert restarts((folder / "job").read_text()) == 1
     assert "resuming from" in (folder / "distill.log").read_text()
-    assert weights(folder) == whole
+
+
+def test_a_signalled_job_of_two_processes_goes_on_as_two_and_is_the_same(here):
+    two = ("accelerator=ddp", "hydra.launcher.tasks_per_node=2", "hydra/sweeper=basic", "seed=0")
+    quick = [*TEACHER, "trainer.max_epochs=500", "patience=500", "save_seconds=100"]
+    undisturbed = launch(*quick, *two, where="undisturbed")
+    out = undisturbed.communicate(timeout=180)[0]
+    assert undisturbed.returncode == 0, out
+    done = launch(*quick, *two)
+    [folder] = wait_for(training)
+    signal_job("TERM", folder)
+    finish_requeued(done, folder)
+    assert "2 processes on 1 node(s) train together" in (folder / "distill.log").read_text()
+    assert weights(folder) == weights(next(Path("undisturbed").glob("*/metrics.json")).parent)
+    assert len(jobs()) == 1
+
+
+def test_trials_and_optuna_run_in_the_queue(here):
+    trial = ("arm=[teacher,student_alone,distilled]", "trial.repeats=2", "trial.seeds=1",
+             "student=mlp_tiny,logistic", "trial.few_labels=null")  # fmt: skip
+    search = ("experiment=optuna", "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=2")
+    quick = (*TEACHER, "trainer.max_epochs=2")
+    both = [launch(*quick, *trial, verb="trial", where="trials"),
+            launch(*quick, *search, where="search")]  # fmt: skip
+    for done in both:
+        out = done.communicate(timeout=240)[0]
+        assert done.returncode == 0, out
+    assert len(Path("trials/verdicts.csv").read_text().splitlines()) == 1 + 2 * 2
+    assert [row["status"] for row in jobs("search")] == ["completed"] * 2
 
 
 def test_a_preempted_stack_goes_on_and_every_member_is_the_same(here):
@@ -212,17 +259,18 @@ def test_two_nodes_share_one_fit_and_its_metrics_are_exact(here):
     alone(*settings)
     command = " ".join([*COMMAND, "distill", *settings, "trainer.strategy=ddp",
                         "trainer.num_nodes=2", "hydra.run.dir=two"])  # fmt: skip
-    said("sbatch", "--wait", "--nodes=2", "--ntasks-per-node=1", "--output=two.txt",
-         f"--wrap=srun {command}")  # fmt: skip
+    job = ("sbatch", "--wait", "--nodes=2", "--ntasks-per-node=1", "--output=two.txt",
+           "--open-mode=append", f"--wrap=srun --kill-on-bad-exit {command}")  # fmt: skip
+    said(*job)
     out = Path("two.txt").read_text()
+    assert "2 processes on 2 node(s) train together" in out
     assert out.count("Test rows of") == 1
-    assert (
-        "initialized with 2 processes" in out or metrics("two")["data"] == metrics("alone")["data"]
-    )
     assert len(list(Path("store/teachers").glob("*/manifest.json"))) == 1
     for part in ("validation", "test"):
         own, other = (metrics(name)["student"][part] for name in ("two", "alone"))
         assert own == pytest.approx(other, abs=1e-4)
+    said(*job)  # finished: both processes see it and none waits for the other
+    assert Path("two.txt").read_text().count("Test rows of") == 2
 
 
 def test_a_queue_that_refuses_says_so(here):
