@@ -46,7 +46,7 @@ verbs:
 choices (group=choice):
 {listed_choices(GROUPS, width=15)}
   hydra/sweeper   stacked (under -m: seeds, temperatures, ... train side by side in one job), basic
-  hydra/launcher  basic (one job after the other), joblib, slurm, ray (pip install 'meddistill[slurm]')
+  hydra/launcher  basic (one job after the other), joblib, slurm, ray (extras of these names)
 
 examples:
   meddistill distill                            a student, built-in breast cancer data

@@ -1,5 +1,5 @@
 """Losses: plain modules that know nothing of Lightning, one file each."""
 
-from meddistill.losses.base import DistillationLoss, LossTerms, reduce_terms
+from meddistill.losses.base import DistillationLoss, LossTerms, Step, reduce_terms
 
-__all__ = ["DistillationLoss", "LossTerms", "reduce_terms"]
+__all__ = ["DistillationLoss", "LossTerms", "Step", "reduce_terms"]

@@ -25,17 +25,37 @@ class LossTerms:
     teacher: dict[str, Tensor] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Step:
+    """What there is to learn from in one step; leading dimensions [...] are members of a stack.
+
+    Attributes:
+        logits: [..., batch, classes] the student's answers, any real numbers.
+        target: [..., batch] class numbers; any valid one on unlabelled rows.
+        label_weight: [..., batch] above 0 on labelled rows, 0 elsewhere.
+        teacher: [..., batch, classes] log-probabilities in nats, or None.
+    """
+
+    logits: Tensor
+    target: Tensor
+    label_weight: Tensor
+    teacher: Tensor | None
+
+
 class DistillationLoss(nn.Module):
     """Base of the losses; `forward` turns the answers to a batch into `LossTerms`.
 
     Attributes:
         min_classes: Fewest classes for which the loss says anything.
         needs_teacher: Whether the teacher's answers are read.
+        relates_rows: Whether a row's term depends on the other rows of its batch, so that several
+            devices each relate their own rows alone.
         per_member: Settings that may be tensors with one value a member of a stack.
     """
 
     min_classes: ClassVar[int] = 2
     needs_teacher: ClassVar[bool] = True
+    relates_rows: ClassVar[bool] = False
     per_member: ClassVar[tuple[str, ...]] = ()
 
     @property
@@ -55,6 +75,10 @@ class DistillationLoss(nn.Module):
                 the loss reads no teacher.
         """
         raise NotImplementedError
+
+    def of_step(self, step: Step) -> LossTerms:
+        """Terms per row of a step; a loss that reads more than `forward` takes overrides it."""
+        return self(step.logits, step.target, step.teacher)
 
 
 class Searched(DistillationLoss):

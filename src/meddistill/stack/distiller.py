@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
-from meddistill.losses import DistillationLoss, reduce_terms
+from meddistill.losses import DistillationLoss, Step, reduce_terms
 from meddistill.seeding import derive
 from meddistill.stack.best import BestMembers
 from meddistill.stack.network import StackedNetwork
@@ -100,8 +100,9 @@ class StackedDistiller(pl.LightningModule):
         assert groups is not None  # configure_optimizers made them
         for number, index in enumerate(run, start=1):
             batch = self.rows.batch(index)
-            terms = self.loss(self.network(batch.inputs), batch.target, batch.answers)
-            loss = reduce_terms(terms, batch.label_weight, batch.row_weight)
+            logits = self.network(batch.inputs)
+            step = Step(logits, batch.target, batch.label_weight, batch.answers)
+            loss = reduce_terms(self.loss.of_step(step), batch.label_weight, batch.row_weight)
             torch.autograd.backward(loss / self.stepping.accumulate)
             if number % self.stepping.accumulate == 0 or number == len(run):
                 if self.stepping.clip_value is not None:

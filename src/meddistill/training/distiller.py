@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from meddistill.data.batches import Batch
-from meddistill.losses import DistillationLoss, reduce_terms
+from meddistill.losses import DistillationLoss, Step, reduce_terms
 from meddistill.training.classifier import Classifier, OptimizerFactory
 
 
@@ -83,8 +83,8 @@ class Distiller(Classifier):
         """The loss of one step; label terms over labelled rows, teacher terms over all."""
         if self.view is not None:
             batch = batch._replace(inputs=self.view(batch.inputs))
-        terms = self.loss(self(batch.inputs), batch.target, self._answers(batch))
-        return reduce_terms(terms, batch.label_weight, batch.row_weight)
+        step = Step(self(batch.inputs), batch.target, batch.label_weight, self._answers(batch))
+        return reduce_terms(self.loss.of_step(step), batch.label_weight, batch.row_weight)
 
     def _answers(self, batch: Batch) -> Tensor | None:
         if self.teacher is None or not self.loss.needs_teacher:
