@@ -78,7 +78,8 @@ class DistillationLoss(nn.Module):
 
     def of_step(self, step: Step) -> LossTerms:
         """Terms per row of a step; a loss that reads more than `forward` takes overrides it."""
-        return self(step.logits, step.target, step.teacher)
+        terms: LossTerms = self(step.logits, step.target, step.teacher)
+        return terms
 
 
 class Searched(DistillationLoss):
