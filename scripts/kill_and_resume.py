@@ -107,8 +107,18 @@ def kill(
     process.send_signal(number)
     code = process.wait()
     saving = bool(_half_written(folder))
-    again = start(kind, folder).wait()
-    return Kill(kind, number, code, saving, again == 0 and left(folder) == whole)
+    again, found = start(kind, folder).wait(), left(folder)
+    if again or found != whole:
+        _say_why(folder, again, found, whole)
+    return Kill(kind, number, code, saving, again == 0 and found == whole)
+
+
+def _say_why(folder: Path, code: int, found: dict[str, str], whole: dict[str, str]) -> None:
+    """What the resumed run printed last, and which of its files are others."""
+    lines = (folder / "output.txt").read_text(errors="replace").splitlines()
+    print(*lines[-30:], sep="\n", file=sys.stderr)
+    differing = sorted(name for name in whole if found.get(name) != whole[name])
+    print(f"exit code {code}; other than undisturbed: {differing}", file=sys.stderr)
 
 
 def _half_written(folder: Path) -> list[Path]:

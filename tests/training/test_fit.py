@@ -227,6 +227,18 @@ def test_unlabelled_rows_labels_play_no_part_in_training(
     assert torch.equal(*results)
 
 
+def test_bf16_trains_to_about_the_same_measures(tmp_path, data, trainer_settings, adam):
+    scores = {}
+    for precision in ("32-true", "bf16-mixed"):
+        network = build_network({**MLP, "dropout": 0.0}, "student", data.in_shape, 2, seed=0)
+        settings = {**trainer_settings, "precision": precision, "max_epochs": 20}
+        module = Classifier(network, data.num_classes, adam)
+        scores[precision] = fit(module, data, tmp_path / precision, settings).score
+        assert all(p.dtype == torch.float32 for p in network.parameters())
+    assert scores["bf16-mixed"] != scores["32-true"]  # the precision reached the products
+    assert scores["bf16-mixed"] == pytest.approx(scores["32-true"], abs=0.02)
+
+
 def test_gradient_clipping_and_accumulation_reach_the_steps(tmp_path, data, trainer_settings):
     def sgd(parameters):
         return torch.optim.SGD(parameters, lr=1.0)
