@@ -13,8 +13,9 @@ from omegaconf import OmegaConf
 from meddistill.compose import build, build_network, build_optimizer, resolved
 from meddistill.confdir import VERBS, choices, conf_dir
 from meddistill.data.cohort import Cohort
-from meddistill.losses import DistillationLoss, reduce_terms
+from meddistill.losses import DistillationLoss, Step, reduce_terms
 from meddistill.losses.base import Searched
+from meddistill.losses.building import build_loss, loss_at
 from meddistill.tasks.common import SPLIT_KEYS
 from meddistill.training.fit import make_trainer
 from meddistill.trial.arms import Arm
@@ -54,6 +55,7 @@ def test_this_file_has_a_test_for_every_group():
         "logger",
         "experiment",
         "arm",
+        "schedule",
     }
     assert set(GROUPS) == tested
 
@@ -83,18 +85,29 @@ def test_every_student_takes_a_training_step(name):
 
 @pytest.mark.parametrize("name", names("loss"))
 def test_every_loss_gives_terms_per_row_and_a_gradient(name):
-    loss = build(OmegaConf.to_container(composed("distill", f"loss={name}").loss), "loss")
+    loss = build_loss(OmegaConf.to_container(composed("distill", f"loss={name}").loss))
     if isinstance(loss, Searched):
-        loss = build(loss.node(loss.candidates()[-1]), "loss")
+        loss = build_loss(loss.node(loss.candidates()[-1]))
     assert isinstance(loss, DistillationLoss)
     classes = max(2, loss.min_classes)
     logits = torch.randn(6, classes, requires_grad=True)
-    terms = loss(logits, torch.arange(6) % classes, torch.randn(6, classes).log_softmax(1))
+    teacher = torch.randn(6, classes).log_softmax(1)
+    read = {"": logits.unsqueeze(1).tile(1, 3, 1)}, {"": teacher.unsqueeze(1).tile(1, 3, 1)}
+    loss.connect(*read, seed=0)
+    weight = torch.full((6,), 1 / 6)
+    terms = loss.of_step(Step(logits, torch.arange(6) % classes, weight, teacher, *read))
     for term in (*terms.label.values(), *terms.teacher.values()):
         assert term.shape == (6,)
-    weight = torch.full((6,), 1 / 6)
     reduce_terms(terms, weight, weight).backward()
     assert logits.grad.norm() > 1e-3
+
+
+@pytest.mark.parametrize("name", names("schedule"))
+def test_every_schedule_sets_a_temperature(name):
+    node = composed("distill", f"+schedule@loss.temperature={name}").loss
+    loss = build_loss(OmegaConf.to_container(node))
+    assert float(loss.temperature) == 4.0
+    assert float(loss_at(node, 100).temperature) == 1.0
 
 
 @pytest.mark.parametrize("name", names("optimizer"))

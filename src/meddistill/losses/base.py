@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,12 +35,16 @@ class Step:
         target: [..., batch] class numbers; any valid one on unlabelled rows.
         label_weight: [..., batch] above 0 on labelled rows, 0 elsewhere.
         teacher: [..., batch, classes] log-probabilities in nats, or None.
+        student_features: [batch, ...] by module path, where the loss reads any.
+        teacher_features: [batch, ...] likewise of the live teacher.
     """
 
     logits: Tensor
     target: Tensor
     label_weight: Tensor
     teacher: Tensor | None
+    student_features: Mapping[str, Tensor] = field(default_factory=dict)
+    teacher_features: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class DistillationLoss(nn.Module):
@@ -48,15 +53,17 @@ class DistillationLoss(nn.Module):
     Attributes:
         min_classes: Fewest classes for which the loss says anything.
         needs_teacher: Whether the teacher's answers are read.
+        needs_features: Whether layers of student and live teacher are read.
         relates_rows: Whether a row's term depends on the other rows of its batch, so that several
             devices each relate their own rows alone.
         per_member: Settings that may be tensors with one value a member of a stack.
     """
 
-    min_classes: ClassVar[int] = 2
-    needs_teacher: ClassVar[bool] = True
-    relates_rows: ClassVar[bool] = False
-    per_member: ClassVar[tuple[str, ...]] = ()
+    min_classes: int = 2
+    needs_teacher: bool = True
+    needs_features: bool = False
+    relates_rows: bool = False
+    per_member: tuple[str, ...] = ()
 
     @property
     def distils(self) -> bool:
@@ -80,6 +87,25 @@ class DistillationLoss(nn.Module):
         """Terms per row of a step; a loss that reads more than `forward` takes overrides it."""
         terms: LossTerms = self(step.logits, step.target, step.teacher)
         return terms
+
+    @property
+    def layers(self) -> tuple[set[str], set[str]]:
+        """Module paths that it reads, of the student and of the teacher (see `training.taps`)."""
+        return set(), set()
+
+    def check_student(self, student: Mapping[str, Tensor]) -> None:
+        """Refuse the student's features, by module path of some rows, before any training."""
+
+    def connect(
+        self, student: Mapping[str, Tensor], teacher: Mapping[str, Tensor], seed: int
+    ) -> None:
+        """Make what the sizes of the features decide; called once, before the student's training.
+
+        Args:
+            student: By module path, features of some rows.
+            teacher: Likewise.
+            seed: Of first weights.
+        """
 
 
 class Searched(DistillationLoss):
@@ -139,8 +165,8 @@ def log_softmax(logits: Tensor, temperature: Tensor | None = None) -> Tensor:
     return functional.log_softmax(logits, dim=0)
 
 
-def reduce_terms(terms: LossTerms, label_weight: Tensor, row_weight: Tensor) -> Tensor:
-    """One number: label terms averaged over labelled rows, teacher terms over all rows.
+def reduced(terms: LossTerms, label_weight: Tensor, row_weight: Tensor) -> dict[str, Tensor]:
+    """A number a term: label terms averaged over labelled rows, teacher terms over all rows.
 
     The averages are in the weights (`1 / labelled rows` on labelled rows and 0 elsewhere;
     `1 / rows` on every row), so that a batch shared by several devices or stacked for several
@@ -151,9 +177,18 @@ def reduce_terms(terms: LossTerms, label_weight: Tensor, row_weight: Tensor) -> 
         label_weight: [..., batch].
         row_weight: [..., batch].
     """
-    parts = [(term * label_weight).sum() for term in terms.label.values()]
-    parts += [(term * row_weight).sum() for term in terms.teacher.values()]
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total
+    parts = {name: (term * label_weight).sum() for name, term in terms.label.items()}
+    return parts | {name: (term * row_weight).sum() for name, term in terms.teacher.items()}
+
+
+def reduce_terms(terms: LossTerms, label_weight: Tensor, row_weight: Tensor) -> Tensor:
+    """One number: the sum of the `reduced` terms."""
+    return total(reduced(terms, label_weight, row_weight))
+
+
+def total(parts: Mapping[str, Tensor]) -> Tensor:
+    """The sum of reduced terms."""
+    first, *others = parts.values()
+    for part in others:
+        first = first + part
+    return first

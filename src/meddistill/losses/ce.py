@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from meddistill.losses.base import (
@@ -46,8 +44,8 @@ class CE(DistillationLoss):
             a number, or a tensor [...] with one a member of a stack.
     """
 
-    needs_teacher: ClassVar[bool] = False
-    per_member: ClassVar[tuple[str, ...]] = ("label_smoothing",)
+    needs_teacher: bool = False
+    per_member: tuple[str, ...] = ("label_smoothing",)
     label_smoothing: Tensor | None
 
     def __init__(self, label_smoothing: float | Tensor = 0.0) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -32,7 +30,7 @@ class KD(DistillationLoss):
         label_smoothing: Of the labels' term, as in `CE`; a number or a tensor likewise.
     """
 
-    per_member: ClassVar[tuple[str, ...]] = ("temperature", "alpha", "label_smoothing")
+    per_member: tuple[str, ...] = ("temperature", "alpha", "label_smoothing")
     temperature: Tensor
     label_share: Tensor
     teacher_share: Tensor

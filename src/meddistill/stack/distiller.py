@@ -32,31 +32,33 @@ class StackedDistiller(pl.LightningModule):
     Args:
         network: The students.
         rows: The members' rows.
-        loss_of: From member numbers to their loss, its settings tensors [those members].
+        loss_of: From member numbers and an epoch to their loss, settings tensors [those members].
         optimizer: From parameter groups to the optimizer.
         settings: [M] the optimizer's numbers of each member, all equal ones side by side.
         patience: Epochs without a better value after which a member stops.
         stepping: How gradients become steps.
         halt: From (epochs done, best log loss [M]) to the members [M] that may go on.
+        scheduled: Whether settings of the loss change from epoch to epoch.
     """
 
     def __init__(
         self,
         network: StackedNetwork,
         rows: MemberRows,
-        loss_of: Callable[[Sequence[int]], DistillationLoss],
+        loss_of: Callable[[Sequence[int], int], DistillationLoss],
         optimizer: OptimizerFactory,
         settings: Sequence[Mapping[str, Any]],
         patience: int,
         stepping: Stepping,
         halt: Callable[[int, Tensor], Tensor] | None = None,
+        scheduled: bool = False,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.network, self.rows, self.loss_of = network, rows, loss_of
         self.optimizer_factory, self.settings = optimizer, list(settings)
-        self.stepping, self.halt = stepping, halt
-        self.loss = loss_of(range(len(settings)))
+        self.stepping, self.halt, self.scheduled = stepping, halt, scheduled
+        self.loss = loss_of(range(len(settings)), 0)
         self.best = BestMembers(network.tensors(), patience)
         self.members = torch.arange(len(settings))  # of those in the stack, their first numbers
         self._log_loss: list[Tensor] = []
@@ -93,6 +95,8 @@ class StackedDistiller(pl.LightningModule):
         epoch, seeds = self.current_epoch, self.rows.seeds
         streams = {seed: derive(seed, "training", epoch, 0) for seed in set(seeds)}
         self.network.reseed([streams[seed] for seed in seeds])
+        if self.scheduled:
+            self.loss = self.loss_of(self.members.tolist(), epoch).to(self.device)
 
     def training_step(self, run: Sequence[Tensor], batch_idx: int) -> None:
         """The optimizer's steps on a run of batches."""
@@ -152,6 +156,6 @@ class StackedDistiller(pl.LightningModule):
         self.members = self.members[members]
         self.network.keep(members.to(self.device))
         self.rows = self.rows.of(members)
-        self.loss = self.loss_of(self.members.tolist()).to(self.device)
+        self.loss = self.loss_of(self.members.tolist(), self.current_epoch).to(self.device)
         if self._groups is not None:
             self._groups.keep(members, list(self.network.parameters()))

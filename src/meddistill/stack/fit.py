@@ -14,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from meddistill.compose import build, build_network, build_optimizer
+from meddistill.compose import build_network, build_optimizer
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.losses import DistillationLoss
+from meddistill.losses.building import is_scheduled, loss_at, value_at
 from meddistill.stack.best import BestMembers
 from meddistill.stack.distiller import StackedDistiller
 from meddistill.stack.memory import keep_freed_memory
@@ -55,13 +56,13 @@ class Student:
     Attributes:
         table: Number of the split (with its teacher's answers) that it reads.
         seed: Of first weights, batch order and dropout.
-        loss: Settings of the loss that differ between members, by name.
+        loss: Settings of the loss that may differ between members, by name: numbers or schedules.
         optimizer: Settings of the optimizer that may differ between members, by name.
     """
 
     table: int
     seed: int
-    loss: Mapping[str, float]
+    loss: Mapping[str, Any]
     optimizer: Mapping[str, Any]
 
 
@@ -144,10 +145,15 @@ def _fit_in_order(
         [used.index(student.table) for student in students],
         [student.seed for student in students],
     )
+
+    def loss_of(members: Sequence[int], epoch: int) -> DistillationLoss:
+        return member_loss(recipe.loss, [students[m] for m in members], epoch)
+
     module = StackedDistiller(
-        network, rows, lambda members: member_loss(recipe.loss, [students[m] for m in members]),
+        network, rows, loss_of,
         build_optimizer(recipe.optimizer, "optimizer"), [s.optimizer for s in students],
         recipe.patience, Stepping.of(recipe.trainer), halt,
+        scheduled=any(is_scheduled({**recipe.loss, **student.loss}) for student in students),
     )  # fmt: skip
     train(module, checkpoints, recipe.trainer, [], save_seconds=save_seconds)
     answers = _probabilities(network, rows, module.best.weights)
@@ -155,14 +161,17 @@ def _fit_in_order(
     return module.best, answers, parameters
 
 
-def member_loss(node: Mapping[str, Any], students: Sequence[Student]) -> DistillationLoss:
+def member_loss(
+    node: Mapping[str, Any], students: Sequence[Student], epoch: int = 0
+) -> DistillationLoss:
     """The loss of several members: what differs between them as tensors, one value a member."""
     own = {
-        name: torch.tensor([student.loss[name] for student in students], dtype=torch.float64)
+        name: torch.tensor(
+            [value_at(student.loss[name], epoch) for student in students], dtype=torch.float64
+        )
         for name in students[0].loss
     }
-    loss: DistillationLoss = build({k: v for k, v in node.items() if k not in own}, "loss", **own)
-    return loss
+    return loss_at(node, epoch, own=own)
 
 
 def _networks(

@@ -14,6 +14,8 @@ from hydra.utils import get_class
 
 from meddistill.compose import build_network, short_hash
 from meddistill.data.datamodule import CohortDataModule
+from meddistill.losses.base import Searched
+from meddistill.losses.building import build_loss
 from meddistill.stack.fit import Recipe, Student
 from meddistill.stack.members import Member
 from meddistill.stack.network import NotStackableError, stack_networks
@@ -148,6 +150,8 @@ def why_alone(settings: Mapping[str, Any], data: CohortDataModule) -> str | None
         return f"a stack follows val/log_loss, not monitor={settings['monitor']}"
     if settings["answers"] != "stored":
         return "a stack learns from stored answers, not from a live teacher"
+    if alone := _loss_alone(settings["loss"]):
+        return alone
     trainer = settings["trainer"]
     for name, value in trainer.items():
         plain = name in STACKED_TRAINER and NEEDED.get(name, value) in (value, None)
@@ -165,6 +169,18 @@ def why_alone(settings: Mapping[str, Any], data: CohortDataModule) -> str | None
         stack_networks(networks, data.in_shape)
     except NotStackableError as error:
         return str(error)
+    return None
+
+
+def _loss_alone(node: Mapping[str, Any]) -> str | None:
+    """Why a loss can't be a stack's; None where it can."""
+    loss = build_loss(node)
+    if isinstance(loss, Searched):
+        return None  # what it finds is another loss
+    if loss.needs_features:
+        return f"{type(loss).__name__} reads the layers of a live teacher"
+    if any(True for _ in loss.parameters()):
+        return f"{type(loss).__name__} learns numbers of its own"
     return None
 
 

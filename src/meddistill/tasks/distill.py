@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from meddistill.compose import build, build_network, build_optimizer
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
-from meddistill.errors import SettingError, integer, number
+from meddistill.errors import SettingError, UserError, integer, number
 from meddistill.losses import DistillationLoss
 from meddistill.losses.base import Searched
+from meddistill.losses.building import build_loss, is_scheduled, loss_at
 from meddistill.losses.choice import check_loss
 from meddistill.model import Card, MeanOfProbabilities, Model, save_card
 from meddistill.runfolder import RunFolder
@@ -26,6 +28,7 @@ from meddistill.teachers.base import Teacher
 from meddistill.training.checkpoints import BEST
 from meddistill.training.distiller import Distiller, FrozenTeacher
 from meddistill.training.fit import Fitted, fit
+from meddistill.training.taps import check_features, connect
 
 MONITORS = ("val/log_loss", "val/auroc", "val/accuracy")
 ANSWERS = ("stored", "live")
@@ -41,10 +44,10 @@ def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
         The run's metrics; `score` is the monitored value of the best epoch.
     """
     check_student(settings)
-    loss: DistillationLoss = build(settings["loss"], "loss")
+    loss = build_loss(settings["loss"])
     teacher: Teacher = build(settings["teacher"], "teacher", _recursive_=False)
     if loss.needs_teacher:
-        check_answers(settings, teacher)
+        check_answers(settings, loss, teacher)
     build_optimizer(settings["optimizer"], "optimizer")
     loggers = [build(node, "logger", save_dir=run.path) for node in settings["logger"].values()]
     cohort, split = prepare(settings)
@@ -53,6 +56,7 @@ def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
     student = build_network(
         settings["student"], "student", data.in_shape, data.num_classes, settings["seed"]
     )
+    check_features(loss, student, data)
     targets = None
     if loss.needs_teacher:
         store = Path(settings["store"])
@@ -61,7 +65,8 @@ def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
     found = None
     if isinstance(loss, Searched):
         found = search(loss, settings, data, run.path / "search")
-        loss = build(found["node"], "loss")
+        settings = {**settings, "loss": found["node"]}
+        loss = build_loss(found["node"])
     fitted = train_student(settings, student, loss, data, targets, run.path, loggers)
     if not fitted.is_main:
         return {"score": fitted.score}
@@ -80,16 +85,25 @@ def train_student(
     loggers: Sequence[Logger] = (),
 ) -> Fitted:
     """Train `student` in `folder` and leave it with its best epoch's weights."""
+    live = targets is not None and asks_live(settings, loss)
+    teacher = _live(targets, data) if targets and live else None
+    if teacher is not None and loss.needs_features:
+        connect(loss, student, teacher.network, data, settings["seed"])
     module = Distiller(
         student, data.num_classes, build_optimizer(settings["optimizer"], "optimizer"), loss,
-        seed=settings["seed"], threshold=settings["threshold"],
-        teacher=_live(targets, data) if targets and settings["answers"] == "live" else None,
+        seed=settings["seed"], threshold=settings["threshold"], loss_at=_schedule(settings["loss"]),
+        teacher=teacher,
     )  # fmt: skip
     return fit(
         module, data, folder, settings["trainer"],
         monitor=settings["monitor"], patience=settings["patience"],
         save_seconds=settings["save_seconds"], loggers=loggers,
     )  # fmt: skip
+
+
+def _schedule(node: Mapping[str, Any]) -> Callable[[int], DistillationLoss] | None:
+    """From an epoch to the loss then; None where it is always the same."""
+    return partial(loss_at, node) if is_scheduled(node) else None
 
 
 def check_student(settings: Mapping[str, Any]) -> None:
@@ -105,10 +119,21 @@ def check_student(settings: Mapping[str, Any]) -> None:
             raise SettingError(key, settings[key], f"must be one of {', '.join(choices)}")
 
 
-def check_answers(settings: Mapping[str, Any], teacher: Teacher) -> None:
+def asks_live(settings: Mapping[str, Any], loss: DistillationLoss) -> bool:
+    """Whether the teacher is asked in every step: by the settings, or for its features."""
+    return bool(settings["answers"] == "live" or loss.needs_features)
+
+
+def check_answers(settings: Mapping[str, Any], loss: DistillationLoss, teacher: Teacher) -> None:
     """Refuse to ask a teacher in every step that can't be asked so."""
-    if settings["answers"] == "live" and not teacher.live:
-        raise SettingError("answers", "live", NOT_LIVE)
+    if teacher.live or not asks_live(settings, loss):
+        return
+    if loss.needs_features:
+        raise UserError(
+            f"loss={type(loss).__name__.lower()} reads layers of the teacher, and this teacher is "
+            "no network; take one that is (teacher=mlp_ensemble), or a loss of answers (loss=kd)"
+        )
+    raise SettingError("answers", "live", NOT_LIVE)
 
 
 def _data(settings: Mapping[str, Any], cohort: Cohort, split: Split) -> CohortDataModule:

@@ -19,6 +19,7 @@ from meddistill.errors import UserError, integer, number
 from meddistill.files import read_json, write_json
 from meddistill.losses import DistillationLoss
 from meddistill.losses.base import Searched
+from meddistill.losses.building import build_loss
 from meddistill.losses.choice import check_loss
 from meddistill.model import MeanOfProbabilities
 from meddistill.pace import Pace
@@ -81,11 +82,11 @@ def _check(members: Sequence[Member]) -> list[DistillationLoss]:
         node = settings["optimizer"]
         once("optimizer", node, lambda n=node: build_optimizer(n, "optimizer"))
         node = settings["loss"]
-        losses.append(once("loss", node, lambda n=node: build(n, "loss")))
+        losses.append(once("loss", node, lambda n=node: build_loss(n)))
         if losses[-1].needs_teacher:
             node = settings["teacher"]
             teacher = once("teacher", node, lambda n=node: build(n, "teacher", _recursive_=False))
-            check_answers(settings, teacher)
+            check_answers(settings, losses[-1], teacher)
     return losses
 
 
@@ -106,7 +107,7 @@ def _search(
             found = read_json(file)
             settings = {**member.settings, "loss": found["node"]}
             member = replace(member, settings=settings, found=found["setting"])
-            loss = build(found["node"], "loss")
+            loss = build_loss(found["node"])
         found_members.append(member)
         found_losses.append(loss)
     return found_members, found_losses
@@ -160,7 +161,7 @@ def _train_alone(settings: Mapping[str, Any], table: Table, folder: Path) -> dic
     student = build_network(
         settings["student"], "student", data.in_shape, data.num_classes, settings["seed"]
     )
-    loss: DistillationLoss = build(settings["loss"], "loss")
+    loss = build_loss(settings["loss"])
     try:
         fitted = train_student(settings, student, loss, data, table.targets, folder)
     except DivergedError:

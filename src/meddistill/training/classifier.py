@@ -99,13 +99,17 @@ class Classifier(pl.LightningModule):
         self._followed: dict[str, float] = {}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """The optimizer over the network's parameters."""
-        parameters = list(self.network.parameters())
+        """The optimizer over what is trained."""
+        parameters = self.trained()
         groups = [
             {**settings, "params": [parameters[number] for number in numbers]}
             for numbers, settings in by_kernel(parameters)
         ]
         return self.optimizer_factory(groups)
+
+    def trained(self) -> list[nn.Parameter]:
+        """Parameters that the optimizer steps."""
+        return list(self.network.parameters())
 
     def forward(self, inputs: Tensor) -> Tensor:
         """[batch, *in_shape] -> logits [batch, num_classes]."""
@@ -136,14 +140,22 @@ class Classifier(pl.LightningModule):
             self._losses.append(loss.detach())
 
     def on_train_epoch_end(self) -> None:
-        """Make the mean loss known, and log the epoch; a rank's loss is its share of the step's."""
-        loss = self.trainer.strategy.reduce(torch.stack(self._losses).mean(), reduce_op="mean")
-        self._publish({"train/loss": cast(Tensor, loss)})
+        """Make the mean losses known, and log the epoch; a rank's is its share of the step's."""
+        strategy = self.trainer.strategy
+        means = {
+            name: cast(Tensor, strategy.reduce(values.mean(), reduce_op="mean"))
+            for name, values in self.epoch_losses().items()
+        }
+        self._publish(means)
         for logger in self.trainer.loggers:
             logger.log_metrics(
                 {"epoch": self.current_epoch, **self._followed}, step=self.current_epoch
             )
         self._followed = {}
+
+    def epoch_losses(self) -> dict[str, Tensor]:
+        """By name the losses [steps] of the epoch's steps."""
+        return {"train/loss": torch.stack(self._losses)}
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add labelled validation rows to the metrics."""

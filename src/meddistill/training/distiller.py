@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from meddistill.data.batches import Batch
-from meddistill.losses import DistillationLoss, Step, reduce_terms
+from meddistill.losses.base import DistillationLoss, Step, reduced, total
+from meddistill.losses.building import take_settings
 from meddistill.training.classifier import Classifier, OptimizerFactory
+from meddistill.training.taps import Taps
 
 
 class FrozenTeacher(nn.Module):
@@ -47,6 +51,7 @@ class Distiller(Classifier):
         loss: Terms per row from student, label and teacher.
         teacher: A live teacher, asked in every step; None where batches hold stored answers.
         view: A random augmentation of the inputs, seen by student and live teacher alike, or None.
+        loss_at: From an epoch to the loss with its settings, where these change; None where not.
         **classifier: As for `Classifier`.
     """
 
@@ -58,6 +63,7 @@ class Distiller(Classifier):
         loss: DistillationLoss,
         teacher: FrozenTeacher | None = None,
         view: nn.Module | None = None,
+        loss_at: Callable[[int], DistillationLoss] | None = None,
         **classifier: Any,
     ) -> None:
         super().__init__(network, num_classes, optimizer, **classifier)
@@ -66,7 +72,9 @@ class Distiller(Classifier):
                 "stored answers are of the rows as they are, not of a random view of them: a view "
                 "needs a live teacher (answers=live)"
             )
-        self.loss, self.view = loss, view
+        self.loss, self.view, self.loss_at = loss, view, loss_at
+        self._terms: list[dict[str, Tensor]] = []
+        self._taps: tuple[Taps, Taps] | None = None
         self._unregistered = (teacher,)  # a tuple hides the module from nn.Module's registration
 
     @property
@@ -74,17 +82,53 @@ class Distiller(Classifier):
         """The live teacher."""
         return self._unregistered[0]
 
+    def trained(self) -> list[nn.Parameter]:
+        """The student's parameters, and those that the loss learns beside it."""
+        return [*super().trained(), *self.loss.parameters()]
+
     def on_fit_start(self) -> None:
-        """Take the live teacher to the student's device."""
+        """Take the live teacher to the student's device, and tap both where the loss reads it."""
         if self.teacher is not None:
             self.teacher.to(self.device)
+        if self.loss.needs_features and self.teacher is not None:
+            own, others = self.loss.layers
+            self._taps = (
+                Taps(self.network, own, "loss.student_layer"),
+                Taps(self.teacher.network, others, "loss.teacher_layer"),
+            )
+
+    def on_fit_end(self) -> None:
+        """Leave the networks as they were."""
+        for taps in self._taps or ():
+            taps.remove()
+
+    def on_train_epoch_start(self) -> None:
+        """Random numbers of the epoch, and the loss's settings in it."""
+        super().on_train_epoch_start()
+        self._terms = []
+        if self.loss_at is not None:
+            take_settings(self.loss, self.loss_at(self.current_epoch))
 
     def batch_loss(self, batch: Batch) -> Tensor:
         """The loss of one step; label terms over labelled rows, teacher terms over all."""
         if self.view is not None:
             batch = batch._replace(inputs=self.view(batch.inputs))
         step = Step(self(batch.inputs), batch.target, batch.label_weight, self._answers(batch))
-        return reduce_terms(self.loss.of_step(step), batch.label_weight, batch.row_weight)
+        if self._taps is not None:
+            student, teacher = self._taps
+            step = replace(
+                step, student_features=student.features(), teacher_features=teacher.features()
+            )
+        parts = reduced(self.loss.of_step(step), batch.label_weight, batch.row_weight)
+        if len(parts) > 1:
+            self._terms.append({name: part.detach() for name, part in parts.items()})
+        return total(parts)
+
+    def epoch_losses(self) -> dict[str, Tensor]:
+        """`train/loss`, and `train/<term>` for each term of several."""
+        terms = {f"train/{name}": torch.stack([step[name] for step in self._terms])
+                 for name in (self._terms[0] if self._terms else ())}  # fmt: skip
+        return {**super().epoch_losses(), **terms}
 
     def _answers(self, batch: Batch) -> Tensor | None:
         if self.teacher is None or not self.loss.needs_teacher:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meddistill.compose import build, build_optimizer
+from meddistill.compose import build_optimizer
 from meddistill.errors import UserError
 from meddistill.losses.base import Searched
+from meddistill.losses.building import build_loss
 from meddistill.losses.choice import check_loss
 from meddistill.stack.folder import StackFolder
 from meddistill.stack.members import Member, with_changes
@@ -37,7 +38,7 @@ class Place:
 def check_students(arms: Mapping[str, StudentArm], settings: Mapping[str, Any]) -> None:
     """Build every loss and optimizer that will be tried, before anything is trained."""
     for name, arm in arms.items():
-        loss = build(arm.loss, f"arms.{name}.loss")
+        loss = build_loss(arm.loss, f"arms.{name}.loss")
         if isinstance(loss, Searched):
             raise UserError(
                 f"arms.{name}.loss: {type(loss).__name__} searches by itself; a trial chooses on "
@@ -45,7 +46,7 @@ def check_students(arms: Mapping[str, StudentArm], settings: Mapping[str, Any]) 
             )
         for attempt in arm.tries():
             node = _settings(arm, attempt, settings, 0)
-            build(node["loss"], f"arms.{name}.loss")
+            build_loss(node["loss"], f"arms.{name}.loss")
             build_optimizer(node["optimizer"], "optimizer")
 
 
@@ -60,7 +61,7 @@ def student_answers(
     places, members, table = _members(arms, units, seeds)
     every = _tables(tables, arms)
     for name, arm in arms.items():
-        check_loss(build(arm.loss, f"arms.{name}.loss"), tables[0].data.num_classes)
+        check_loss(build_loss(arm.loss, f"arms.{name}.loss"), tables[0].data.num_classes)
     chunks = plan(members, table, [each.data for each in every])
     train_chunks(chunks, every, run, len(members))
     yield from _chosen(arms, places, chunks, seeds, run)

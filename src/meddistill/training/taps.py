@@ -1,0 +1,132 @@
+"""What a network's layers say, read by module path while it answers; the network stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.errors import SettingError
+from meddistill.losses import DistillationLoss
+from meddistill.model import MeanOfProbabilities
+from meddistill.seeding import derive
+
+LAST = ""
+"""Path of the penultimate layer: what the last linear layer reads."""
+
+
+class Taps:
+    """Features of a network (or of an ensemble's members, side by side) from its next answers on.
+
+    Args:
+        network: What is read.
+        paths: Modules whose outputs are read (`layers.0`, as `named_modules` calls them); `LAST` is
+            the input of the last linear layer.
+        key: Setting that a wrong path came from, for messages.
+
+    Raises:
+        SettingError: A path leads to no module.
+    """
+
+    def __init__(self, network: nn.Module, paths: Iterable[str], key: str) -> None:
+        self._members = _members(network)
+        self._found: dict[str, dict[int, Tensor]] = {path: {} for path in paths}
+        self._hooks = [
+            self._hook(number, member, path, key)
+            for number, member in enumerate(self._members)
+            for path in self._found
+        ]
+
+    def features(self) -> dict[str, Tensor]:
+        """By path what the last answers were made from; members side by side, [batch, ...]."""
+        several = len(self._members) > 1
+        return {
+            path: torch.cat([f.flatten(1) for f in found.values()], dim=1) if several else found[0]
+            for path, found in self._found.items()
+        }
+
+    def remove(self) -> None:
+        """Read no more."""
+        for hook in self._hooks:
+            hook.remove()
+
+    def _hook(self, number: int, member: nn.Module, path: str, key: str) -> Any:
+        found = self._found[path]
+
+        def keep_input(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            found[number] = inputs[0]
+
+        def keep_output(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            found[number] = output
+
+        if path == LAST:
+            return _last_linear(member, key).register_forward_pre_hook(keep_input)
+        modules = dict(member.named_modules())
+        if path not in modules:
+            raise SettingError(key, path, f"is no layer; there are {_listed(modules)}")
+        return modules[path].register_forward_hook(keep_output)
+
+
+@contextmanager
+def tapped(network: nn.Module, paths: Iterable[str], key: str) -> Iterator[Taps]:
+    """Taps for a while."""
+    taps = Taps(network, paths, key)
+    try:
+        yield taps
+    finally:
+        taps.remove()
+
+
+def check_features(loss: DistillationLoss, student: nn.Module, data: CohortDataModule) -> None:
+    """Have the student answer to two rows, and let the loss refuse its features.
+
+    Raises:
+        UserError: A layer isn't there, or its features say nothing.
+    """
+    with tapped(student, loss.layers[0], "loss.student_layer") as read:
+        student(data.rows.at(torch.arange(2)).inputs)
+        loss.check_student(read.features())
+
+
+def connect(
+    loss: DistillationLoss,
+    student: nn.Module,
+    teacher: nn.Module,
+    data: CohortDataModule,
+    seed: int,
+) -> None:
+    """Have both answer to two rows, and let the loss make what their features' sizes decide.
+
+    Raises:
+        UserError: A layer isn't there, or the features can't be compared.
+    """
+    own, others = loss.layers
+    rows = data.rows.at(torch.arange(2))
+    with (
+        tapped(student, own, "loss.student_layer") as read,
+        tapped(teacher, others, "loss.teacher_layer") as taught,
+    ):
+        student(rows.inputs)
+        with torch.no_grad():
+            teacher(rows.inputs if rows.teacher_inputs is None else rows.teacher_inputs)
+        loss.connect(read.features(), taught.features(), derive(seed, "projectors"))
+
+
+def _members(network: nn.Module) -> list[nn.Module]:
+    return list(network.members) if isinstance(network, MeanOfProbabilities) else [network]
+
+
+def _last_linear(network: nn.Module, key: str) -> nn.Module:
+    linear = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    if not linear:
+        modules = dict(network.named_modules())
+        raise SettingError(key, None, f"there is no linear layer; name one of {_listed(modules)}")
+    return linear[-1]
+
+
+def _listed(modules: Iterable[str]) -> str:
+    return ", ".join(name for name in modules if name) or "none"

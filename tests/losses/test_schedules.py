@@ -1,0 +1,87 @@
+"""Settings that change from epoch to epoch."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from conftest import SMALL_TEACHER
+from meddistill.errors import UserError
+from meddistill.losses.building import build_loss, is_scheduled, loss_at, take_settings
+from meddistill.losses.schedules import Cosine, Linear, Steps
+
+KD = "meddistill.losses.kd.KD"
+LINEAR = {"_target_": "meddistill.losses.schedules.Linear", "start": 8.0, "end": 2.0, "epochs": 3}
+
+
+def node(**settings):
+    return {"_target_": KD, "temperature": 2.0, "alpha": 0.5, **settings}
+
+
+def test_each_schedule_goes_from_its_start_to_its_end_and_stays():
+    assert [Linear(8, 2, 3).at(k) for k in range(6)] == [8, 6, 4, 2, 2, 2]
+    assert [Steps([3, 1], every=2).at(k) for k in range(6)] == [3, 3, 1, 1, 1, 1]
+    half_cosine = [2 + 3 * (1 + math.cos(math.pi * k / 4)) for k in range(5)]
+    assert [Cosine(8, 2, 4).at(k) for k in range(5)] == pytest.approx(half_cosine)
+    assert Cosine(8, 2, 4).at(99) == pytest.approx(2)
+
+
+def test_a_loss_takes_the_settings_of_the_epoch_and_keeps_the_rest():
+    scheduled = node(temperature=LINEAR)
+    assert is_scheduled(scheduled)
+    assert not is_scheduled(node())
+    loss = build_loss(scheduled)
+    assert float(loss.temperature) == 8
+    take_settings(loss, loss_at(scheduled, 2))
+    assert float(loss.temperature) == 4
+    assert float(loss.teacher_share) == 0.5 * 4**2
+    assert float(loss.label_share) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("schedule", "says"),
+    [
+        ({**LINEAR, "end": 0.0}, "loss.temperature=0.0: must be a number above 0"),
+        ({**LINEAR, "epochs": 0}, "loss.temperature.epochs=0"),
+        ({**LINEAR, "wrong": 1}, "loss.temperature.wrong=1: no such setting"),
+    ],
+)
+def test_a_value_that_is_wrong_in_any_epoch_is_refused_at_once(schedule, says):
+    with pytest.raises(UserError, match=says):
+        build_loss(node(temperature=schedule))
+
+
+def test_a_schedule_that_stands_still_is_the_number(meddistill):
+    level = ("loss.temperature.start=3", "loss.temperature.end=3")
+    common = (*SMALL_TEACHER, "trainer.max_epochs=5")
+    code, _, err = meddistill("distill", *common, "+schedule@loss.temperature=linear", *level,
+                              "hydra.run.dir=scheduled")  # fmt: skip
+    assert code == 0, err
+    meddistill("distill", *common, "loss.temperature=3", "hydra.run.dir=number")
+    both = [pd.read_parquet(f"{name}/predictions.parquet") for name in ("scheduled", "number")]
+    pd.testing.assert_frame_equal(*both)
+
+
+def test_a_member_of_a_stack_follows_its_schedule_as_the_student_alone_does(meddistill):
+    common = (*SMALL_TEACHER, "trainer.max_epochs=6", "+schedule@loss.temperature=cosine",
+              "loss.temperature.epochs=4")  # fmt: skip
+    code, out, err = meddistill("distill", "-m", *common, "loss.temperature.end=1,2", "seed=0,1",
+                                "hydra.sweep.dir=sweep")  # fmt: skip
+    assert code == 0, err
+    assert "one by one" not in out
+    alone = [
+        meddistill("distill", *common, f"loss.temperature.end={end}", f"seed={seed}",
+                   f"hydra.run.dir=alone-{end}-{seed}")
+        for end in (1, 2) for seed in (0, 1)
+    ]  # fmt: skip
+    assert [code for code, *_ in alone] == [0] * 4
+    stacked = pd.read_parquet(next(Path("sweep").glob("*/predictions.parquet")))
+    answers = [own["p_malignant"].to_numpy() for _, own in stacked.groupby("member")]
+    single = [pd.read_parquet(f"alone-{end}-{seed}/predictions.parquet")["p_malignant"].to_numpy()
+              for end in (1, 2) for seed in (0, 1)]  # fmt: skip
+    np.testing.assert_allclose(answers, single, atol=1e-5)
+    assert np.abs(single[0] - single[2]).max() > 1e-4  # the end of the schedule matters
