@@ -46,7 +46,8 @@ class DistillationLoss(nn.Module):
     """Base of the losses; `forward` turns the answers to a batch into `LossTerms`.
 
     Attributes:
-        min_classes: Fewest classes for which the loss says anything.
+        min_classes: Fewest classes for which the loss says anything, or anything of its own.
+        void: What becomes of it with fewer, as the end of a sentence.
         needs_teacher: Whether the teacher's answers are read.
         relates_rows: Whether a row's term depends on the other rows of its batch, so that several
             devices each relate their own rows alone.
@@ -54,6 +55,7 @@ class DistillationLoss(nn.Module):
     """
 
     min_classes: ClassVar[int] = 2
+    void: ClassVar[str] = "it gives no gradient"
     needs_teacher: ClassVar[bool] = True
     relates_rows: ClassVar[bool] = False
     per_member: ClassVar[tuple[str, ...]] = ()
