@@ -51,7 +51,8 @@ class DistillationLoss(nn.Module):
     """Base of the losses; `forward` turns the answers to a batch into `LossTerms`.
 
     Attributes:
-        min_classes: Fewest classes for which the loss says anything.
+        min_classes: Fewest classes for which the loss says anything, or anything of its own.
+        void: What becomes of it with fewer, as the end of a sentence.
         needs_teacher: Whether the teacher's answers are read.
         needs_features: Whether layers of student and live teacher are read.
         relates_rows: Whether a row's term depends on the other rows of its batch, so that several
@@ -60,6 +61,7 @@ class DistillationLoss(nn.Module):
     """
 
     min_classes: int = 2
+    void: str = "it gives no gradient"
     needs_teacher: bool = True
     needs_features: bool = False
     relates_rows: bool = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
@@ -19,18 +21,25 @@ def check_loss(loss: DistillationLoss, num_classes: int) -> None:
     if num_classes >= loss.min_classes:
         return
     raise UserError(
-        f"loss={type(loss).__name__.lower()} needs at least {loss.min_classes} classes and the "
-        f"data have {num_classes}, where it gives no gradient; losses that work: "
+        f"loss={loss_name(loss)} needs at least {loss.min_classes} classes and the data have "
+        f"{num_classes}, where {loss.void}; losses that work: "
         f"{', '.join(working_losses(num_classes))}"
     )
 
 
 def working_losses(num_classes: int) -> list[str]:
     """The choices of the group `loss` that say something about so many classes."""
-    working = []
-    for name in choices("loss"):
-        node = OmegaConf.load(conf_dir() / "loss" / f"{name}.yaml")
-        target = get_class(str(OmegaConf.select(node, "_target_")))
-        if getattr(target, "min_classes", 2) <= num_classes:
-            working.append(name)
-    return working
+    return [
+        name for name in choices("loss") if getattr(_target(name), "min_classes", 2) <= num_classes
+    ]
+
+
+def loss_name(loss: DistillationLoss) -> str:
+    """The choice that builds a loss; its own name in lower case where none of ours does."""
+    named = (name for name in choices("loss") if _target(name) is type(loss))
+    return next(named, type(loss).__name__.lower())
+
+
+def _target(name: str) -> Any:
+    node = OmegaConf.load(conf_dir() / "loss" / f"{name}.yaml")
+    return get_class(str(OmegaConf.select(node, "_target_")))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -31,7 +30,7 @@ class FeatureLoss(DistillationLoss):
     """
 
     needs_features: bool = True
-    term: ClassVar[str]
+    term: str
     weight: Tensor
     label_weight: Tensor
     label_smoothing: Tensor | None

@@ -39,8 +39,10 @@ class KDTrusted(KD):
         unsure: float | Tensor = 0.0,
     ) -> None:
         super().__init__(temperature, alpha, label_smoothing)
-        for name, value in {"wrong": wrong, "unsure": unsure}.items():
-            self.register_buffer(name, coefficient(name, value, at_least=0), persistent=False)
+        self.keep(
+            wrong=coefficient("wrong", wrong, at_least=0),
+            unsure=coefficient("unsure", unsure, at_least=0),
+        )
 
     def of_step(self, step: Step) -> LossTerms:
         """KD's terms, the teacher's weighted."""

@@ -16,6 +16,7 @@ from meddistill.compose import build_network, short_hash
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss
+from meddistill.losses.choice import loss_name
 from meddistill.stack.fit import Recipe, Student
 from meddistill.stack.members import Member
 from meddistill.stack.network import NotStackableError, stack_networks
@@ -178,9 +179,9 @@ def _loss_alone(node: Mapping[str, Any]) -> str | None:
     if isinstance(loss, Searched):
         return None  # what it finds is another loss
     if loss.needs_features:
-        return f"{type(loss).__name__} reads the layers of a live teacher"
+        return f"loss={loss_name(loss)} reads layers of a live teacher"
     if any(True for _ in loss.parameters()):
-        return f"{type(loss).__name__} learns numbers of its own"
+        return f"loss={loss_name(loss)} learns numbers of its own"
     return None
 
 

@@ -18,7 +18,7 @@ from meddistill.errors import SettingError, UserError, integer, number
 from meddistill.losses import DistillationLoss
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss, is_scheduled, loss_at
-from meddistill.losses.choice import check_loss
+from meddistill.losses.choice import check_loss, loss_name
 from meddistill.model import Card, MeanOfProbabilities, Model, save_card
 from meddistill.runfolder import RunFolder
 from meddistill.stack.search import search
@@ -130,7 +130,7 @@ def check_answers(settings: Mapping[str, Any], loss: DistillationLoss, teacher: 
         return
     if loss.needs_features:
         raise UserError(
-            f"loss={type(loss).__name__.lower()} reads layers of the teacher, and this teacher is "
+            f"loss={loss_name(loss)} reads layers of the teacher, and this teacher is "
             "no network; take one that is (teacher=mlp_ensemble), or a loss of answers (loss=kd)"
         )
     raise SettingError("answers", "live", NOT_LIVE)
