@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
-from hydra.utils import instantiate
+from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from meddistill.confdir import choices, conf_dir
 from meddistill.losses import DistillationLoss, reduce_terms
 from meddistill.losses.base import Searched
+from meddistill.losses.building import build_loss
 
 ROWS = 14
 MANY = 7  # classes
 
 
+@cache
+def composed(name):
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return OmegaConf.to_container(compose("distill", [f"loss={name}"]).loss)
+
+
 def node(name, **changes):
-    return {**OmegaConf.to_container(OmegaConf.load(conf_dir() / f"loss/{name}.yaml")), **changes}
+    return {**composed(name), **changes}
 
 
 def make(name, **changes):
-    return instantiate(node(name, **changes))
+    return build_loss(node(name, **changes))
 
 
 def reads_answers_only(name):
