@@ -93,9 +93,10 @@ def test_every_loss_gives_terms_per_row_and_a_gradient(name):
     logits = torch.randn(6, classes, requires_grad=True)
     teacher = torch.randn(6, classes).log_softmax(1)
     read = {"": logits.unsqueeze(1).tile(1, 3, 1)}, {"": teacher.unsqueeze(1).tile(1, 3, 1)}
-    loss.connect(*read, seed=0)
     weight = torch.full((6,), 1 / 6)
-    terms = loss.of_step(Step(logits, torch.arange(6) % classes, weight, teacher, *read))
+    step = Step(logits, torch.arange(6) % classes, weight, teacher, *read)
+    loss.connect(step, seed=0)
+    terms = loss.of_step(step)
     for term in (*terms.label.values(), *terms.teacher.values()):
         assert term.shape == (6,)
     reduce_terms(terms, weight, weight).backward()

@@ -47,8 +47,9 @@ def largest_gradient(loss, classes):
     maps = [answers.unsqueeze(1).tile(1, 3, 1) for answers in (student, teacher)]
     maps[0] = maps[0] * torch.rand(8, 3, 1, generator=generator)  # three positions of a layer
     read = [{"": features} for features in maps]
-    loss.connect(*read, seed=0)
-    terms = loss.of_step(Step(student, torch.arange(8) % classes, weight, teacher, *read))
+    step = Step(student, torch.arange(8) % classes, weight, teacher, *read)
+    loss.connect(step, seed=0)
+    terms = loss.of_step(step)
     (gradient,) = torch.autograd.grad(reduce_terms(terms, weight, weight), student)
     return gradient.abs().max().item()
 

@@ -91,7 +91,7 @@ def test_fitnets_and_crd_read_the_student_through_their_projectors():
     student, teacher = some_features(4), some_features(7, seed=1)
     fitnets, crd = FitNets(), CRD(size=3, tau=0.5)
     for loss in (fitnets, crd):
-        loss.fit_sizes(student, teacher, seed=0)
+        loss.fit_sizes(student, teacher)
     projected = fitnets.projector(student)
     assert torch.allclose(fitnets.compare(student, teacher), (projected - teacher).square().mean(1))
     own, others = crd.own(student).detach().numpy(), crd.others(teacher).detach().numpy()
@@ -117,7 +117,7 @@ def test_values_and_gradients_are_finite(loss, case):
     shape = (2, 3, 3) if isinstance(loss, AttentionTransfer) else (4,)
     rows = 1 if case == "one row" else ROWS
     student, teacher = (torch.randn(rows, *shape) for _ in range(2))
-    loss.fit_sizes(student, teacher, seed=0)
+    loss.fit_sizes(student, teacher)
     if case == "zeros":
         student = torch.zeros_like(student)
     elif case == "equal rows":
@@ -161,10 +161,10 @@ def test_gradients_reach_student_and_projectors_and_no_teacher():
     with tapped(student, own, "s") as read, tapped(teacher, others, "t") as taught:
         logits, _ = student(rows), teacher(rows)
         features = read.features(), taught.features()
-    loss.connect(*features, seed=0)
     weight = torch.full((ROWS,), 1 / ROWS)
     target = torch.zeros(ROWS, dtype=torch.long)
     step = Step(logits, target, weight, None, *features)
+    loss.connect(step, seed=0)
     reduce_terms(loss.of_step(step), weight, weight).backward()
     assert student.layers[0].weight.grad.norm() > 0
     assert loss.projector.weight.grad.norm() > 0

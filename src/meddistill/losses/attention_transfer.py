@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from torch import Tensor
 
 from meddistill.errors import UserError
+from meddistill.losses.base import Step
 from meddistill.losses.features import FeatureLoss, unit
 
 
@@ -20,12 +19,12 @@ class AttentionTransfer(FeatureLoss):
 
     term = "attention_transfer"
 
-    def check_student(self, student: Mapping[str, Tensor]) -> None:
+    def check_student(self, step: Step) -> None:
         """Refuse a layer without positions."""
-        super().check_student(student)
-        _check_positions("student", student[self.student_layer])
+        super().check_student(step)
+        _check_positions("student", step.student_features[self.student_layer])
 
-    def fit_sizes(self, student: Tensor, teacher: Tensor, seed: int) -> None:
+    def fit_sizes(self, student: Tensor, teacher: Tensor) -> None:
         """Refuse layers without positions, or with others."""
         _check_positions("teacher", teacher)
         own, others = (attention(features).shape[1] for features in (student, teacher))

@@ -95,17 +95,14 @@ class DistillationLoss(nn.Module):
         """Module paths that it reads, of the student and of the teacher (see `training.taps`)."""
         return set(), set()
 
-    def check_student(self, student: Mapping[str, Tensor]) -> None:
-        """Refuse the student's features, by module path of some rows, before any training."""
+    def check_student(self, step: Step) -> None:
+        """Refuse the student's features of some rows, before any training."""
 
-    def connect(
-        self, student: Mapping[str, Tensor], teacher: Mapping[str, Tensor], seed: int
-    ) -> None:
-        """Make what the sizes of the features decide; called once, before the student's training.
+    def connect(self, step: Step, seed: int) -> None:
+        """Make what the features decide; called once, before the student's training.
 
         Args:
-            student: By module path, features of some rows.
-            teacher: Likewise.
+            step: Some labelled training rows.
             seed: Of first weights.
         """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from torch import Tensor, nn
+from torch import nn
 
 from meddistill.errors import SettingError, UserError, number
 from meddistill.losses.base import DistillationLoss, LossTerms, Searched, Step
@@ -55,17 +55,15 @@ class Combined(DistillationLoss):
         own, others = zip(*(loss.layers for _, loss in self._each()), strict=True)
         return set().union(*own), set().union(*others)
 
-    def check_student(self, student: Mapping[str, Tensor]) -> None:
+    def check_student(self, step: Step) -> None:
         """Let each refuse the student's features."""
         for _, loss in self._each():
-            loss.check_student(student)
+            loss.check_student(step)
 
-    def connect(
-        self, student: Mapping[str, Tensor], teacher: Mapping[str, Tensor], seed: int
-    ) -> None:
+    def connect(self, step: Step, seed: int) -> None:
         """Let each make its own."""
         for _, loss in self._each():
-            loss.connect(student, teacher, seed)
+            loss.connect(step, seed)
 
     def of_step(self, step: Step) -> LossTerms:
         """Every loss's terms."""

@@ -42,12 +42,10 @@ class CRD(FeatureLoss):
         super().__init__(weight, student_layer, teacher_layer, label_weight, label_smoothing)
         self.size, self.tau = integer("size", size, at_least=1), number("tau", tau, above=0)
 
-    def fit_sizes(self, student: Tensor, teacher: Tensor, seed: int) -> None:
+    def fit_sizes(self, student: Tensor, teacher: Tensor) -> None:
         """Make the projectors."""
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            self.own = nn.Linear(flat(student).shape[1], self.size)
-            self.others = nn.Linear(flat(teacher).shape[1], self.size)
+        self.own = nn.Linear(flat(student).shape[1], self.size)
+        self.others = nn.Linear(flat(teacher).shape[1], self.size)
 
     def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
         """[batch] cross-entropy of finding a row's own teacher."""

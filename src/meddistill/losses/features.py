@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -62,36 +61,38 @@ class FeatureLoss(DistillationLoss):
 
     def of_step(self, step: Step) -> LossTerms:
         """Terms `ce`, unless its weight is 0, and the features' own."""
-        student = step.student_features[self.student_layer]
-        teacher = step.teacher_features[self.teacher_layer].detach()
-        terms = LossTerms(teacher={self.term: self.weight * self.compare(student, teacher)})
+        terms = LossTerms(teacher={self.term: self.weight * self.compare(*self.read(step))})
         if self._has_labels:
             label = cross_entropy(classes_first(step.logits), step.target, self.label_smoothing)
             terms.label["ce"] = self.label_weight * label
         return terms
 
-    def check_student(self, student: Mapping[str, Tensor]) -> None:
+    def read(self, step: Step) -> tuple[Tensor, Tensor]:
+        """What is compared: the student's features [batch, ...] and the teacher's."""
+        teacher = step.teacher_features[self.teacher_layer].detach()
+        return step.student_features[self.student_layer], teacher
+
+    def check_student(self, step: Step) -> None:
         """Refuse a layer that nothing is learned in front of."""
-        if not student[self.student_layer].requires_grad:
+        if not step.student_features[self.student_layer].requires_grad:
             raise UserError(
                 f"loss={self.term}: the student has nothing to learn in front of its layer "
                 f"'{self.student_layer or 'penultimate'}', which reads the inputs themselves; take "
                 "a student with a hidden layer, or another loss.student_layer"
             )
 
-    def connect(
-        self, student: Mapping[str, Tensor], teacher: Mapping[str, Tensor], seed: int
-    ) -> None:
-        """Make what the features' sizes decide, or refuse them."""
-        self.fit_sizes(student[self.student_layer], teacher[self.teacher_layer], seed)
+    def connect(self, step: Step, seed: int) -> None:
+        """Make what the features' sizes decide, or refuse them; first weights are drawn by seed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            self.fit_sizes(*self.read(step))
 
-    def fit_sizes(self, student: Tensor, teacher: Tensor, seed: int) -> None:
+    def fit_sizes(self, student: Tensor, teacher: Tensor) -> None:
         """Make projectors, or refuse the sizes; by default any sizes will do.
 
         Args:
-            student: [rows, ...] some rows' features.
+            student: [rows, ...] what `read` gives of some rows.
             teacher: [rows, ...] likewise.
-            seed: Of first weights.
         """
 
     @abstractmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from meddistill.losses.features import FeatureLoss, flat
@@ -17,11 +16,9 @@ class FitNets(FeatureLoss):
     term = "fitnets"
     projector: nn.Linear
 
-    def fit_sizes(self, student: Tensor, teacher: Tensor, seed: int) -> None:
+    def fit_sizes(self, student: Tensor, teacher: Tensor) -> None:
         """Make the projector."""
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            self.projector = nn.Linear(flat(student).shape[1], flat(teacher).shape[1])
+        self.projector = nn.Linear(flat(student).shape[1], flat(teacher).shape[1])
 
     def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
         """[batch] mean squared difference of a row's features."""

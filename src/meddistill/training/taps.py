@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,12 +12,14 @@ from torch import Tensor, nn
 
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError
-from meddistill.losses import DistillationLoss
+from meddistill.losses import DistillationLoss, Step
 from meddistill.model import MeanOfProbabilities
 from meddistill.seeding import derive
 
 LAST = ""
 """Path of the penultimate layer: what the last linear layer reads."""
+SAMPLE = 2048
+"""Most rows that a loss looks at before training."""
 
 
 class Taps:
@@ -82,14 +85,13 @@ def tapped(network: nn.Module, paths: Iterable[str], key: str) -> Iterator[Taps]
 
 
 def check_features(loss: DistillationLoss, student: nn.Module, data: CohortDataModule) -> None:
-    """Have the student answer to two rows, and let the loss refuse its features.
+    """Have the student answer to some rows, and let the loss refuse its features.
 
     Raises:
         UserError: A layer isn't there, or its features say nothing.
     """
-    with tapped(student, loss.layers[0], "loss.student_layer") as read:
-        student(data.rows.at(torch.arange(2)).inputs)
-        loss.check_student(read.features())
+    if loss.needs_features:
+        loss.check_student(_sample(loss, student, None, data))
 
 
 def connect(
@@ -99,21 +101,39 @@ def connect(
     data: CohortDataModule,
     seed: int,
 ) -> None:
-    """Have both answer to two rows, and let the loss make what their features' sizes decide.
+    """Have both answer to some rows, and let the loss make what their features decide.
 
     Raises:
         UserError: A layer isn't there, or the features can't be compared.
     """
+    loss.connect(_sample(loss, student, teacher, data), derive(seed, "projectors"))
+
+
+def _sample(
+    loss: DistillationLoss, student: nn.Module, teacher: nn.Module | None, data: CohortDataModule
+) -> Step:
+    """A step of labelled training rows, as both see them when they don't train."""
     own, others = loss.layers
-    rows = data.rows.at(torch.arange(2))
-    with (
-        tapped(student, own, "loss.student_layer") as read,
-        tapped(teacher, others, "loss.teacher_layer") as taught,
-    ):
-        student(rows.inputs)
-        with torch.no_grad():
-            teacher(rows.inputs if rows.teacher_inputs is None else rows.teacher_inputs)
-        loss.connect(read.features(), taught.features(), derive(seed, "projectors"))
+    labelled = data.split.train[data.labelled[data.split.train]][:SAMPLE]
+    rows = data.rows.at(torch.from_numpy(labelled))
+    logits, read = _answers(student, rows.inputs, own, "loss.student_layer")
+    step = Step(logits, rows.target, rows.labelled, None, read)
+    if teacher is None:
+        return step
+    inputs = rows.inputs if rows.teacher_inputs is None else rows.teacher_inputs
+    said, taught = _answers(teacher, inputs, others, "loss.teacher_layer")
+    return replace(step, teacher=said.detach().log_softmax(-1), teacher_features=taught)
+
+
+def _answers(
+    network: nn.Module, inputs: Tensor, paths: Iterable[str], key: str
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Answers and features in eval mode, so that nothing in the network moves."""
+    training = network.training
+    with tapped(network, paths, key) as taps:
+        answers = network.eval()(inputs)
+    network.train(training)
+    return answers, taps.features()
 
 
 def _members(network: nn.Module) -> list[nn.Module]:
