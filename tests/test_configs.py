@@ -133,6 +133,10 @@ def test_every_teacher_teaches_a_student(name, meddistill, cohort):
     small = ["teacher.network.width=8", "teacher.trainer.max_epochs=1", "teacher.members=2"]
     if name == "forest":
         small = ["teacher.trees=5"]
+    if name == "boosting":
+        small = ["teacher.estimator.max_iter=5"]
+    if name == "estimator":
+        small = ["teacher.estimator._target_=sklearn.naive_bayes.GaussianNB"]
     if name == "scores":
         pd.DataFrame({"malignant": cohort.target, "other": 0}).to_csv("scores.csv", index=False)
         small = ["teacher.path=scores.csv", "teacher.column=malignant"]

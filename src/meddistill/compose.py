@@ -173,6 +173,7 @@ def _content(path: Path) -> str:
     """A short checksum of a file, or of a run folder's model; `absent` without one."""
     if path.is_file():
         return checksum(path)[:16]
-    parts = [path / "model.json", *sorted([*path.glob("**/best.ckpt"), *path.glob("*.skops")])]
+    kinds = ("**/best.ckpt", "**/*.skops", "**/out_of_fold.parquet", "*/**/model.json")
+    parts = [path / "model.json", *sorted(file for kind in kinds for file in path.glob(kind))]
     found = [checksum(part) for part in parts if part.is_file()]
     return short_hash(found, digits=16) if found else "absent"

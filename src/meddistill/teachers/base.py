@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from meddistill.data.cohort import Cohort
 from meddistill.data.split import Split
 from meddistill.model import load_model
+from meddistill.teachers.out_of_fold import with_out_of_fold
 
 
 class Teacher(ABC):
@@ -44,5 +45,10 @@ class Teacher(ABC):
         """
 
     def answers(self, cohort: Cohort, folder: Path) -> NDArray[np.float64]:
-        """[rows, classes] log-probabilities of the cohort's rows, by the model in `folder`."""
-        return load_model(folder).log_probabilities(cohort.features)
+        """[rows, classes] log-probabilities of the cohort's rows, by the model in `folder`.
+
+        Rows that it was fitted on have their out-of-fold answers where the folder holds any.
+        """
+        model = load_model(folder)
+        answers = model.log_probabilities(cohort.features)
+        return with_out_of_fold(answers, model.card, cohort, folder)
