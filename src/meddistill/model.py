@@ -28,7 +28,7 @@ from meddistill.files import read_json, write_json
 from meddistill.training.checkpoints import load_weights
 
 ROWS_AT_ONCE = 8192
-NETWORK, ESTIMATOR, SCORES = "network", "estimator", "scores"
+NETWORK, ESTIMATOR, SCORES, SEVERAL = "network", "estimator", "scores", "several"
 OUT_OF_FOLD = "out_of_fold.parquet"
 """Answers for rows that the model was fitted on, by models that were not."""
 
@@ -38,14 +38,16 @@ class Card:
     """What a folder's checkpoints need to answer again.
 
     Attributes:
-        network: Config node of the network, the same for every member; none of an estimator.
-        checkpoints: Weights of each member, or the estimator, relative to the folder; none of
-            scores.
+        network: Config node of the network, the same for every member; of several models their
+            weights and how they are averaged; none of an estimator.
+        checkpoints: Weights of each member, the estimator, or all files of several models, relative
+            to the folder; none of scores.
         classes: Class names; with two, the last is positive.
         schema: Columns by role.
         in_shape: Shape of one row's inputs.
         trained_on: Keys of the rows it was trained or validated on; none where that is not known.
-        kind: What answers: networks, a scikit-learn estimator, or nothing (a file of scores).
+        kind: What answers: networks, a scikit-learn estimator, several models, or nothing (a file
+            of scores).
         clamp: Lowest probability that an estimator answers, before it is tempered.
         temperature: Divides the log-probabilities before they are normalised again.
         columns: Class number of each of an estimator's columns; none is every class in order.
@@ -196,12 +198,23 @@ def load_model(folder: str | Path) -> Model:
         preprocessing = Preprocessing.load(
             folder / "preprocessing.skops", Schema.from_dict(card.schema)
         )
+        if card.kind == SEVERAL:
+            return _mixed(card, folder, preprocessing)
         network = _answering(card, folder)
     except (
         OSError, ValueError, TypeError, RuntimeError, KeyError, zipfile.BadZipFile,
     ) as error:  # fmt: skip
         raise UserError(f"{folder} holds no finished model: {error}") from error
     return Model(card, network, preprocessing)
+
+
+def _mixed(card: Card, folder: Path, preprocessing: Preprocessing) -> Model:
+    """Several models, each in a folder of its own below."""
+    from meddistill.mixture import MixedModel, part_folder
+
+    names = list(card.network["weights"])
+    parts = {name: load_model(part_folder(folder, name)) for name in names}
+    return MixedModel(card, preprocessing, parts)
 
 
 def _answering(card: Card, folder: Path) -> nn.Module:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from meddistill.data.cohort import Cohort
 from meddistill.data.split import Split
 from meddistill.model import load_model
-from meddistill.teachers.out_of_fold import with_out_of_fold
+from meddistill.teachers.out_of_fold import teaching_answers
 
 
 class Teacher(ABC):
@@ -28,6 +28,11 @@ class Teacher(ABC):
     def trains(self) -> bool:
         """Whether `fit` is a training, whose time is worth telling."""
         return True
+
+    @property
+    def parts(self) -> Mapping[str, Teacher]:
+        """Teachers whose folders `fit` finds in its own, at `mixture.part_folder`, by name."""
+        return {}
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
@@ -49,6 +54,4 @@ class Teacher(ABC):
 
         Rows that it was fitted on have their out-of-fold answers where the folder holds any.
         """
-        model = load_model(folder)
-        answers = model.log_probabilities(cohort.features)
-        return with_out_of_fold(answers, model.card, cohort, folder)
+        return teaching_answers(load_model(folder), cohort, folder)

@@ -20,7 +20,8 @@ from meddistill.data.split import Positions
 from meddistill.errors import UserError
 from meddistill.estimator import tempered
 from meddistill.files import write_atomically
-from meddistill.model import OUT_OF_FOLD, Card
+from meddistill.mixture import MixedModel, part_folder
+from meddistill.model import OUT_OF_FOLD, Card, Model
 
 Numbers = NDArray[np.float64]
 
@@ -58,6 +59,18 @@ def save_out_of_fold(folder: Path, cohort: Cohort, rows: Positions, answers: Num
     frame = pd.DataFrame(answers, columns=list(map(str, range(answers.shape[1]))))
     frame.insert(0, "key", [cohort.keys[row] for row in rows])
     write_atomically(folder / OUT_OF_FOLD, frame.to_parquet(index=False))
+
+
+def teaching_answers(model: Model, cohort: Cohort, folder: Path) -> Numbers:
+    """[rows, classes] log-probabilities, out-of-fold ones for rows that the model was fitted on."""
+    if not isinstance(model, MixedModel):
+        answers = model.log_probabilities(cohort.features)
+        return with_out_of_fold(answers, model.card, cohort, folder)
+    parts = {
+        name: teaching_answers(part, cohort, part_folder(folder, name))
+        for name, part in model.by_name.items()
+    }
+    return model.mixed(parts)
 
 
 def with_out_of_fold(answers: Numbers, card: Card, cohort: Cohort, folder: Path) -> Numbers:

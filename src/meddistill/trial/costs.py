@@ -15,6 +15,7 @@ from torch import nn
 
 from meddistill.compose import build_network
 from meddistill.estimator import EstimatorAnswers, NoAnswers, parameters_of
+from meddistill.mixture import MixedModel
 from meddistill.model import Model
 from meddistill.stack.tables import Table
 from meddistill.trial.answers import Answers
@@ -59,6 +60,8 @@ def _measured(arm: Arm, answers: Answers, table: Table) -> dict[str, Any]:
 
 def of_teacher(model: Model, table: Table) -> dict[str, Any]:
     """Costs of a teacher or a part of it; none are known of a file of scores."""
+    if isinstance(model, MixedModel):
+        return together([of_teacher(part, table) for part in model.by_name.values()])
     network = model.network
     if isinstance(network, NoAnswers):
         return {}
@@ -70,6 +73,17 @@ def of_teacher(model: Model, table: Table) -> dict[str, Any]:
         "multiply_adds": None,
         **latency(lambda inputs: network(torch.from_numpy(inputs)), _inputs(table)),
     }
+
+
+def together(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Costs of models that are asked one after the other; unknown where one's are."""
+    summed = ("parameters", "bytes", "multiply_adds", "one_row_ms", "batch_ms")
+    found: dict[str, Any] = {"batch": BATCH}
+    for key in summed:
+        values = [part.get(key) for part in parts]
+        known = [value for value in values if value is not None]
+        found[key] = sum(known) if len(known) == len(values) else None
+    return found
 
 
 def of_network(network: nn.Module, table: Table) -> dict[str, Any]:
