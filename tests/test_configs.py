@@ -133,6 +133,8 @@ def test_every_teacher_teaches_a_student(name, meddistill, cohort):
     small = ["teacher.network.width=8", "teacher.trainer.max_epochs=1", "teacher.members=2"]
     if name == "forest":
         small = ["teacher.trees=5"]
+    if name == "self":  # its network is the student's
+        small = ["student.width=8", "teacher.trainer.max_epochs=1"]
     if name == "several":
         small = ["teacher.of.forest.trees=5", "teacher.of.mlp_ensemble.trainer.max_epochs=1"]
     if name == "boosting":

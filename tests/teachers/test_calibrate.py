@@ -7,11 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from meddistill.errors import SettingError
 from meddistill.evaluation.calibration import fit_temperature
 from meddistill.model import load_model
 from meddistill.teachers.estimator import EstimatorTeacher
+from meddistill.teachers.neural import NeuralTeacher
+from meddistill.training.distiller import FrozenTeacher
 
 BOOSTING = {"_target_": "sklearn.ensemble.HistGradientBoostingClassifier", "max_iter": 100}
 
@@ -100,3 +103,23 @@ def test_the_folder_answers_as_the_store_does_and_old_folders_still_load(cloudy,
 def test_an_unknown_calibration_is_refused():
     with pytest.raises(SettingError, match=r"calibrate=platt: must be null .* none, temperature"):
         teacher(calibrate="platt")
+
+
+def test_a_networks_temperature_is_fitted_on_validation_rows_and_answers_live_too(
+    cloudy, split, tmp_path
+):
+    settings = {
+        "network": {"_target_": "meddistill.models.mlp.MLP", "width": 32, "depth": 1},
+        "optimizer": {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 1e-2},
+        "trainer": {"max_epochs": 3, "accelerator": "cpu", "enable_progress_bar": False},
+    }
+    plain = answers(NeuralTeacher(**settings), cloudy, split, tmp_path / "plain")
+    made = NeuralTeacher(**settings, calibrate="temperature")
+    found = answers(made, cloudy, split, tmp_path / "found")
+    model, rows = load_model(tmp_path / "found"), split.validation
+    expected = fit_temperature(plain[rows], cloudy.target[rows])
+    assert model.card.temperature == pytest.approx(expected, rel=1e-4)
+    assert not np.allclose(found, plain, atol=1e-4)
+    inputs = torch.from_numpy(model.preprocessing(cloudy.features))
+    live = FrozenTeacher(model.network)(inputs).numpy()
+    assert np.allclose(live, found, atol=1e-5)

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from meddistill.compose import build_network, build_optimizer
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
@@ -17,7 +19,8 @@ from meddistill.model import Card, load_model, save_card
 from meddistill.seeding import derive
 from meddistill.teachers.base import Teacher
 from meddistill.teachers.calibrate import calibration, temperature_of
-from meddistill.training.classifier import Classifier
+from meddistill.training.checkpoints import BEST
+from meddistill.training.classifier import Classifier, OptimizerFactory
 from meddistill.training.fit import fit
 
 log = logging.getLogger(__name__)
@@ -95,20 +98,31 @@ class NeuralTeacher(Teacher):
         self, data: CohortDataModule, folder: Path, trainer: Mapping[str, Any]
     ) -> list[str]:
         """Checkpoints of the trained members, relative to `folder`."""
-        factory = build_optimizer(self.optimizer, "teacher.optimizer")
         checkpoints = []
         for member in range(self.members):
             seed = derive(self.seed, "member", member)
-            network = build_network(
-                self.network, "teacher.network", data.in_shape, data.num_classes, seed
-            )
             path = Path("members") / str(member)
-            checkpoints.append(str(path / "checkpoints" / "best.ckpt"))
+            checkpoints.append(str(path / "checkpoints" / BEST))
             if (folder / checkpoints[-1]).exists():
                 continue
             log.info("teacher: training member %d of %d", member + 1, self.members)
-            data.seed = seed
+            network, factory = self.built(data, seed)
             module = Classifier(network, data.num_classes, factory, seed=seed)
-            fit(module, data, folder / path, trainer, patience=self.patience)
-            (folder / path / "checkpoints" / "last.ckpt").unlink(missing_ok=True)
+            self.train(module, data, folder / path, trainer)
         return checkpoints
+
+    def built(self, data: CohortDataModule, seed: int) -> tuple[nn.Module, OptimizerFactory]:
+        """A network with first weights by `seed`, and its optimizer."""
+        factory = build_optimizer(self.optimizer, "teacher.optimizer")
+        network = build_network(
+            self.network, "teacher.network", data.in_shape, data.num_classes, seed
+        )
+        return network, factory
+
+    def train(
+        self, module: Classifier, data: CohortDataModule, folder: Path, trainer: Mapping[str, Any]
+    ) -> None:
+        """Train `module` to the end, or on from where it was killed; its best weights stay."""
+        data.seed = module.seed
+        fit(module, data, folder, trainer, patience=self.patience)
+        (folder / "checkpoints" / "last.ckpt").unlink(missing_ok=True)
