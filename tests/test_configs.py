@@ -131,6 +131,9 @@ def test_every_logger_logs_a_run(name, meddistill):
 @pytest.mark.parametrize("name", [n for n in names("teacher") if n != "checkpoint"])
 def test_every_teacher_teaches_a_student(name, meddistill, cohort):
     small = ["teacher.network.width=8", "teacher.trainer.max_epochs=1", "teacher.members=2"]
+    if name in ("resnet", "ft_transformer"):
+        pytest.importorskip("rtdl_revisiting_models", reason="needs meddistill[tabular]")
+        small = ["teacher.trainer.max_epochs=1"]
     if name == "forest":
         small = ["teacher.trees=5"]
     if name == "self":  # its network is the student's
