@@ -105,6 +105,14 @@ def test_a_classifier_without_probabilities_is_refused_by_its_name():
         teacher("sklearn.svm.LinearSVC")
 
 
+@pytest.mark.parametrize("name", ["sklearn.neighbors.Nobody", "no_such_package.Classifier"])
+def test_a_class_that_is_not_there_is_named(name):
+    with pytest.raises(UserError, match=rf"teacher\.estimator: {name} can't be imported; check"):
+        teacher(name)
+    with pytest.raises(UserError, match=f"{name} can't be imported"):
+        teacher("sklearn.ensemble.BaggingClassifier", {"estimator": {"_target_": name}})
+
+
 def test_a_setting_that_the_classifier_does_not_have_is_named():
     with pytest.raises(UserError, match=r"teacher\.estimator\.neighbours=3: no such setting"):
         teacher(settings={"neighbours": 3})
