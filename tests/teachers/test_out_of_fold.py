@@ -78,6 +78,21 @@ def test_no_label_of_another_part_moves_an_out_of_fold_answer(part, cohort, spli
     assert np.array_equal(before, after)
 
 
+def test_no_row_but_labelled_training_rows_is_ever_fitted(cohort, split, tmp_path, monkeypatch):
+    fitted, original = [], EstimatorTeacher.fit_rows
+
+    def watch(self, data, rows):
+        fitted.append(rows)
+        return original(self, data, rows)
+
+    monkeypatch.setattr(EstimatorTeacher, "fit_rows", watch)
+    answers(teacher(labels=0.5), cohort, split, tmp_path / "a")
+    known = split.train[split.labelled(cohort.target, 0.5)[split.train]]
+    assert [len(rows) < len(known) for rows in fitted] == [False] + 5 * [True]
+    assert all(np.isin(rows, known).all() for rows in fitted)
+    assert sum(len(known) - len(rows) for rows in fitted) == len(known)
+
+
 def test_rows_without_labels_and_held_out_rows_are_answered_by_the_full_model(
     cohort, split, tmp_path
 ):

@@ -16,6 +16,7 @@ from meddistill.targets import find_targets
 from meddistill.teachers.checkpoint import CheckpointTeacher
 from meddistill.teachers.forest import ForestTeacher
 from meddistill.teachers.several import SeveralTeacher
+from meddistill.trial.costs import together
 
 FOREST = {"_target_": "meddistill.teachers.forest.ForestTeacher", "trees": 5, "labels": 1.0}
 BAYES = {"_target_": "meddistill.teachers.estimator.EstimatorTeacher", "labels": 1.0,
@@ -127,6 +128,14 @@ def test_no_label_of_a_test_row_matters(targets, cohort, split, tmp_path):
     target[split.test] = 1 - target[split.test]
     found = find_targets(several(), replace(cohort, target=target), split, tmp_path, {})
     assert np.array_equal(found.log_probabilities, targets.log_probabilities)
+
+
+def test_a_committee_costs_what_its_parts_cost_together_where_all_are_known():
+    forest = {"parameters": 10, "bytes": 5, "multiply_adds": None, "one_row_ms": 1.0,
+              "batch_ms": 2.0}  # fmt: skip
+    found = together([forest, {**forest, "multiply_adds": 7, "one_row_ms": 0.5}])
+    assert (found["parameters"], found["one_row_ms"], found["multiply_adds"]) == (20, 1.5, None)
+    assert together([forest, {}])["bytes"] is None  # a file of scores
 
 
 def test_settings_that_no_committee_has_are_refused():
