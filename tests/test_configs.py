@@ -145,8 +145,19 @@ def test_every_logger_logs_a_run(name, meddistill):
 @pytest.mark.parametrize("name", [n for n in names("teacher") if n != "checkpoint"])
 def test_every_teacher_teaches_a_student(name, meddistill, cohort):
     small = ["teacher.network.width=8", "teacher.trainer.max_epochs=1", "teacher.members=2"]
+    if name in ("resnet", "ft_transformer"):
+        pytest.importorskip("rtdl_revisiting_models", reason="needs meddistill[tabular]")
+        small = ["teacher.trainer.max_epochs=1"]
     if name == "forest":
         small = ["teacher.trees=5"]
+    if name == "self":  # its network is the student's
+        small = ["student.width=8", "teacher.trainer.max_epochs=1"]
+    if name == "several":
+        small = ["teacher.of.forest.trees=5", "teacher.of.mlp_ensemble.trainer.max_epochs=1"]
+    if name == "boosting":
+        small = ["teacher.estimator.max_iter=5"]
+    if name == "estimator":
+        small = ["teacher.estimator._target_=sklearn.naive_bayes.GaussianNB"]
     if name == "scores":
         pd.DataFrame({"malignant": cohort.target, "other": 0}).to_csv("scores.csv", index=False)
         small = ["teacher.path=scores.csv", "teacher.column=malignant"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -95,6 +96,13 @@ def build(node: Mapping[str, Any], key: str, **facts: Any) -> Any:
             raise cause from None
         if isinstance(cause, TypeError):
             raise UserError(_unknown_key(node, key, facts) or f"{key}: {cause}") from error
+        if "Error locating target" in str(error):
+            named = re.search(r"target '([^']+)'", str(error))
+            target = named[1] if named else node.get("_target_")
+            raise UserError(
+                f"{key}: {target} can't be imported; check its name, and that its package is "
+                "installed"
+            ) from error
         if cause is None:
             raise UserError(f"{key}: {error}") from error
         raise
@@ -173,6 +181,7 @@ def _content(path: Path) -> str:
     """A short checksum of a file, or of a run folder's model; `absent` without one."""
     if path.is_file():
         return checksum(path)[:16]
-    parts = [path / "model.json", *sorted([*path.glob("**/best.ckpt"), *path.glob("*.skops")])]
+    kinds = ("**/best.ckpt", "**/*.skops", "**/out_of_fold.parquet", "*/**/model.json")
+    parts = [path / "model.json", *sorted(file for kind in kinds for file in path.glob(kind))]
     found = [checksum(part) for part in parts if part.is_file()]
     return short_hash(found, digits=16) if found else "absent"

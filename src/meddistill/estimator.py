@@ -1,54 +1,67 @@
-"""scikit-learn classifiers that answer as networks do, stored without pickle."""
+"""scikit-learn-compatible classifiers that answer as networks do."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import skops.io
 import torch
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from torch import Tensor, nn
 
 from meddistill.errors import UserError
-from meddistill.files import write_atomically
-
-FILE = "estimator.skops"
-TRUSTED = ("numpy.dtype", "sklearn.tree._tree.Tree")
-"""Types in a fitted forest that skops doesn't trust by itself."""
 
 
 class EstimatorAnswers(nn.Module):
     """A fitted classifier: inputs -> log-probabilities.
 
     Trees answer exact zeros, whose logarithm would decide every soft target: probabilities are
-    raised to `clamp` and normalised again.
+    raised to `clamp` and normalised again, and then tempered.
 
     Args:
-        estimator: Its classes are the numbers 0, 1, ... of all classes.
-        clamp: Lowest probability, above 0.
+        estimator: Its classes are the numbers 0, 1, ... of `columns`.
+        clamp: Lowest probability before the temperature, above 0.
+        num_classes: Number of all classes.
+        columns: Class number of each of its columns; none is every class in order. Classes that
+            its rows did not have get the lowest probability.
+        temperature: Divides the log-probabilities before they are normalised.
     """
 
-    def __init__(self, estimator: Any, clamp: float) -> None:
+    def __init__(
+        self,
+        estimator: Any,
+        clamp: float,
+        num_classes: int,
+        columns: Sequence[int] = (),
+        temperature: float = 1.0,
+    ) -> None:
         super().__init__()
-        self.estimator, self.clamp = estimator, clamp
+        self.estimator, self.clamp, self.temperature = estimator, clamp, temperature
+        self.num_classes, self.columns = num_classes, list(columns) or list(range(num_classes))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """[batch, features] -> log-probabilities [batch, classes] in nats."""
-        answers = self.estimator.predict_proba(inputs.cpu().numpy())
-        probabilities = torch.from_numpy(np.asarray(answers, dtype=np.float64))
-        return clamped_log(probabilities, self.clamp).to(inputs.device)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="X does not have valid feature names")
+            answers = self.estimator.predict_proba(inputs.cpu().numpy())
+        probabilities = np.zeros((len(inputs), self.num_classes))
+        probabilities[:, self.columns] = answers
+        found = clamped_log(torch.from_numpy(probabilities), self.clamp)
+        return tempered(found, self.temperature).to(inputs.device)
 
     @property
-    def num_nodes(self) -> int:
-        """Nodes of all trees."""
-        trees = getattr(self.estimator, "estimators_", [self.estimator])
-        return int(sum(tree.tree_.node_count for tree in trees))
+    def num_parameters(self) -> int | None:
+        """Nodes of all trees, or coefficients; None where they can't be counted."""
+        return parameters_of(self.estimator)
 
     def parts(self) -> list[EstimatorAnswers]:
-        """A forest's trees."""
-        trees = getattr(self.estimator, "estimators_", [])
-        return [EstimatorAnswers(tree, self.clamp) for tree in trees]
+        """A forest's trees, whose mean it is; no other classifier has parts."""
+        if not isinstance(self.estimator, (RandomForestClassifier, ExtraTreesClassifier)):
+            return []
+        trees = self.estimator.estimators_
+        return [EstimatorAnswers(t, self.clamp, self.num_classes, self.columns) for t in trees]
 
 
 class NoAnswers(nn.Module):
@@ -72,18 +85,24 @@ def clamped_log(probabilities: Tensor, clamp: float) -> Tensor:
     return (raised / raised.sum(dim=-1, keepdim=True)).log()
 
 
-def save_estimator(folder: Path, estimator: Any) -> None:
-    """Write a fitted classifier with skops, whole or not at all."""
-    write_atomically(folder / FILE, skops.io.dumps(estimator))
+def tempered(log_probabilities: Tensor, temperature: float) -> Tensor:
+    """softmax(log p / T) of [rows, classes], as log-probabilities; unchanged at T = 1."""
+    if temperature == 1:
+        return log_probabilities
+    return (log_probabilities / temperature).log_softmax(dim=-1)
 
 
-def load_estimator(path: Path) -> Any:
-    """Read what `save_estimator` wrote; other types than a forest's are refused.
-
-    Raises:
-        ValueError: The file holds other types.
-    """
-    unknown = sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED))
-    if unknown:
-        raise ValueError(f"{path} holds types that no forest has: {', '.join(unknown)}")
-    return skops.io.load(path, trusted=list(TRUSTED))
+def parameters_of(estimator: Any) -> int | None:
+    """Coefficients and intercepts of a linear model, nodes of trees; None of any other."""
+    if hasattr(estimator, "tree_"):
+        return int(estimator.tree_.node_count)
+    if hasattr(estimator, "coef_") and hasattr(estimator, "intercept_"):
+        return int(np.size(estimator.coef_) + np.size(estimator.intercept_))
+    if hasattr(estimator, "_predictors"):  # histogram gradient boosting has no public list
+        trees = [tree for stage in estimator._predictors for tree in stage]
+        return int(sum(len(tree.nodes) for tree in trees))
+    if hasattr(estimator, "estimators_"):
+        members = np.ravel(np.asarray(estimator.estimators_, dtype=object))
+        counts = [parameters_of(member) for member in members]
+        return None if None in counts else sum(count for count in counts if count is not None)
+    return None

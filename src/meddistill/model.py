@@ -6,7 +6,7 @@ import math
 import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,15 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.preprocessing import Preprocessing
 from meddistill.data.schema import Schema
 from meddistill.errors import UserError
-from meddistill.estimator import EstimatorAnswers, NoAnswers, load_estimator
+from meddistill.estimator import EstimatorAnswers, NoAnswers, tempered
+from meddistill.estimator_file import load_estimator
 from meddistill.files import read_json, write_json
 from meddistill.training.checkpoints import load_weights
 
 ROWS_AT_ONCE = 8192
-NETWORK, ESTIMATOR, SCORES = "network", "estimator", "scores"
+NETWORK, ESTIMATOR, SCORES, SEVERAL = "network", "estimator", "scores", "several"
+OUT_OF_FOLD = "out_of_fold.parquet"
+"""Answers for rows that the model was fitted on, by models that were not."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +38,20 @@ class Card:
     """What a folder's checkpoints need to answer again.
 
     Attributes:
-        network: Config node of the network, the same for every member; none of an estimator.
-        checkpoints: Weights of each member, or the estimator, relative to the folder; none of
-            scores.
+        network: Config node of the network, the same for every member; of several models their
+            weights and how they are averaged; none of an estimator.
+        checkpoints: Weights of each member, the estimator, or all files of several models, relative
+            to the folder; none of scores.
         classes: Class names; with two, the last is positive.
         schema: Columns by role.
         in_shape: Shape of one row's inputs.
         trained_on: Keys of the rows it was trained or validated on; none where that is not known.
-        kind: What answers: networks, a scikit-learn estimator, or nothing (a file of scores).
-        clamp: Lowest probability that an estimator answers.
+        kind: What answers: networks, a scikit-learn estimator, several models, or nothing (a file
+            of scores).
+        clamp: Lowest probability that an estimator answers, before it is tempered.
+        temperature: Divides the log-probabilities before they are normalised again.
+        columns: Class number of each of an estimator's columns; none is every class in order.
+        out_of_fold: Whether the folder holds out-of-fold answers for the rows it was fitted on.
     """
 
     network: dict[str, Any]
@@ -54,11 +62,15 @@ class Card:
     trained_on: list[str]
     kind: str = NETWORK
     clamp: float = 0.0
+    temperature: float = 1.0
+    columns: list[int] = field(default_factory=list)
+    out_of_fold: bool = False
 
     @property
     def files(self) -> list[str]:
         """The files that make up the model, relative to its folder."""
-        return ["model.json", "preprocessing.skops", *self.checkpoints]
+        more = [OUT_OF_FOLD] if self.out_of_fold else []
+        return ["model.json", "preprocessing.skops", *self.checkpoints, *more]
 
     @staticmethod
     def of(
@@ -91,17 +103,19 @@ class MeanOfProbabilities(nn.Module):
 
     Args:
         members: Networks with the same inputs and classes.
+        temperature: Divides the mean's log-probabilities before they are normalised again.
     """
 
-    def __init__(self, members: Sequence[nn.Module]) -> None:
+    def __init__(self, members: Sequence[nn.Module], temperature: float = 1.0) -> None:
         super().__init__()
-        self.members = nn.ModuleList(members)
+        self.members, self.temperature = nn.ModuleList(members), temperature
 
     def forward(self, inputs: Tensor) -> Tensor:
         """[batch, *in_shape] -> log-probabilities [batch, classes] in nats, float64 if there is."""
         dtype = torch.float32 if inputs.device.type == "mps" else torch.float64
         answers = torch.stack([net(inputs).to(dtype).log_softmax(dim=-1) for net in self.members])
-        return answers.logsumexp(dim=0) - math.log(len(self.members))
+        mean = answers.logsumexp(dim=0) - math.log(len(self.members))
+        return tempered(mean, self.temperature)
 
 
 class Model:
@@ -118,9 +132,9 @@ class Model:
 
     @property
     def num_parameters(self) -> int:
-        """Trained numbers, over all members; of a forest the nodes of its trees; 0 of scores."""
+        """Trained numbers, over all members; of trees their nodes; 0 where nobody can count."""
         if isinstance(self.network, EstimatorAnswers):
-            return self.network.num_nodes
+            return self.network.num_parameters or 0
         return sum(parameter.numel() for parameter in self.network.parameters())
 
     def parts(self) -> list[Model]:
@@ -184,6 +198,8 @@ def load_model(folder: str | Path) -> Model:
         preprocessing = Preprocessing.load(
             folder / "preprocessing.skops", Schema.from_dict(card.schema)
         )
+        if card.kind == SEVERAL:
+            return _mixed(card, folder, preprocessing)
         network = _answering(card, folder)
     except (
         OSError, ValueError, TypeError, RuntimeError, KeyError, zipfile.BadZipFile,
@@ -192,10 +208,22 @@ def load_model(folder: str | Path) -> Model:
     return Model(card, network, preprocessing)
 
 
+def _mixed(card: Card, folder: Path, preprocessing: Preprocessing) -> Model:
+    """Several models, each in a folder of its own below."""
+    from meddistill.mixture import MixedModel, part_folder
+
+    names = list(card.network["weights"])
+    parts = {name: load_model(part_folder(folder, name)) for name in names}
+    return MixedModel(card, preprocessing, parts)
+
+
 def _answering(card: Card, folder: Path) -> nn.Module:
     """What turns inputs into log-probabilities."""
     if card.kind == ESTIMATOR:
-        return EstimatorAnswers(load_estimator(folder / card.checkpoints[0]), card.clamp)
+        return EstimatorAnswers(
+            load_estimator(folder / card.checkpoints[0]), card.clamp, len(card.classes),
+            card.columns, card.temperature,
+        )  # fmt: skip
     if card.kind == SCORES:
         return NoAnswers()
     members = []
@@ -203,7 +231,7 @@ def _answering(card: Card, folder: Path) -> nn.Module:
         network = build_network(card.network, "model", card.in_shape, len(card.classes), seed=0)
         load_weights(network, folder / checkpoint)
         members.append(network)
-    return MeanOfProbabilities(members)
+    return MeanOfProbabilities(members, card.temperature)
 
 
 def predict(folder: str | Path, rows: pd.DataFrame) -> pd.DataFrame:

@@ -18,7 +18,8 @@ from meddistill.data.cohort import Cohort
 from meddistill.data.split import Split
 from meddistill.evaluation.predictions import probability_columns
 from meddistill.files import read_json, write_atomically, write_json
-from meddistill.model import Model, load_model
+from meddistill.mixture import part_folder
+from meddistill.model import Model, copy_model, load_model
 from meddistill.store import Store
 from meddistill.teachers.base import Teacher
 
@@ -76,10 +77,15 @@ def find_targets(
         log.info("teacher: not in the store yet, made now (%s)", store / "teachers" / key)
         if trainer.get("strategy", "auto") != "auto":
             log.info("teacher: trained on one device")
+        seconds = 0.0
+        for name, part in teacher.parts.items():
+            found = find_targets(part, cohort, split, store, trainer)
+            copy_model(found.model().card, found.folder, part_folder(folder, name))
+            seconds += found.seconds() or 0.0
         started = time.perf_counter()
         teacher.fit(cohort, split, folder, {**shared, "devices": 1})
         if teacher.trains:
-            write_json(folder / COST, {"seconds": time.perf_counter() - started})
+            write_json(folder / COST, {"seconds": seconds + time.perf_counter() - started})
         answers = teacher.answers(cohort, folder)
         frame = pd.DataFrame(
             answers.astype(np.float32), columns=probability_columns(cohort.classes)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 
+from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError, UserError
 from meddistill.model import load_model, predict
 from meddistill.targets import find_targets
@@ -24,6 +26,15 @@ def forest(**changes):
 @pytest.fixture(scope="module")
 def targets(cohort, split, tmp_path_factory):
     return find_targets(forest(), cohort, split, tmp_path_factory.mktemp("store"), {})
+
+
+def test_a_forest_as_it_is_answers_as_scikit_learns_does(cohort, split, tmp_path):
+    found = answers(forest(out_of_fold=False, calibrate="none"), cohort, split, tmp_path / "a")
+    inputs = CohortDataModule(cohort, split).inputs.numpy()
+    plain = RandomForestClassifier(10, min_samples_leaf=2, random_state=0)
+    plain.fit(inputs[split.train], cohort.target[split.train])
+    raised = plain.predict_proba(inputs).clip(1e-3)
+    assert np.allclose(np.exp(found), raised / raised.sum(axis=1, keepdims=True), atol=1e-12)
 
 
 def answers(teacher, cohort, split, folder):
@@ -79,10 +90,12 @@ def test_equal_seeds_grow_equal_forests_and_others_do_not(seed, targets, cohort,
     assert np.array_equal(again.log_probabilities, targets.log_probabilities) == (seed == 0)
 
 
-def test_a_forest_read_again_answers_as_it_did(targets, cohort):
+def test_a_forest_read_again_answers_as_it_did(targets, cohort, split):
     shuffled = cohort.features.sample(frac=1, random_state=0)
     found = predict(targets.folder, shuffled).loc[cohort.features.index]
-    assert np.allclose(found, np.exp(targets.log_probabilities), atol=1e-7)
+    new = np.concatenate([split.validation, split.test])
+    stored = np.exp(targets.log_probabilities)
+    assert np.allclose(found.to_numpy()[new], stored[new], atol=1e-7)
     assert list(found.columns) == ["benign", "malignant"]
 
 

@@ -15,7 +15,7 @@ from meddistill.teachers.forest import ForestTeacher
 
 @pytest.fixture
 def fitted(cohort, split, tmp_path):
-    teacher = ForestTeacher(trees=20)
+    teacher = ForestTeacher(trees=20, out_of_fold=False, calibrate="none")
     teacher.fit(cohort, split, tmp_path, {})
     return teacher, tmp_path
 
@@ -48,5 +48,5 @@ def test_a_file_that_holds_another_type_is_refused(fitted):
 
     folder = fitted[1]
     skops.io.dump(FunctionTransformer(json.dumps), folder / "estimator.skops")
-    with pytest.raises(UserError, match="types that no forest has"):
+    with pytest.raises(UserError, match="types that no known classifier has"):
         load_model(folder)

@@ -95,7 +95,7 @@ def split_cohort(
     """
     _check(split_seed, test, validation, fold)
     random = np.random.default_rng(split_seed)
-    unit, stratum, size = _units(cohort)
+    unit, stratum, size = units_of(cohort)
     part = np.empty(len(stratum), dtype=np.int64)
     for label, name in enumerate(cohort.classes):
         units = random.permutation(np.flatnonzero(stratum == label))
@@ -108,7 +108,7 @@ def split_cohort(
         if fold is None:
             tested = units[: _head(size[units], round(test * size[units].sum()), spare=2)]
         else:
-            tested = units[_fold_of(size[units], fold[1], label) == fold[0]]
+            tested = units[fold_of(size[units], fold[1], label) == fold[0]]
         rest = units[~np.isin(units, tested)]
         part[units] = 0
         part[tested] = 2
@@ -137,7 +137,7 @@ def _check(split_seed: int, test: float, validation: float, fold: Sequence[int] 
         raise SettingError("data.validation", validation, f"with {fold[1]} folds leaves no rows")
 
 
-def _units(cohort: Cohort) -> tuple[Positions, Positions, Positions]:
+def units_of(cohort: Cohort) -> tuple[Positions, Positions, Positions]:
     """What must stay together: [rows] each row's unit; [units] its class and number of rows.
 
     The class of a unit of several is the rarest, so that a rare class is spread over the parts.
@@ -172,7 +172,7 @@ def _head(size: Positions, wanted: int, spare: int) -> int:
     return max(0, min(max(1, count), len(size) - spare))
 
 
-def _fold_of(size: Positions, folds: int, label: int) -> Positions:
+def fold_of(size: Positions, folds: int, label: int) -> Positions:
     """[units] The fold of each, of about as many rows; classes begin with different folds."""
     if len(size) == 0:
         return np.zeros(0, dtype=np.int64)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from meddistill.data.cohort import Cohort
 from meddistill.data.split import Split
 from meddistill.model import load_model
+from meddistill.teachers.out_of_fold import teaching_answers
 
 
 class Teacher(ABC):
@@ -27,6 +28,11 @@ class Teacher(ABC):
     def trains(self) -> bool:
         """Whether `fit` is a training, whose time is worth telling."""
         return True
+
+    @property
+    def parts(self) -> Mapping[str, Teacher]:
+        """Teachers whose folders `fit` finds in its own, at `mixture.part_folder`, by name."""
+        return {}
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
@@ -44,5 +50,8 @@ class Teacher(ABC):
         """
 
     def answers(self, cohort: Cohort, folder: Path) -> NDArray[np.float64]:
-        """[rows, classes] log-probabilities of the cohort's rows, by the model in `folder`."""
-        return load_model(folder).log_probabilities(cohort.features)
+        """[rows, classes] log-probabilities of the cohort's rows, by the model in `folder`.
+
+        Rows that it was fitted on have their out-of-fold answers where the folder holds any.
+        """
+        return teaching_answers(load_model(folder), cohort, folder)

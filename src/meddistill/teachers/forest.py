@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestClassifier
-
-from meddistill.data.cohort import Cohort
-from meddistill.data.datamodule import CohortDataModule
-from meddistill.data.split import Split
 from meddistill.errors import SettingError, integer, number
-from meddistill.estimator import FILE, save_estimator
-from meddistill.model import ESTIMATOR, Card, save_card
-from meddistill.teachers.base import Teacher
+from meddistill.teachers.estimator import EstimatorTeacher
 
 MAX_FEATURES = ("sqrt", "log2")
 
 
-class ForestTeacher(Teacher):
-    """scikit-learn's random forest (Breiman 2001, Machine Learning 45) on labelled training rows.
-
-    Validation rows are not fitted: they stay for choosing and for early stopping. Its answers on
-    rows that it was trained on are nearer to their labels than on others.
+class ForestTeacher(EstimatorTeacher):
+    """scikit-learn's random forest (Breiman 2001, Machine Learning 45).
 
     Args:
         trees: Number of trees.
@@ -33,8 +17,11 @@ class ForestTeacher(Teacher):
         max_features: Share of the inputs tried at a split, `sqrt` or `log2` of their number; None
             tries all.
         clamp: Lowest probability it answers; the forest itself answers exact zeros.
-        seed: Of rows and inputs drawn.
+        seed: Of rows and inputs drawn, and of the folds.
         labels: Share of training rows whose labels the teacher's site has.
+        out_of_fold: As for any estimator; None is yes.
+        folds: Number of folds.
+        calibrate: As for any estimator.
     """
 
     def __init__(
@@ -45,35 +32,21 @@ class ForestTeacher(Teacher):
         clamp: float = 1e-3,
         seed: int = 0,
         labels: float = 1.0,
+        out_of_fold: bool | None = None,
+        folds: int = 5,
+        calibrate: str | None = None,
     ) -> None:
-        self.trees = integer("trees", trees, at_least=1)
-        self.min_samples_leaf = integer("min_samples_leaf", min_samples_leaf, at_least=1)
-        self.max_features = _max_features(max_features)
-        self.clamp = number("clamp", clamp, above=0, at_most=0.1)
-        self.seed = integer("seed", seed)
-        self.labels = number("labels", labels, above=0, at_most=1)
+        node = {
+            "_target_": "sklearn.ensemble.RandomForestClassifier",
+            "n_estimators": integer("trees", trees, at_least=1),
+            "min_samples_leaf": integer("min_samples_leaf", min_samples_leaf, at_least=1),
+            "max_features": _max_features(max_features),
+            "n_jobs": 1,
+        }
+        super().__init__(node, clamp, seed, labels, out_of_fold, folds, calibrate)
 
-    @property
-    def live(self) -> bool:
-        """No: trees are no torch code, and asking them in every step would rule the run's time."""
-        return False
-
-    def identity(self) -> dict[str, Any]:
-        """All of its settings."""
-        return {"forest": dict(vars(self))}
-
-    def fit(self, cohort: Cohort, split: Split, folder: Path, trainer: Mapping[str, Any]) -> None:
-        """Fit it on the labelled training rows."""
-        data = CohortDataModule(cohort, split, labels=self.labels)
-        rows = split.train[data.labelled[split.train]]
-        forest = RandomForestClassifier(
-            self.trees, min_samples_leaf=self.min_samples_leaf, max_features=self.max_features,
-            random_state=self.seed, n_jobs=1,
-        )  # fmt: skip
-        forest.fit(*_with_every_class(data.inputs.numpy()[rows], cohort.target[rows], data))
-        save_estimator(folder, forest)
-        data.save_preprocessing(folder)
-        save_card(folder, Card.of({}, [FILE], data, ESTIMATOR, self.clamp))
+    def check(self) -> None:
+        """A forest is known to answer and to be stored."""
 
 
 def _max_features(value: str | float | None) -> str | float | None:
@@ -83,17 +56,3 @@ def _max_features(value: str | float | None) -> str | float | None:
     if value is None or isinstance(value, str):
         return value
     return number("max_features", value, above=0, at_most=1)
-
-
-def _with_every_class(
-    inputs: NDArray[np.float32], target: NDArray[np.int64], data: CohortDataModule
-) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64]]:
-    """Rows, their classes and weights; a class that no row has gets one of weight 0.
-
-    scikit-learn answers for the classes it was given: without such a row a class would have no
-    column, and the columns behind it would be another class's.
-    """
-    absent = np.setdiff1d(np.arange(data.num_classes), target)
-    empty = np.zeros((len(absent), inputs.shape[1]), dtype=np.float32)
-    weights = np.repeat([1.0, 0.0], [len(target), len(absent)])
-    return np.concatenate([inputs, empty]), np.concatenate([target, absent]), weights

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from meddistill.compose import build_network, build_optimizer
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
-from meddistill.errors import integer, number
-from meddistill.model import Card, save_card
+from meddistill.errors import SettingError, integer, number
+from meddistill.model import Card, load_model, save_card
 from meddistill.seeding import derive
 from meddistill.teachers.base import Teacher
-from meddistill.training.classifier import Classifier
+from meddistill.teachers.calibrate import calibration, temperature_of
+from meddistill.training.checkpoints import BEST
+from meddistill.training.classifier import Classifier, OptimizerFactory
 from meddistill.training.fit import fit
 
 log = logging.getLogger(__name__)
+NO_FOLDS = (
+    "networks are stopped early by validation rows and are not trained again without each fold; "
+    "leave it null, or take an estimator (teacher=forest, boosting or estimator)"
+)
 
 
 class NeuralTeacher(Teacher):
@@ -33,6 +42,11 @@ class NeuralTeacher(Teacher):
         labels: Share of training and validation rows whose labels the teacher's site has.
         batch_size: Rows of one step.
         patience: Epochs without a better validation log loss after which a member stops.
+        out_of_fold: No network is trained again without each fold: None or False.
+        calibrate: `temperature`: one, fitted on the labelled validation rows; `none`, or None.
+
+    Raises:
+        SettingError: A setting is out of its range.
     """
 
     def __init__(
@@ -45,6 +59,8 @@ class NeuralTeacher(Teacher):
         labels: float = 1.0,
         batch_size: int = 64,
         patience: int = 20,
+        out_of_fold: bool | None = None,
+        calibrate: str | None = None,
     ) -> None:
         self.network, self.optimizer, self.trainer = network, optimizer, trainer
         integer("trainer.max_epochs", trainer.get("max_epochs"), at_least=1)
@@ -53,6 +69,9 @@ class NeuralTeacher(Teacher):
         self.labels = number("labels", labels, above=0, at_most=1)
         self.batch_size = integer("batch_size", batch_size, at_least=1)
         self.patience = integer("patience", patience, at_least=1)
+        self.calibrate = calibration(calibrate, "none")
+        if out_of_fold:
+            raise SettingError("out_of_fold", out_of_fold, NO_FOLDS)
 
     def identity(self) -> dict[str, Any]:
         """All of its settings."""
@@ -61,22 +80,49 @@ class NeuralTeacher(Teacher):
     def fit(self, cohort: Cohort, split: Split, folder: Path, trainer: Mapping[str, Any]) -> None:
         """Train the members one after the other; finished ones of a killed fit are kept."""
         data = CohortDataModule(cohort, split, labels=self.labels, batch_size=self.batch_size)
-        factory = build_optimizer(self.optimizer, "teacher.optimizer")
+        checkpoints = self.train_members(data, folder, {**trainer, **self.trainer})
+        data.save_preprocessing(folder)
+        self.save(folder, Card.of(self.network, checkpoints, data), data)
+
+    def save(self, folder: Path, card: Card, data: CohortDataModule) -> None:
+        """Write the card, with the temperature that suits the labelled validation rows."""
+        save_card(folder, card)
+        if self.calibrate == "none":
+            return
+        rows = data.labelled_validation
+        answers = load_model(folder).log_probabilities(data.cohort.features.iloc[rows])
+        temperature = temperature_of(self.calibrate, answers, data.cohort.target[rows])
+        save_card(folder, replace(card, temperature=temperature))
+
+    def train_members(
+        self, data: CohortDataModule, folder: Path, trainer: Mapping[str, Any]
+    ) -> list[str]:
+        """Checkpoints of the trained members, relative to `folder`."""
         checkpoints = []
         for member in range(self.members):
             seed = derive(self.seed, "member", member)
-            network = build_network(
-                self.network, "teacher.network", data.in_shape, data.num_classes, seed
-            )
             path = Path("members") / str(member)
-            checkpoints.append(str(path / "checkpoints" / "best.ckpt"))
+            checkpoints.append(str(path / "checkpoints" / BEST))
             if (folder / checkpoints[-1]).exists():
                 continue
             log.info("teacher: training member %d of %d", member + 1, self.members)
-            data.seed = seed
+            network, factory = self.built(data, seed)
             module = Classifier(network, data.num_classes, factory, seed=seed)
-            settings = {**trainer, **self.trainer}
-            fit(module, data, folder / path, settings, patience=self.patience)
-            (folder / path / "checkpoints" / "last.ckpt").unlink(missing_ok=True)
-        data.save_preprocessing(folder)
-        save_card(folder, Card.of(self.network, checkpoints, data))
+            self.train(module, data, folder / path, trainer)
+        return checkpoints
+
+    def built(self, data: CohortDataModule, seed: int) -> tuple[nn.Module, OptimizerFactory]:
+        """A network with first weights by `seed`, and its optimizer."""
+        factory = build_optimizer(self.optimizer, "teacher.optimizer")
+        network = build_network(
+            self.network, "teacher.network", data.in_shape, data.num_classes, seed
+        )
+        return network, factory
+
+    def train(
+        self, module: Classifier, data: CohortDataModule, folder: Path, trainer: Mapping[str, Any]
+    ) -> None:
+        """Train `module` to the end, or on from where it was killed; its best weights stay."""
+        data.seed = module.seed
+        fit(module, data, folder, trainer, patience=self.patience)
+        (folder / "checkpoints" / "last.ckpt").unlink(missing_ok=True)

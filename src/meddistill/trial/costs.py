@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from meddistill.compose import build_network
-from meddistill.estimator import EstimatorAnswers, NoAnswers
+from meddistill.estimator import EstimatorAnswers, NoAnswers, parameters_of
+from meddistill.mixture import MixedModel
 from meddistill.model import Model
 from meddistill.stack.tables import Table
 from meddistill.trial.answers import Answers
@@ -59,17 +60,30 @@ def _measured(arm: Arm, answers: Answers, table: Table) -> dict[str, Any]:
 
 def of_teacher(model: Model, table: Table) -> dict[str, Any]:
     """Costs of a teacher or a part of it; none are known of a file of scores."""
+    if isinstance(model, MixedModel):
+        return together([of_teacher(part, table) for part in model.by_name.values()])
     network = model.network
     if isinstance(network, NoAnswers):
         return {}
     if not isinstance(network, EstimatorAnswers):
         return of_network(network, table)
     return {
-        "parameters": model.num_parameters,
+        "parameters": network.num_parameters,
         "bytes": len(skops.io.dumps(network.estimator)),
         "multiply_adds": None,
         **latency(lambda inputs: network(torch.from_numpy(inputs)), _inputs(table)),
     }
+
+
+def together(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Costs of models that are asked one after the other; unknown where one's are."""
+    summed = ("parameters", "bytes", "multiply_adds", "one_row_ms", "batch_ms")
+    found: dict[str, Any] = {"batch": BATCH}
+    for key in summed:
+        values = [part.get(key) for part in parts]
+        known = [value for value in values if value is not None]
+        found[key] = sum(known) if len(known) == len(values) else None
+    return found
 
 
 def of_network(network: nn.Module, table: Table) -> dict[str, Any]:
@@ -98,19 +112,6 @@ def of_estimator(estimator: Any, table: Table) -> dict[str, Any]:
         "multiply_adds": None,
         **latency(estimator.predict_proba, _inputs(table)),
     }
-
-
-def parameters_of(estimator: Any) -> int | None:
-    """Coefficients and intercepts of a linear model, nodes of trees; None of any other."""
-    if hasattr(estimator, "coef_"):
-        return int(estimator.coef_.size + estimator.intercept_.size)
-    if hasattr(estimator, "_predictors"):  # histogram gradient boosting has no public list
-        trees = [tree for stage in estimator._predictors for tree in stage]
-        return int(sum(len(tree.nodes) for tree in trees))
-    if hasattr(estimator, "estimators_"):
-        members = np.ravel(np.asarray(estimator.estimators_, dtype=object))
-        return int(sum(each.tree_.node_count for each in members if hasattr(each, "tree_")))
-    return None
 
 
 def multiply_adds(network: nn.Module, inputs: torch.Tensor) -> int:

@@ -1,0 +1,94 @@
+"""The student's own architecture as its teacher."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.errors import SettingError, integer
+from meddistill.losses.kd import KD
+from meddistill.model import MeanOfProbabilities
+from meddistill.seeding import derive
+from meddistill.teachers.neural import NeuralTeacher
+from meddistill.training.checkpoints import BEST, load_weights
+from meddistill.training.classifier import Classifier
+from meddistill.training.distiller import Distiller
+
+log = logging.getLogger(__name__)
+NO_NETWORK = (
+    "is the student's network, and there is no student here: add +student=mlp_small (or another), "
+    "or give teacher.network its own"
+)
+
+
+class BornAgainTeacher(NeuralTeacher):
+    """Born-again networks (Furlanello et al. 2018, arXiv:1805.04770).
+
+    Generation 0 learns from the labels; each later one has other first weights and learns from the
+    labels and the answers of the one before. The last one is the teacher.
+
+    Args:
+        network: Config node of the student's network.
+        generations: How often it is born again.
+        temperature: T of the loss between generations.
+        alpha: Weight of the generation before; the labels have the rest.
+        **training: As for `NeuralTeacher`.
+
+    Raises:
+        SettingError: A setting is out of its range.
+    """
+
+    def __init__(
+        self,
+        network: Mapping[str, Any] | None,
+        generations: int = 1,
+        temperature: float = 2.0,
+        alpha: float = 0.5,
+        **training: Any,
+    ) -> None:
+        if network is None:
+            raise SettingError("network", network, NO_NETWORK)
+        super().__init__(network, **training)
+        if self.members != 1:
+            raise SettingError("members", self.members, "a generation is one network; leave it 1")
+        self.generations = integer("generations", generations, at_least=1)
+        KD(temperature, alpha)  # it refuses what is out of range
+        self.temperature, self.alpha = temperature, alpha
+
+    def train_members(
+        self, data: CohortDataModule, folder: Path, trainer: Mapping[str, Any]
+    ) -> list[str]:
+        """The checkpoint of the last generation; finished ones of a killed fit are kept."""
+        for generation in range(self.generations + 1):
+            path = Path("generations") / str(generation)
+            best = path / "checkpoints" / BEST
+            seed = derive(self.seed, "generation", generation)
+            network, factory = self.built(data, seed)
+            if not (folder / best).exists():
+                log.info("teacher: training generation %d of %d", generation, self.generations)
+                given = (network, data.num_classes, factory)
+                module = (
+                    Distiller(*given, KD(self.temperature, self.alpha), seed=seed)
+                    if generation
+                    else Classifier(*given, seed=seed)
+                )
+                self.train(module, data, folder / path, trainer)
+            load_weights(network, folder / best)
+            data.teach(_answers(network, data))
+        return [str(best)]
+
+
+@torch.no_grad()
+def _answers(network: nn.Module, data: CohortDataModule) -> NDArray[np.float32]:
+    """[rows, classes] log-probabilities for every row of the cohort."""
+    frozen = MeanOfProbabilities([network.cpu()]).eval()
+    answers: NDArray[np.float32] = frozen(data.inputs).float().numpy()
+    return answers

@@ -1,0 +1,192 @@
+"""Any scikit-learn-compatible classifier, by its class and settings."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.dummy import DummyClassifier
+
+from meddistill.compose import build
+from meddistill.data.cohort import Cohort
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.data.folds import fold_rows
+from meddistill.data.split import Positions, Split
+from meddistill.errors import SettingError, UserError, integer, number
+from meddistill.estimator import EstimatorAnswers
+from meddistill.estimator_file import FILE, dump_estimator, save_estimator
+from meddistill.model import ESTIMATOR, Card, save_card
+from meddistill.teachers.base import Teacher
+from meddistill.teachers.calibrate import calibration, temperature_of
+from meddistill.teachers.out_of_fold import Numbers, answer_out_of_fold, save_out_of_fold
+
+log = logging.getLogger(__name__)
+
+
+class EstimatorTeacher(Teacher):
+    """A classifier with `fit` and `predict_proba`, fitted on the labelled training rows.
+
+    Validation rows are not fitted: they stay for choosing and for early stopping.
+
+    Args:
+        estimator: Config node of the classifier: `_target_` and its own settings. It must be one
+            that can be stored without pickle; `random_state` is `seed` unless set.
+        clamp: Lowest probability it answers; trees answer exact zeros.
+        seed: Of everything random in it, and of the folds.
+        labels: Share of training rows whose labels the teacher's site has.
+        out_of_fold: Whether the rows it was fitted on are answered by models of the other folds;
+            None is yes, as it is not known whether the classifier interpolates them.
+        folds: Number of folds.
+        calibrate: `temperature`: one, fitted on the out-of-fold answers, or on labelled validation
+            rows without; `none`; None is what is usual for the kind.
+
+    Raises:
+        UserError: The classifier can't be built, has no `predict_proba`, or can't be stored.
+    """
+
+    usual_out_of_fold = True
+    usual_calibration = "temperature"
+
+    def __init__(
+        self,
+        estimator: Mapping[str, Any],
+        clamp: float = 1e-3,
+        seed: int = 0,
+        labels: float = 1.0,
+        out_of_fold: bool | None = None,
+        folds: int = 5,
+        calibrate: str | None = None,
+    ) -> None:
+        self.estimator = dict(estimator)
+        self.clamp = number("clamp", clamp, above=0, at_most=0.1)
+        self.seed = integer("seed", seed)
+        self.labels = number("labels", labels, above=0, at_most=1)
+        self.out_of_fold = _switch(out_of_fold, self.usual_out_of_fold)
+        self.folds = integer("folds", folds, at_least=2)
+        self.calibrate = calibration(calibrate, self.usual_calibration)
+        self.check()
+
+    @property
+    def live(self) -> bool:
+        """No: it is no torch code, and asking it in every step would rule the run's time."""
+        return False
+
+    def identity(self) -> dict[str, Any]:
+        """All of its settings."""
+        own = dict(vars(self))
+        if not self.out_of_fold:
+            del own["folds"]
+        return {"estimator": own}
+
+    def check(self) -> None:
+        """Refuse a classifier that can't answer or be stored, before a long fit shows it."""
+        classifier = self.build()
+        name = self.estimator["_target_"]
+        if not hasattr(classifier, "fit") or not hasattr(classifier, "predict_proba"):
+            raise SettingError(
+                "estimator._target_", name, "has no predict_proba, so it gives no probabilities to "
+                "learn from; wrap it (sklearn.calibration.CalibratedClassifierCV) or take another",
+            )  # fmt: skip
+        dump_estimator(classifier)
+        if rehearse(classifier):
+            dump_estimator(classifier)
+
+    def build(self) -> Any:
+        """The classifier, not fitted, with the teacher's seed where it takes one."""
+        classifier = build(self.estimator, "teacher.estimator")
+        taken = classifier.get_params() if hasattr(classifier, "get_params") else {}
+        seeds = {k for k in taken if k.split("__")[-1] == "random_state" and taken[k] is None}
+        if seeds:
+            classifier.set_params(**dict.fromkeys(sorted(seeds), self.seed))
+        return classifier
+
+    def fit(self, cohort: Cohort, split: Split, folder: Path, trainer: Mapping[str, Any]) -> None:
+        """Fit it on the labelled training rows, and once more without each fold of them."""
+        data = CohortDataModule(cohort, split, labels=self.labels)
+        rows = split.train[data.labelled[split.train]]
+        whole = self.fit_rows(data, rows)
+        save_estimator(folder, whole.estimator)
+        held = self._out_of_fold(data, rows) if self.out_of_fold else None
+        if held is not None:
+            save_out_of_fold(folder, cohort, rows, held)
+        data.save_preprocessing(folder)
+        card = Card.of({}, [FILE], data, ESTIMATOR, self.clamp)
+        save_card(
+            folder,
+            replace(
+                card,
+                temperature=self._temperature(data, rows, whole, held),
+                columns=whole.columns,
+                out_of_fold=held is not None,
+            ),
+        )
+
+    def fit_rows(self, data: CohortDataModule, rows: Positions) -> EstimatorAnswers:
+        """The classifier fitted on `rows`, positions in the cohort."""
+        columns, target = np.unique(data.cohort.target[rows], return_inverse=True)
+        # Most classifiers refuse rows of one class, as a fold of a rare one may leave them.
+        classifier = self.build() if len(columns) > 1 else DummyClassifier()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="X does not have valid feature names")
+            try:
+                classifier.fit(data.inputs.numpy()[rows], target)
+            except (ValueError, TypeError) as error:
+                name = self.estimator["_target_"]
+                raise UserError(f"teacher.estimator ({name}) can't be fitted: {error}") from error
+        return EstimatorAnswers(classifier, self.clamp, data.num_classes, columns.tolist())
+
+    def _out_of_fold(self, data: CohortDataModule, rows: Positions) -> Numbers:
+        log.info("teacher: fitted again without each of %d folds", self.folds)
+        fold = fold_rows(data.cohort, rows, self.folds, self.seed)
+        return answer_out_of_fold(
+            lambda others: self.fit_rows(data, others), data.inputs, rows, fold
+        )
+
+    def _temperature(
+        self,
+        data: CohortDataModule,
+        rows: Positions,
+        whole: EstimatorAnswers,
+        held: Numbers | None,
+    ) -> float:
+        """Fitted on out-of-fold answers where there are any, else on labelled validation rows."""
+        if self.calibrate == "none":
+            return 1.0
+        if held is None:
+            rows = data.labelled_validation
+            held = whole(data.inputs[rows]).numpy()
+        return temperature_of(self.calibrate, held, data.cohort.target[rows])
+
+
+def rehearse(classifier: Any) -> bool:
+    """Fit `classifier` on a few random numbers; False where those were too few for it.
+
+    Raises:
+        SettingError: scikit-learn refuses one of its settings.
+    """
+    from sklearn.utils._param_validation import InvalidParameterError
+
+    random = np.random.default_rng(0)
+    inputs, target = random.normal(size=(60, 6)).astype(np.float32), np.arange(60) % 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            classifier.fit(inputs, target)
+        except InvalidParameterError as error:
+            raise UserError(f"teacher.estimator: {error}") from error
+        except Exception as error:  # what real rows make of it is said when they are fitted
+            log.debug("%s was not rehearsed: %s", type(classifier).__name__, error)
+            return False
+    return True
+
+
+def _switch(value: bool | None, usual: bool) -> bool:
+    if value is not None and not isinstance(value, bool):
+        mend = "must be true, false or null (usual for the teacher)"
+        raise SettingError("out_of_fold", value, mend)
+    return usual if value is None else value
