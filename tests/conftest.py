@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -75,7 +76,7 @@ def meddistill(
             code = int(stop.code or 0)
         finally:  # Hydra's handlers write to a captured stream that later tests do not have
             logging.getLogger().handlers[:] = handlers
-        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+            os.environ.pop("HYDRA_FULL_ERROR", None)  # the command line sets it for its process
         out, err = capfd.readouterr()
         return code, out, err
 
