@@ -168,7 +168,7 @@ def test_every_teacher_teaches_a_student(name, meddistill, cohort):
 @pytest.mark.parametrize("name", names("arm"))
 def test_every_arm_is_built(name):
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        node = resolved(compose("trial"))["arms"][name]
+        node = resolved(compose("trial", [f"arm=[{name},distilled]"]))["arms"][name]
     assert isinstance(build(node, f"arms.{name}", _recursive_=False), Arm)
 
 

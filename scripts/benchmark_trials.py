@@ -1,0 +1,129 @@
+"""The fair trial over public data: teachers with plain kd, then losses with one teacher.
+
+    python scripts/benchmark_trials.py FOLDER_OF_TABLES [--only NAME ...] [--repeats 5]
+
+Each data set is tried with all labels, and with a tenth at the student's site and all at the
+teacher's. Trials lie in `outputs/benchmark`; a killed run goes on with what is missing. Prints the
+tables of docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from meddistill.files import read_json, write_atomically
+
+FOLDER = Path("outputs/benchmark")
+TABLES = {
+    "thyroid": ("thyroid0387_multiclass.csv", "data.drop=[diagnosis_code]"),
+    "cardiotocography": ("cardiotocography.csv", "data.group=recording"),
+    "hcv": ("hcv.csv",),
+    "arrhythmia": ("arrhythmia.csv",),
+    "heart_uci": ("heart_uci_4sites.csv", "data.drop=[severity_num,site]"),
+}
+TEACHERS = ("mlp_ensemble", "forest", "boosting", "several")
+STUDENT = ("student.width=16", "trial.seeds=1")
+KD_ARMS = ("teacher", "student_alone", "distilled")
+OF_TWO = ("logit_mse", "margin", "ranking", "kd_trusted")
+OF_MANY = ("dkd", "dist", "nkd", "logit_standardization")
+FEWEST = 10
+"""Rows of a class; arrhythmia's rarer ones are left out."""
+
+
+def settings(name: str, tables: Path) -> list[str]:
+    """The data's part of a command."""
+    if name == "breast_cancer":
+        return ["data=breast_cancer"]
+    file, *more = TABLES[name]
+    path = tables / file
+    if name == "arrhythmia":
+        path = without_rare_classes(path)
+    return ["data=table", f"data.path={path}", "data.target=target", *more]
+
+
+def without_rare_classes(path: Path) -> Path:
+    """A copy of a table without classes of fewer than `FEWEST` rows."""
+    frame = pd.read_csv(path)
+    kept = frame[frame.groupby("target")["target"].transform("size") >= FEWEST]
+    copy = FOLDER / path.name
+    write_atomically(copy, kept.to_csv(index=False))
+    return copy
+
+
+def run(name: str, what: str, tables: Path, repeats: int, *more: str) -> dict[str, Any] | None:
+    """A trial's results; None where it could not be made, which is said."""
+    folder = FOLDER / f"{name}-{what}"
+    command = [sys.executable, "-m", "meddistill", "trial", *settings(name, tables), *STUDENT,
+               f"trial.repeats={repeats}", *more, f"hydra.run.dir={folder}"]  # fmt: skip
+    print(" ".join(command[2:]), file=sys.stderr, flush=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(done.stderr[-2000:], file=sys.stderr, flush=True)
+        return None
+    return dict(read_json(folder / "results.json"))
+
+
+def lines(name: str, what: str, found: Mapping[str, Any], arms: Iterable[str]) -> list[list[str]]:
+    """A line for each setting and arm."""
+    rows = []
+    for setting in found["settings"]:
+        labels = "all" if setting["title"] == "All labels" else "a tenth"
+        alone, teacher = (setting["arms"][arm]["measures"] for arm in ("student_alone", "teacher"))
+        for arm in arms:
+            label = what if arm == "distilled" else found["trial"]["arms"][arm]["label"]
+            own = setting["differences"][arm]
+            rows.append([name, labels, label, mean(teacher), mean(alone),
+                         *(difference(own[m]) for m in ("auroc", "log_loss"))])  # fmt: skip
+    return rows
+
+
+def mean(measures: Mapping[str, Any]) -> str:
+    """AUROC and log loss of a model."""
+    return f"{measures['auroc']['mean']:.4f} / {measures['log_loss']['mean']:.3f}"
+
+
+def difference(own: Mapping[str, Any]) -> str:
+    """A paired difference with its interval; in bold where it is a verdict."""
+    text = f"{own['mean']:+.3f} ({own['low']:+.3f} to {own['high']:+.3f})"
+    return f"**{text} {own['word']}**" if own["word"] in ("BETTER", "WORSE") else text
+
+
+def table(what: str, rows: list[list[str]]) -> str:
+    """As Markdown."""
+    head = ["data", "labels", what, "teacher", "alone", "AUROC", "log loss"]
+    every = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in every)
+
+
+def main() -> None:
+    """Run what is missing and print both tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("tables", type=Path, help="folder of the CSV files named in TABLES")
+    parser.add_argument("--only", nargs="*", default=["breast_cancer", *TABLES])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--teacher", default="forest", help="of the second table")
+    given = parser.parse_args()
+    teachers: list[list[str]] = []
+    losses: list[list[str]] = []
+    for name in given.only:
+        for teacher in TEACHERS:
+            more = [f"teacher={teacher}", f"arm=[{','.join(KD_ARMS)}]"]
+            found = run(name, teacher, given.tables, given.repeats, *more)
+            teachers += lines(name, teacher, found, ["distilled"]) if found else []
+        classes = len(found["trial"]["data"]["classes"]) if found else 2
+        arms = [*KD_ARMS, *OF_TWO, *(OF_MANY if classes > 2 else ())]
+        more = [f"teacher={given.teacher}", f"arm=[{','.join(arms)}]"]
+        found = run(name, "losses", given.tables, given.repeats, *more)
+        losses += lines(name, "kd", found, arms[2:]) if found else []
+    print(table("teacher, plain kd", teachers), "\n\n", table("loss", losses), sep="")
+
+
+if __name__ == "__main__":
+    main()
