@@ -7,7 +7,8 @@ import sys
 
 from meddistill.confdir import FOLDER_VERBS, VERBS, listed_choices
 
-GROUPS = ("data", "teacher", "student", "loss", "optimizer", "accelerator", "logger", "experiment")
+GROUPS = ("data", "teacher", "student", "loss", "schedule", "optimizer", "accelerator", "logger",
+          "experiment", "arm")  # fmt: skip
 USER_ERROR, INTERRUPTED = 2, 130
 
 
@@ -36,7 +37,7 @@ def overview() -> str:
     verbs = "\n".join(f"  {verb:<9} {what}" for verb, what in every.items())
     return f"""meddistill: knowledge distillation for medical diagnosis
 
-usage: meddistill teacher|distill [-m] [--config-dir DIR] [key=value ...]
+usage: meddistill teacher|distill|trial [-m] [--config-dir DIR] [key=value ...]
        meddistill report DIR
        meddistill pick DIR [--best] [key=value ...] [--to DIR]
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from textwrap import fill
 
+LINE = 110
+"""Columns of a line of help."""
 VERBS = {
     "teacher": "train a teacher, once",
     "distill": "train a student from a frozen teacher, which is found or trained",
@@ -31,5 +34,11 @@ def choices(group: str, *more: Path) -> list[str]:
 
 
 def listed_choices(groups: Iterable[str], width: int = 12) -> str:
-    """A line a group, with what it can be."""
-    return "\n".join(f"  {group:<{width}} {', '.join(choices(group))}" for group in groups)
+    """Each group with what it can be."""
+    return "\n".join(
+        fill(
+            f"  {group:<{width}} {', '.join(choices(group))}",
+            width=LINE, subsequent_indent=" " * (width + 3), break_on_hyphens=False,
+        )
+        for group in groups
+    )  # fmt: skip
