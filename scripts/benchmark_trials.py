@@ -4,7 +4,7 @@
 
 Each data set is tried with all labels, and with a tenth at the student's site and all at the
 teacher's. Trials lie in `outputs/benchmark`; a killed run goes on with what is missing. Prints the
-tables of docs/benchmarks.md.
+tables of docs/benchmarks.md: differences by teacher, what the student keeps, differences by loss.
 """
 
 from __future__ import annotations
@@ -77,10 +77,26 @@ def lines(name: str, what: str, found: Mapping[str, Any], arms: Iterable[str]) -
         labels = "all" if setting["title"] == "All labels" else "a tenth"
         alone, teacher = (setting["arms"][arm]["measures"] for arm in ("student_alone", "teacher"))
         for arm in arms:
-            label = what if arm == "distilled" else found["trial"]["arms"][arm]["label"]
+            label = what if arm == "distilled" else arm
             own = setting["differences"][arm]
             rows.append([name, labels, label, mean(teacher), mean(alone),
                          *(difference(own[m]) for m in ("auroc", "log_loss"))])  # fmt: skip
+    return rows
+
+
+def kept(name: str, what: str, found: Mapping[str, Any]) -> list[list[str]]:
+    """What the distilled student keeps of the teacher's AUROC above 0.5, and at what latency."""
+    costs, rows = found["trial"]["costs"], []
+    faster = costs["teacher"].get("one_row_ms"), costs["distilled"].get("one_row_ms")
+    times = f"{faster[0] / faster[1]:.0f}" if all(faster) else "-"
+    for setting in found["settings"]:
+        labels = "all" if setting["title"] == "All labels" else "a tenth"
+        above = {
+            arm: setting["arms"][arm]["measures"]["auroc"]["mean"] - 0.5
+            for arm in ("teacher", "distilled", "student_alone")
+        }
+        shares = [f"{above[arm] / above['teacher']:.1%}" for arm in ("distilled", "student_alone")]
+        rows.append([name, labels, what, *shares, times])
     return rows
 
 
@@ -95,9 +111,13 @@ def difference(own: Mapping[str, Any]) -> str:
     return f"**{text} {own['word']}**" if own["word"] in ("BETTER", "WORSE") else text
 
 
-def table(what: str, rows: list[list[str]]) -> str:
+DIFFERENCES = ("teacher", "alone", "AUROC", "log loss")
+KEPT = ("distilled student keeps", "student alone has", "times faster for one row")
+
+
+def table(what: str, columns: Iterable[str], rows: list[list[str]]) -> str:
     """As Markdown."""
-    head = ["data", "labels", what, "teacher", "alone", "AUROC", "log loss"]
+    head = ["data", "labels", what, *columns]
     every = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(row) + " |" for row in every)
 
@@ -112,17 +132,22 @@ def main() -> None:
     given = parser.parse_args()
     teachers: list[list[str]] = []
     losses: list[list[str]] = []
+    shares: list[list[str]] = []
     for name in given.only:
         for teacher in TEACHERS:
             more = [f"teacher={teacher}", f"arm=[{','.join(KD_ARMS)}]"]
             found = run(name, teacher, given.tables, given.repeats, *more)
-            teachers += lines(name, teacher, found, ["distilled"]) if found else []
+            if found:
+                teachers += lines(name, teacher, found, ["distilled"])
+                shares += kept(name, teacher, found)
         classes = len(found["trial"]["data"]["classes"]) if found else 2
         arms = [*KD_ARMS, *OF_TWO, *(OF_MANY if classes > 2 else ())]
         more = [f"teacher={given.teacher}", f"arm=[{','.join(arms)}]"]
         found = run(name, "losses", given.tables, given.repeats, *more)
         losses += lines(name, "kd", found, arms[2:]) if found else []
-    print(table("teacher, plain kd", teachers), "\n\n", table("loss", losses), sep="")
+    print(table("teacher, plain kd", DIFFERENCES, teachers), end="\n\n")
+    print(table("teacher", KEPT, shares), end="\n\n")
+    print(table("loss", DIFFERENCES, losses))
 
 
 if __name__ == "__main__":
