@@ -221,3 +221,15 @@ def test_the_data_module_validates_on_labelled_rows_and_trains_and_tests_on_all(
     assert test.inputs.equal(data.inputs[split.test])
     assert validation.labelled.all()
     assert test.labelled.all()
+
+
+def test_validation_rows_may_have_more_labels_than_training_rows(cohort):
+    usual = split_cohort(cohort)
+    more = split_cohort(cohort, validation_labels=1.0)
+    few, plenty = (each.labelled(cohort.target, 0.1) for each in (usual, more))
+    np.testing.assert_array_equal(few[usual.train], plenty[more.train])
+    assert few[usual.validation].mean() < 0.2
+    assert plenty[more.validation].all()
+    assert usual.fingerprint != more.fingerprint  # a teacher is stopped by other rows
+    with pytest.raises(SettingError, match=r"data.validation_labels=2: must be a number"):
+        split_cohort(cohort, validation_labels=2)

@@ -28,12 +28,14 @@ class Split:
         validation: [n] likewise.
         test: [n] likewise.
         turn: [rows] a random number a row; the rows with the lowest are labelled first.
+        validation_labels: Share of validation rows with labels at every site; None is a site's own.
     """
 
     train: Positions
     validation: Positions
     test: Positions
     turn: NDArray[np.float64]
+    validation_labels: float | None = None
 
     def part(self, name: str) -> Positions:
         """Positions of the part `name`, one of `PARTS`."""
@@ -55,17 +57,20 @@ class Split:
         """
         mask = np.zeros(len(target), dtype=bool)
         mask[self.test] = True
-        for positions in (self.train, self.validation):
+        held = share if self.validation_labels is None else self.validation_labels
+        for positions, part_share in ((self.train, share), (self.validation, held)):
             for label in np.unique(target[positions]):
                 rows = positions[target[positions] == label]
-                count = max(1, round(share * len(rows)))
+                count = max(1, round(part_share * len(rows)))
                 mask[rows[np.argsort(self.turn[rows], kind="stable")[:count]]] = True
         return mask
 
     @property
     def fingerprint(self) -> str:
         """A hash of which row is where."""
-        arrays = (self.train, self.validation, self.test, self.turn)
+        arrays = [self.train, self.validation, self.test, self.turn]
+        if self.validation_labels is not None:
+            arrays.append(np.array([self.validation_labels]))
         return hashlib.sha256(b"|".join(array.tobytes() for array in arrays)).hexdigest()
 
 
@@ -75,6 +80,7 @@ def split_cohort(
     test: float = 0.2,
     validation: float = 0.2,
     fold: Sequence[int] | None = None,
+    validation_labels: float | None = None,
 ) -> Split:
     """Stratified parts by class; a group's rows, and exact copies of a row, stay on one side.
 
@@ -88,12 +94,15 @@ def split_cohort(
         test: Share of the rows for the test part, unless `fold` says which.
         validation: Share of the rows for the validation part.
         fold: [k, K]: the test part is the k-th of K, k from 0; together they are all rows.
+        validation_labels: Share of validation rows with labels at every site; None is a site's own.
 
     Raises:
         UserError: A class has too few rows or groups to be in each part, or a setting is out of
             range.
     """
     _check(split_seed, test, validation, fold)
+    if validation_labels is not None:
+        number("data.validation_labels", validation_labels, above=0, at_most=1)
     random = np.random.default_rng(split_seed)
     unit, stratum, size = units_of(cohort)
     part = np.empty(len(stratum), dtype=np.int64)
@@ -116,7 +125,8 @@ def split_cohort(
         part[rest[:held]] = 1
     train, held_out, tested = (np.flatnonzero(part[unit] == k) for k in range(len(PARTS)))
     _check_classes(cohort, train, held_out, tested, fold)
-    return Split(train, held_out, tested, turn=random.random(len(cohort.target)))
+    turn = random.random(len(cohort.target))
+    return Split(train, held_out, tested, turn, validation_labels)
 
 
 def _check(split_seed: int, test: float, validation: float, fold: Sequence[int] | None) -> None:

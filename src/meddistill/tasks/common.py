@@ -21,7 +21,7 @@ from meddistill.runfolder import is_main_process
 from meddistill.training.fit import make_trainer, quiet
 
 log = logging.getLogger(__name__)
-SPLIT_KEYS = ("split_seed", "test", "validation", "fold")
+SPLIT_KEYS = ("split_seed", "test", "validation", "fold", "validation_labels")
 
 
 def check(settings: Mapping[str, Any]) -> None:
