@@ -26,7 +26,8 @@ def shortened(command: str) -> list[str]:
     arguments = [word for word in shlex.split(command)[1:] if word != "teacher=mlp_ensemble"]
     if arguments[0] in FOLDER_VERBS:
         return arguments
-    small = () if "teacher=checkpoint" in arguments else SMALL_TEACHER
+    chosen = any(word.startswith("teacher=") for word in arguments[1:])
+    small = () if chosen else SMALL_TEACHER
     epochs = () if arguments[0] == "teacher" else ("trainer.max_epochs=1",)
     return [*arguments, *small, *epochs]
 
