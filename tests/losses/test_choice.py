@@ -90,6 +90,13 @@ def test_a_void_loss_is_refused_before_any_teacher_is_trained(meddistill, monkey
     assert not Path("store").exists()
 
 
+def test_a_void_loss_of_a_sweep_is_refused_before_any_teacher_is_trained(meddistill):
+    code, _, err = meddistill("distill", "-m", "loss=dkd", "seed=0,1")
+    assert code == 2
+    assert "loss=dkd needs at least 3 classes and the data have 2" in err
+    assert not Path("store").exists()
+
+
 def shipped(name):
     """The loss of a choice; of one that is searched for, its last candidate."""
     loss = make(name)

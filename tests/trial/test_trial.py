@@ -172,6 +172,7 @@ def test_a_killed_trial_goes_on_with_what_is_missing(finished, meddistill, monke
         ("+arms.distilled.tune={loss.wrong:[1]}", "loss.wrong=1: no such setting"),
         ("+arms.logistic.tune={wrong:[1]}", "wrong=1: no such setting"),
         ("loss=kd_auto", "searches by itself"),
+        ("arm=[teacher,student_alone,distilled,dkd]", "loss=dkd needs at least 3 classes"),
     ],
 )
 def test_what_a_trial_refuses_is_said_before_anything_is_trained(meddistill, override, says):
@@ -190,3 +191,31 @@ def test_a_teacher_without_parts_has_no_pruned_arm(meddistill):
     )  # fmt: skip
     assert code == 0, err
     assert "pruned teacher: left out, the teacher has no parts" in out
+
+
+def test_an_arm_that_reads_layers_leaves_the_stored_answers_to_the_others(meddistill):
+    hint = (
+        "+arms.hint={_target_:meddistill.trial.arms.StudentArm,label:hint,"
+        "loss:{_target_:meddistill.losses.fitnets.FitNets}}"
+    )
+    small = (
+        "trial", *SMALL_TEACHER, "student=mlp_tiny", "trainer.max_epochs=2", "trial.repeats=2",
+        "trial.few_labels=null", "trial.seeds=1", "arm=[teacher,student_alone,distilled]",
+        "arms.distilled.tune={loss.temperature:[1.0],loss.alpha:[0.5]}",
+    )  # fmt: skip
+    code, out, err = meddistill(*small, hint, "hydra.run.dir=both")
+    assert code == 0, err
+    assert "one by one: loss=fitnets reads layers of a live teacher" in out
+    code, _, err = meddistill(*small, "hydra.run.dir=plain")
+    assert code == 0, err
+    with_hint, plain = (pd.read_csv(f"{name}/results.csv") for name in ("both", "plain"))
+    kept = with_hint[with_hint["arm"] != "hint"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, plain)
+    refused = {
+        "teacher=forest": "loss=fitnets reads layers of the teacher, and this teacher is no network",
+        "student=logistic": "nothing to learn in front of its layer",
+    }
+    for override, says in refused.items():
+        code, _, err = meddistill("trial", "trial.repeats=2", hint, override)
+        assert code == 2
+        assert says in err

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,16 +32,21 @@ class Table:
     targets: Targets | None
 
 
+Check = Callable[[Mapping[str, Any], DistillationLoss, CohortDataModule], None]
+"""Refuses a member's settings and loss on its rows."""
+
+
 def make_tables(
-    members: Sequence[Member], losses: Sequence[DistillationLoss]
+    members: Sequence[Member], losses: Sequence[DistillationLoss], check: Check
 ) -> tuple[list[Table], list[int]]:
     """The different tables, and which of them each member reads.
 
-    All data are read and split before the first teacher is trained.
+    All data are read and split, and all losses checked, before the first teacher is trained.
 
     Args:
         members: All of a job.
         losses: [members] each member's loss.
+        check: What refuses a loss.
     """
     places: dict[str, int] = {}
     of_member, readers = [], []
@@ -53,6 +58,9 @@ def make_tables(
         of_member.append(places[key])
     cohorts: dict[str, Cohort] = {}
     modules = [_data(settings, cohorts) for settings, _ in readers]
+    for loss in dict.fromkeys(losses):
+        first = losses.index(loss)
+        check(members[first].settings, loss, modules[of_member[first]])
     tables = []
     for (settings, loss), data in zip(readers, modules, strict=True):
         targets = _teach(settings, data) if loss.needs_teacher else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -51,12 +52,11 @@ def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
     build_optimizer(settings["optimizer"], "optimizer")
     loggers = [build(node, "logger", save_dir=run.path) for node in settings["logger"].values()]
     cohort, split = prepare(settings)
-    check_loss(loss, len(cohort.classes))
     data = _data(settings, cohort, split)
+    check_on(settings, loss, data)
     student = build_network(
         settings["student"], "student", data.in_shape, data.num_classes, settings["seed"]
     )
-    check_features(loss, student, data)
     targets = None
     if loss.needs_teacher:
         store = Path(settings["store"])
@@ -85,8 +85,10 @@ def train_student(
     loggers: Sequence[Logger] = (),
 ) -> Fitted:
     """Train `student` in `folder` and leave it with its best epoch's weights."""
-    live = targets is not None and asks_live(settings, loss)
-    teacher = _live(targets, data) if targets and live else None
+    teacher = None
+    if targets is not None and asks_live(settings, loss):
+        data = copy.copy(data)  # others may read the same rows with the stored answers
+        teacher = _live(targets, data)
     if teacher is not None and loss.needs_features:
         connect(loss, student, teacher.network, data, settings["seed"])
     module = Distiller(
@@ -117,6 +119,16 @@ def check_student(settings: Mapping[str, Any]) -> None:
     for key, choices in {"monitor": MONITORS, "answers": ANSWERS}.items():
         if settings[key] not in choices:
             raise SettingError(key, settings[key], f"must be one of {', '.join(choices)}")
+
+
+def check_on(settings: Mapping[str, Any], loss: DistillationLoss, data: CohortDataModule) -> None:
+    """Refuse a loss that says nothing about these data, or about this student's layers."""
+    check_loss(loss, data.num_classes)
+    if loss.needs_features:
+        student = build_network(
+            settings["student"], "student", data.in_shape, data.num_classes, settings["seed"]
+        )
+        check_features(loss, student, data)
 
 
 def asks_live(settings: Mapping[str, Any], loss: DistillationLoss) -> bool:

@@ -20,7 +20,6 @@ from meddistill.files import read_json, write_json
 from meddistill.losses import DistillationLoss
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss
-from meddistill.losses.choice import check_loss
 from meddistill.model import MeanOfProbabilities
 from meddistill.pace import Pace
 from meddistill.stack.fit import fit_stack
@@ -30,7 +29,7 @@ from meddistill.stack.plan import Chunk, plan
 from meddistill.stack.results import merge
 from meddistill.stack.search import search
 from meddistill.stack.tables import Table, make_tables
-from meddistill.tasks.distill import check_answers, check_student, train_student
+from meddistill.tasks.distill import check_answers, check_on, check_student, train_student
 from meddistill.training.fit import DivergedError, Fitted
 
 log = logging.getLogger(__name__)
@@ -45,10 +44,8 @@ def distill_stack(config: DictConfig, run: StackFolder) -> dict[str, Any]:
     """
     members = expand(config)
     losses = _check(members)
-    tables, table = make_tables(members, losses)
+    tables, table = make_tables(members, losses, check_on)
     of_member = [tables[place] for place in table]
-    for loss, its_table in zip(losses, of_member, strict=True):
-        check_loss(loss, its_table.data.num_classes)
     members, losses = _search(members, losses, of_member, run)
     chunks = plan(members, table, [each.data for each in tables])
     train_chunks(chunks, tables, run, len(members))

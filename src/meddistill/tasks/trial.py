@@ -23,8 +23,8 @@ from meddistill.trial.costs import costs
 from meddistill.trial.folder import PREDICTIONS, TRIES, TrialFolder
 from meddistill.trial.predictions import PredictionsWriter
 from meddistill.trial.rivals import estimator_answers, pruned_answers, teacher_answers
-from meddistill.trial.students import check_students, student_answers
-from meddistill.trial.tables import teach_units
+from meddistill.trial.students import check_on_rows, check_students, student_answers
+from meddistill.trial.tables import read_units, teach_units
 from meddistill.trial.units import Unit, label_settings, make_units, setting_title
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,9 @@ def run_trial(settings: Mapping[str, Any], run: TrialFolder) -> dict[str, Any]:
     started = time.perf_counter()
     arms = _arms(settings)
     units = make_units(settings)
-    tables = teach_units(units)
+    modules = read_units(units)
+    check_on_rows(_of_kind(arms, StudentArm), units[0].settings, modules[0])
+    tables = teach_units(units, modules)
     every: list[Answers] = []
     with PredictionsWriter(run.path / PREDICTIONS) as writer:
         for answers in _answers(arms, units, tables, run):

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meddistill.compose import build_optimizer
+from meddistill.compose import build, build_optimizer
+from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import UserError
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss
-from meddistill.losses.choice import check_loss
 from meddistill.stack.folder import StackFolder
 from meddistill.stack.members import Member, with_changes
 from meddistill.stack.plan import Chunk, plan
 from meddistill.stack.tables import Table
+from meddistill.tasks.distill import check_answers, check_on
 from meddistill.tasks.stack import train_chunks
 from meddistill.trial.answers import Answers, choose
 from meddistill.trial.arms import StudentArm
@@ -37,6 +38,7 @@ class Place:
 
 def check_students(arms: Mapping[str, StudentArm], settings: Mapping[str, Any]) -> None:
     """Build every loss and optimizer that will be tried, before anything is trained."""
+    teacher = build(settings["teacher"], "teacher", _recursive_=False)
     for name, arm in arms.items():
         loss = build_loss(arm.loss, f"arms.{name}.loss")
         if isinstance(loss, Searched):
@@ -44,10 +46,20 @@ def check_students(arms: Mapping[str, StudentArm], settings: Mapping[str, Any]) 
                 f"arms.{name}.loss: {type(loss).__name__} searches by itself; a trial chooses on "
                 f"validation rows already: take loss=kd and arms.{name}.tune"
             )
+        if loss.needs_teacher:
+            check_answers(settings, loss, teacher)
         for attempt in arm.tries():
             node = _settings(arm, attempt, settings, 0)
             build_loss(node["loss"], f"arms.{name}.loss")
             build_optimizer(node["optimizer"], "optimizer")
+
+
+def check_on_rows(
+    arms: Mapping[str, StudentArm], settings: Mapping[str, Any], data: CohortDataModule
+) -> None:
+    """Refuse a loss that says nothing about these data, before a teacher is trained."""
+    for name, arm in arms.items():
+        check_on(settings, build_loss(arm.loss, f"arms.{name}.loss"), data)
 
 
 def student_answers(
@@ -60,8 +72,6 @@ def student_answers(
     """Train every student there is, and answer with each arm's chosen ones, unit by unit."""
     places, members, table = _members(arms, units, seeds)
     every = _tables(tables, arms)
-    for name, arm in arms.items():
-        check_loss(build_loss(arm.loss, f"arms.{name}.loss"), tables[0].data.num_classes)
     chunks = plan(members, table, [each.data for each in every])
     train_chunks(chunks, every, run, len(members))
     yield from _chosen(arms, places, chunks, seeds, run)

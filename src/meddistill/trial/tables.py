@@ -24,10 +24,14 @@ from meddistill.trial.units import Unit
 log = logging.getLogger(__name__)
 
 
-def teach_units(units: Sequence[Unit]) -> list[Table]:
-    """Each unit's rows and its teacher's answers; data are read before a teacher is trained."""
+def read_units(units: Sequence[Unit]) -> list[CohortDataModule]:
+    """Each unit's rows; equal sources are read once."""
     cohorts: dict[str, Cohort] = {}
-    modules = [_data(unit, cohorts) for unit in units]
+    return [_data(unit, cohorts) for unit in units]
+
+
+def teach_units(units: Sequence[Unit], modules: Sequence[CohortDataModule]) -> list[Table]:
+    """Each unit's rows with its teacher's answers, from the store or trained now."""
     tables: list[Table] = []
     pace = Pace("teachers: {} splits", len(units))
     log.info("teachers: from the store (%s), or trained now", units[0].settings["store"])
