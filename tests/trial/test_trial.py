@@ -212,7 +212,7 @@ def test_an_arm_that_reads_layers_leaves_the_stored_answers_to_the_others(meddis
     kept = with_hint[with_hint["arm"] != "hint"].reset_index(drop=True)
     pd.testing.assert_frame_equal(kept, plain)
     refused = {
-        "teacher=forest": "loss=fitnets reads layers of the teacher, and this teacher is no network",
+        "teacher=forest": "reads layers of the teacher, and this teacher is no network",
         "student=logistic": "nothing to learn in front of its layer",
     }
     for override, says in refused.items():
