@@ -229,7 +229,7 @@ def _processes(job):
 def test_a_job_that_is_ended_fails_with_its_log_named_and_only_it_is_done_again(here, way):
     short = ("trainer.max_epochs=1500", "patience=1500")
     done = launch(*LONG[:4], *short, "save_seconds=1", "hydra/sweeper=basic", "seed=0,1")
-    wait_for(lambda: training(2))
+    wait_for(lambda: len(list(Path("sweep").glob("*/checkpoints/last.ckpt"))) == 2)
     first = min(wait_for(lambda: len(job_ids()) == 2 and job_ids()))
     if way == "scancel":
         said("scancel", first)
