@@ -57,7 +57,7 @@ def make_tables(
             readers.append((member.settings, loss))
         of_member.append(places[key])
     cohorts: dict[str, Cohort] = {}
-    modules = [_data(settings, cohorts) for settings, _ in readers]
+    modules = [read_rows(settings, cohorts) for settings, _ in readers]
     for loss in dict.fromkeys(losses):
         first = losses.index(loss)
         check(members[first].settings, loss, modules[of_member[first]])
@@ -73,7 +73,8 @@ def _key(settings: Mapping[str, Any], needs_teacher: bool) -> str:
     return json.dumps([settings["data"], settings["batch_size"], teacher], default=str)
 
 
-def _data(settings: Mapping[str, Any], cohorts: dict[str, Cohort]) -> CohortDataModule:
+def read_rows(settings: Mapping[str, Any], cohorts: dict[str, Cohort]) -> CohortDataModule:
+    """The rows that settings name, split; a source that is in `cohorts` is not read again."""
     key = json.dumps(source(settings), default=str)
     if key not in cohorts:
         cohorts[key] = read_cohort(settings)

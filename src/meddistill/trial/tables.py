@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,9 +15,8 @@ from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.pace import Pace, quiet
 from meddistill.seeding import derive
-from meddistill.stack.tables import Table
+from meddistill.stack.tables import Table, read_rows
 from meddistill.targets import find_targets
-from meddistill.tasks.common import read_cohort, source, split_rows
 from meddistill.trial.units import Unit
 
 log = logging.getLogger(__name__)
@@ -27,7 +25,7 @@ log = logging.getLogger(__name__)
 def read_units(units: Sequence[Unit]) -> list[CohortDataModule]:
     """Each unit's rows; equal sources are read once."""
     cohorts: dict[str, Cohort] = {}
-    return [_data(unit, cohorts) for unit in units]
+    return [read_rows(unit.settings, cohorts) for unit in units]
 
 
 def teach_units(units: Sequence[Unit], modules: Sequence[CohortDataModule]) -> list[Table]:
@@ -61,15 +59,3 @@ def with_permuted_teacher(table: Table) -> Table:
     data = copy.copy(table.data)
     data.teach(answers)
     return replace(table, data=data)
-
-
-def _data(unit: Unit, cohorts: dict[str, Cohort]) -> CohortDataModule:
-    settings = unit.settings
-    key = json.dumps(source(settings), default=str)
-    if key not in cohorts:
-        cohorts[key] = read_cohort(settings)
-    cohort = cohorts[key]
-    return CohortDataModule(
-        cohort, split_rows(settings, cohort),
-        labels=settings["data"]["labels"], batch_size=settings["batch_size"],
-    )  # fmt: skip
