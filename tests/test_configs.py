@@ -56,6 +56,7 @@ def test_this_file_has_a_test_for_every_group():
         "experiment",
         "arm",
         "schedule",
+        "synthetic",
     }
     assert set(GROUPS) == tested
 
@@ -111,6 +112,14 @@ def test_every_schedule_sets_a_temperature(name):
     assert float(loss_at(node, 100).temperature) == 1.0
 
 
+@pytest.mark.parametrize("name", names("synthetic"))
+def test_every_way_to_synthetic_rows_runs(name, meddistill):
+    small = ["teacher=forest", "teacher.trees=5", "trainer.max_epochs=1"]
+    code, out, err = meddistill("distill", f"synthetic={name}", *small)
+    assert code == 0, err
+    assert ("synthetic:" in out) == (name != "none")
+
+
 @pytest.mark.parametrize("name", names("optimizer"))
 def test_every_optimizer_takes_a_step(name):
     parameter = torch.nn.Parameter(torch.ones(3))
@@ -127,7 +136,7 @@ def test_every_accelerator_writes_arguments_of_lightnings_trainer(name):
     absent = {"gpu": not torch.cuda.is_available(), "mps": not torch.backends.mps.is_available()}
     if absent.get(name):
         pytest.skip(f"no {name} here")
-    assert make_trainer(trainer, logger=False).max_epochs == 200
+    assert make_trainer(trainer, logger=False).max_epochs == 1000
 
 
 @pytest.mark.parametrize("name", names("logger"))

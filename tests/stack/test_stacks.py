@@ -18,6 +18,7 @@ from meddistill.compose import build_network, build_optimizer
 from meddistill.confdir import choices, conf_dir
 from meddistill.data.cohort import Cohort, number_rows
 from meddistill.data.datamodule import CohortDataModule
+from meddistill.data.munge import Munge
 from meddistill.data.schema import Schema
 from meddistill.data.split import split_cohort
 from meddistill.losses.base import Searched
@@ -164,6 +165,15 @@ def test_a_member_with_dropout_equals_the_student_alone(tables, tmp_path):
 def test_a_member_with_few_labels_equals_the_student_alone(tables, tmp_path):
     members = [replace(member, table=2) for member in MEMBERS]
     assert_members_as_alone(recipe(), members, tables, tmp_path)
+
+
+def test_a_member_with_synthetic_rows_equals_the_student_alone(cohort, tmp_path):
+    tables = [taught(cohort, split_seed) for split_seed in (0, 1)]
+    for data in tables:
+        train, answers = data.split.train, data.rows.answers.numpy()
+        data.add(Munge(copies=2)(cohort.features.iloc[train], data.inputs.numpy()[train]))
+        data.teach(np.concatenate([answers, np.tile(answers[train], (2, 1))]))
+    assert_members_as_alone(recipe(), MEMBERS, tables, tmp_path)
 
 
 def test_members_stop_early_each_for_itself(tables, tmp_path):

@@ -89,6 +89,29 @@ def test_the_chosen_try_has_the_lowest_validation_log_loss(finished):
         assert chosen == each["val/log_loss"].min()
 
 
+def test_students_whose_training_was_cut_short_are_warned_of(finished, meddistill):
+    assert [s["cut_short"] for s in summary(finished)["settings"]] == [
+        {"distilled": 2, "student_alone": 2}
+    ] * 2
+    page = (finished / "report.html").read_text()
+    assert page.count("training was cut short") == 2
+    code, out, _ = meddistill("report", str(finished))
+    assert code == 0
+    assert "Training ended at trainer.max_epochs=4, before validation rows had it stop" in out
+
+
+def test_students_that_stopped_by_themselves_are_not(meddistill):
+    code, out, err = meddistill(
+        "trial", *SMALL_TEACHER, "student=mlp_tiny", "patience=1", "optimizer.lr=0.1",
+        "trial.repeats=2", "arm=[teacher,student_alone,distilled]", "trial.few_labels=null",
+        "arms.distilled.tune={loss.temperature:[1.0],loss.alpha:[0.5]}", "trial.seeds=1",
+        "hydra.run.dir=short",
+    )  # fmt: skip
+    assert code == 0, err
+    assert [s["cut_short"] for s in summary(Path("short"))["settings"]] == [{}]
+    assert "cut short" not in out
+
+
 def test_arms_share_the_rows_and_the_student_has_a_tenth_of_the_labels(finished):
     rows = pd.read_parquet(finished / "predictions.parquet")
     test = rows[rows["part"] == "test"]

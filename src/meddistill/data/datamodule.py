@@ -7,6 +7,7 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -36,6 +37,8 @@ class CohortDataModule(pl.LightningDataModule):
         in_shape: Shape of one row's inputs.
         num_classes: Number of classes.
         preprocessing: What was fitted on the training rows.
+        labelled: [rows of the cohort] which have labels.
+        synthetic: [synthetic rows] prepared rows that were added to the training part, or None.
     """
 
     def __init__(
@@ -63,6 +66,24 @@ class CohortDataModule(pl.LightningDataModule):
             target=torch.tensor(cohort.target),
             labelled=torch.from_numpy(self.labelled).float(),
         )
+        self.synthetic: pd.DataFrame | None = None
+
+    def add(self, synthetic: pd.DataFrame) -> None:
+        """Add unlabelled rows to the training part, after all others; once.
+
+        A teacher that was put beside the rows is forgotten: it has not answered these.
+
+        Args:
+            synthetic: [synthetic rows] raw or prepared, for a teacher to answer.
+        """
+        count = len(synthetic)
+        self.synthetic = synthetic
+        more = Rows(
+            inputs=torch.from_numpy(self.preprocessing(synthetic)),
+            target=torch.zeros(count, dtype=torch.int64),
+            labelled=torch.zeros(count),
+        )
+        self._rows = Rows.joined([replace(self._rows, answers=None, teacher_inputs=None), more])
 
     def teach(
         self, answers: NDArray[np.float32] | None, live_inputs: NDArray[np.float32] | None = None
@@ -70,17 +91,18 @@ class CohortDataModule(pl.LightningDataModule):
         """Put a teacher beside the rows.
 
         Args:
-            answers: [rows, classes] its stored log-probabilities for every row of the cohort.
-            live_inputs: [rows, ...] the rows as a live teacher reads them.
+            answers: [rows, classes] its stored log-probabilities for every row of the cohort, then
+                for the synthetic ones.
+            live_inputs: [rows, ...] the same rows as a live teacher reads them.
         """
-        rows = len(self.cohort.target)
+        rows = len(self._rows.target)
         self._rows = replace(
             self._rows, answers=_tensor(answers, rows), teacher_inputs=_tensor(live_inputs, rows)
         )
 
     def train_dataloader(self) -> Batches:
         """Shuffled batches of all training rows; unlabelled ones have label weight 0."""
-        return self._batches(self.split.train, self.batch_size, self.seed, STEPS_A_RUN)
+        return self._batches(self.train_rows, self.batch_size, self.seed, STEPS_A_RUN)
 
     def val_dataloader(self) -> Batches:
         """The labelled validation rows, in order."""
@@ -97,6 +119,12 @@ class CohortDataModule(pl.LightningDataModule):
         return batch
 
     @property
+    def train_rows(self) -> Positions:
+        """Positions among `rows` of the training part, the synthetic rows last."""
+        synthetic = np.arange(len(self.cohort.target), len(self._rows.target))
+        return np.concatenate([self.split.train, synthetic])
+
+    @property
     def labelled_validation(self) -> Positions:
         """Positions of the labelled validation rows."""
         positions = self.split.validation
@@ -105,13 +133,19 @@ class CohortDataModule(pl.LightningDataModule):
 
     @property
     def rows(self) -> Rows:
-        """All rows of the cohort, on the CPU."""
+        """All rows of the cohort, then the synthetic ones, on the CPU."""
         return self._rows
+
+    @property
+    def features(self) -> pd.DataFrame:
+        """The prepared features of `rows`, in their order."""
+        own = self.cohort.features
+        return own if self.synthetic is None else pd.concat([own, self.synthetic])
 
     @property
     def inputs(self) -> Tensor:
         """[rows, *in_shape] Preprocessed inputs of all rows of the cohort, on the CPU."""
-        return self._rows.inputs
+        return self._rows.inputs[: len(self.cohort.target)]
 
     def save_preprocessing(self, folder: Path) -> None:
         """Write the fitted preprocessing into a model's folder."""

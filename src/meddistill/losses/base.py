@@ -55,6 +55,7 @@ class DistillationLoss(nn.Module):
         void: What becomes of it with fewer, as the end of a sentence.
         needs_teacher: Whether the teacher's answers are read.
         needs_features: Whether layers of student and live teacher are read.
+        reads_labels: Whether the teacher's part, too, is counted on labelled rows only.
         relates_rows: Whether a row's term depends on the other rows of its batch, so that several
             devices each relate their own rows alone.
         per_member: Settings that may be tensors with one value a member of a stack.
@@ -64,6 +65,7 @@ class DistillationLoss(nn.Module):
     void: str = "it gives no gradient"
     needs_teacher: bool = True
     needs_features: bool = False
+    reads_labels: bool = False
     relates_rows: bool = False
     per_member: tuple[str, ...] = ()
 

@@ -24,13 +24,9 @@ class Blend(DistillationLoss):
         alpha: Between 0 and 1; a number, or a tensor [members] with one a member of a stack.
         label_smoothing: Of the labels' term, as in `CE`; a number or a tensor likewise.
         size: A factor of D, [] or [members], such as T^2.
-
-    Attributes:
-        reads_labels: Whether D needs the row's label, so that it counts on labelled rows only.
     """
 
     per_member: tuple[str, ...] = ("alpha", "label_smoothing")
-    reads_labels: bool = False
     label_share: Tensor
     teacher_share: Tensor
     label_smoothing: Tensor | None

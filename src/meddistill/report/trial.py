@@ -101,6 +101,9 @@ def _verdict_parts(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any
     for setting in found:
         if not setting["gate"]["open"]:
             parts.append(Notice(f"{setting['title']}: the teacher is no better", gate(setting)))
+        if setting["cut_short"]:
+            title = f"{setting['title']}: training was cut short"
+            parts.append(Notice(title, cut_short(setting, summary)))
         cards = [
             (NAMES.get(v["measure"], v["measure"]), v["word"], v["sentence"])
             for v in setting["verdicts"]
@@ -224,6 +227,19 @@ def in_short(verdicts: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def cut_short(setting: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
+    """The warning that students might have learned more."""
+    counts = " and ".join(
+        f"{summary['arms'][arm]['label']} on {count} of {setting['splits']} splits"
+        for arm, count in setting["cut_short"].items()
+    )
+    last = f"trainer.max_epochs={summary['max_epochs']}"
+    return (
+        f"Training ended at {last}, before validation rows had it stop: {counts}. With more epochs "
+        "the verdict may be another."
+    )
+
+
 def _print(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> None:
     """A table a setting, its warning and its verdicts."""
     for setting in found:
@@ -237,6 +253,8 @@ def _print(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> No
         words = [v["word"] for v in setting["verdicts"]]
         notes = [bottom_line(words)]
         notes += [f"{v['word']}. {v['sentence']}" for v in setting["verdicts"]]
+        if setting["cut_short"]:
+            notes.insert(0, f"WARNING. {cut_short(setting, summary)}")
         if not setting["gate"]["open"]:
             notes.insert(0, f"WARNING. {gate(setting)}")
         title = f"{setting['title']}: test rows, mean over {setting['splits']} splits"

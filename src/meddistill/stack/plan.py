@@ -34,7 +34,8 @@ STACKED_TRAINER = {
 NEEDED = {"devices": 1, "num_nodes": 1, "strategy": "auto", "precision": "32-true",
           "check_val_every_n_epoch": 1}  # fmt: skip
 MEMBERS_OWN = {
-    "seed", "data", "teacher", "store", "stack", "save_seconds", "logger", "loss", "optimizer",
+    "seed", "data", "synthetic", "teacher", "store", "stack", "save_seconds", "logger", "loss",
+    "optimizer",
 }  # fmt: skip
 """What may differ within a stack; of loss and optimizer their numbers."""
 
@@ -141,7 +142,8 @@ def _shared(settings: Mapping[str, Any], data: CohortDataModule) -> str:
         ("optimizer", numbers(settings["optimizer"])),
     ):
         shared[name] = {k: v for k, v in settings[name].items() if k not in mine}
-    sizes = [len(data.split.train), len(data.labelled_validation), data.in_shape, data.num_classes]
+    rows = [len(data.cohort.target), len(data.train_rows), len(data.labelled_validation)]
+    sizes = [*rows, data.in_shape, data.num_classes]
     return json.dumps([shared, sizes], sort_keys=True, default=str)
 
 

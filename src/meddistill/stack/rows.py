@@ -21,7 +21,7 @@ class MemberRows:
 
     Args:
         tables: The different splits with their preprocessing and teacher's answers; all have as
-            many inputs, training rows and labelled validation rows.
+            many rows, inputs, training rows and labelled validation rows.
         table: [M] which of the tables each member reads.
         seeds: [M] of each member's batch order.
     """
@@ -31,8 +31,8 @@ class MemberRows:
     ) -> None:
         self.rows = Rows.joined([data.rows for data in tables])
         starts = torch.tensor([0, *(len(data.rows.target) for data in tables)]).cumsum(0)[:-1]
-        self._tables = len(tables)
-        self._train = _positions([data.split.train for data in tables], starts)
+        self._starts, self._count = starts, len(tables[0].cohort.target)
+        self._train = _positions([data.train_rows for data in tables], starts)
         self._validation = _positions([data.labelled_validation for data in tables], starts)
         self.table, self.seeds = torch.tensor(table), list(seeds)
         self.batch_size = tables[0].batch_size
@@ -70,9 +70,8 @@ class MemberRows:
         return list(torch.split(rows, self._part, dim=1))
 
     def everything(self) -> list[Tensor]:
-        """Row numbers [M, part] of all rows of each member's table, in parts that fit in memory."""
-        count = len(self.rows.target) // self._tables
-        rows = self.table.unsqueeze(1) * count + torch.arange(count)
+        """Row numbers [M, part] of every row of a member's cohort, in parts that fit in memory."""
+        rows = self._starts[self.table].unsqueeze(1) + torch.arange(self._count)
         return list(torch.split(rows.to(self.rows.target.device), self._part, dim=1))
 
     def batch(self, index: Tensor) -> Batch:

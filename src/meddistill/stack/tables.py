@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from meddistill.compose import build
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.losses import DistillationLoss
 from meddistill.stack.members import Member
-from meddistill.targets import Targets, find_targets
+from meddistill.targets import Targets
 from meddistill.tasks.common import read_cohort, source, split_rows
+from meddistill.teaching import teach
 
 
 @dataclass(frozen=True)
@@ -63,14 +62,14 @@ def make_tables(
         check(members[first].settings, loss, modules[of_member[first]])
     tables = []
     for (settings, loss), data in zip(readers, modules, strict=True):
-        targets = _teach(settings, data) if loss.needs_teacher else None
+        targets = teach(settings, data) if loss.needs_teacher else None
         tables.append(Table(settings, data, targets))
     return tables, of_member
 
 
 def _key(settings: Mapping[str, Any], needs_teacher: bool) -> str:
-    teacher = settings["teacher"] if needs_teacher else None
-    return json.dumps([settings["data"], settings["batch_size"], teacher], default=str)
+    taught = [settings["teacher"], settings["synthetic"]] if needs_teacher else None
+    return json.dumps([settings["data"], settings["batch_size"], taught], default=str)
 
 
 def read_rows(settings: Mapping[str, Any], cohorts: dict[str, Cohort]) -> CohortDataModule:
@@ -83,12 +82,3 @@ def read_rows(settings: Mapping[str, Any], cohorts: dict[str, Cohort]) -> Cohort
         cohort, split_rows(settings, cohort),
         labels=settings["data"]["labels"], batch_size=settings["batch_size"],
     )  # fmt: skip
-
-
-def _teach(settings: Mapping[str, Any], data: CohortDataModule) -> Targets:
-    """Find or train the teacher, and put its answers beside the rows."""
-    teacher = build(settings["teacher"], "teacher", _recursive_=False)
-    store, trainer = Path(settings["store"]), settings["trainer"]
-    targets = find_targets(teacher, data.cohort, data.split, store, trainer)
-    data.teach(targets.log_probabilities)
-    return targets

@@ -23,9 +23,10 @@ from meddistill.losses.choice import check_loss, loss_name
 from meddistill.model import Card, MeanOfProbabilities, Model, save_card
 from meddistill.runfolder import RunFolder
 from meddistill.stack.search import search
-from meddistill.targets import Targets, find_targets
+from meddistill.targets import Targets
 from meddistill.tasks.common import check, describe_data, judge_model, prepare
 from meddistill.teachers.base import Teacher
+from meddistill.teaching import teach
 from meddistill.training.checkpoints import BEST
 from meddistill.training.distiller import Distiller, FrozenTeacher
 from meddistill.training.fit import Fitted, fit
@@ -49,6 +50,7 @@ def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
     teacher: Teacher = build(settings["teacher"], "teacher", _recursive_=False)
     if loss.needs_teacher:
         check_answers(settings, loss, teacher)
+        check_synthetic(settings["synthetic"], loss, teacher)
     build_optimizer(settings["optimizer"], "optimizer")
     loggers = [build(node, "logger", save_dir=run.path) for node in settings["logger"].values()]
     cohort, split = prepare(settings)
@@ -59,9 +61,7 @@ def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
     )
     targets = None
     if loss.needs_teacher:
-        store = Path(settings["store"])
-        targets = find_targets(teacher, cohort, split, store, settings["trainer"])
-        data.teach(targets.log_probabilities)
+        targets = teach(settings, data)
     found = None
     if isinstance(loss, Searched):
         found = search(loss, settings, data, run.path / "search")
@@ -148,6 +148,23 @@ def check_answers(settings: Mapping[str, Any], loss: DistillationLoss, teacher: 
     raise SettingError("answers", "live", NOT_LIVE)
 
 
+def check_synthetic(node: Mapping[str, Any], loss: DistillationLoss, teacher: Teacher) -> None:
+    """Refuse synthetic rows that the teacher can't answer or the loss would not read."""
+    if not node:
+        return
+    build(node, "synthetic")
+    if not teacher.answers_new_rows:
+        raise UserError(
+            "synthetic rows need answers, and this teacher is a file of them (teacher=scores): "
+            "take synthetic=none, or a teacher that can be asked"
+        )
+    if loss.reads_labels:
+        raise UserError(
+            f"loss={loss_name(loss)} learns from labelled rows alone, and synthetic rows have no "
+            "labels: take synthetic=none, or another loss (loss=kd)"
+        )
+
+
 def _data(settings: Mapping[str, Any], cohort: Cohort, split: Split) -> CohortDataModule:
     return CohortDataModule(
         cohort, split,
@@ -160,7 +177,7 @@ def _data(settings: Mapping[str, Any], cohort: Cohort, split: Split) -> CohortDa
 def _live(targets: Targets, data: CohortDataModule) -> FrozenTeacher:
     """The teacher itself in place of its stored answers; it reads rows in its own way."""
     model = targets.model()
-    data.teach(None, model.preprocessing(data.cohort.features))
+    data.teach(None, model.preprocessing(data.features))
     return FrozenTeacher(model.network)
 
 

@@ -29,11 +29,17 @@ from meddistill.stack.plan import Chunk, plan
 from meddistill.stack.results import merge
 from meddistill.stack.search import search
 from meddistill.stack.tables import Table, make_tables
-from meddistill.tasks.distill import check_answers, check_on, check_student, train_student
+from meddistill.tasks.distill import (
+    check_answers,
+    check_on,
+    check_student,
+    check_synthetic,
+    train_student,
+)
 from meddistill.training.fit import DivergedError, Fitted
 
 log = logging.getLogger(__name__)
-COMPONENTS = ("seed", "loss", "optimizer", "data", "teacher")
+COMPONENTS = ("seed", "loss", "optimizer", "data", "synthetic", "teacher")
 
 
 def distill_stack(config: DictConfig, run: StackFolder) -> dict[str, Any]:
@@ -84,6 +90,7 @@ def _check(members: Sequence[Member]) -> list[DistillationLoss]:
             node = settings["teacher"]
             teacher = once("teacher", node, lambda n=node: build(n, "teacher", _recursive_=False))
             check_answers(settings, losses[-1], teacher)
+            check_synthetic(settings["synthetic"], losses[-1], teacher)
     return losses
 
 

@@ -119,12 +119,12 @@ def _without_rows(answers: Answers) -> Answers:
     """The same without the answers by row, which lie in their file."""
     return Answers(
         answers.unit, answers.arm, answers.tries, answers.scores,
-        np.zeros((0, 0, 0), dtype=np.float32), answers.parameters, answers.seconds,
+        np.zeros((0, 0, 0), dtype=np.float32), answers.parameters, answers.seconds, answers.epochs,
     )  # fmt: skip
 
 
 def _tries(every: Sequence[Answers], units: Sequence[Unit]) -> pd.DataFrame:
-    """A line for each arm, unit and try: its validation log loss, and whether it was chosen."""
+    """A line for each arm, unit and try; epochs are the most that one of its students trained."""
     lines = [
         {
             "setting": units[answers.unit].setting,
@@ -133,6 +133,7 @@ def _tries(every: Sequence[Answers], units: Sequence[Unit]) -> pd.DataFrame:
             "try": number,
             "chosen": number == answers.chosen,
             "val/log_loss": answers.scores[number].mean(),
+            "epochs": None if answers.epochs is None else int(answers.epochs[number].max()),
             **attempt,
         }
         for answers in every
@@ -159,10 +160,11 @@ def _summary(
         "score": float(np.mean([answers.scores[answers.chosen].mean() for answers in main])),
         "monitor": settings["monitor"],
         "threshold": settings["threshold"],
+        "max_epochs": settings["trainer"]["max_epochs"],
         "data": describe_data(first.cohort, first.split),
         "teacher": settings["teacher"]["_target_"].rpartition(".")[2],
         "arms": {
-            name: {"label": arm.label, "tries": answered[name]}
+            name: {"label": arm.title, "tries": answered[name]}
             for name, arm in arms.items()
             if name in answered
         },

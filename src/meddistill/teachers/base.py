@@ -25,6 +25,11 @@ class Teacher(ABC):
         return True
 
     @property
+    def answers_new_rows(self) -> bool:
+        """Whether its model can answer rows that are not the cohort's."""
+        return True
+
+    @property
     def trains(self) -> bool:
         """Whether `fit` is a training, whose time is worth telling."""
         return True

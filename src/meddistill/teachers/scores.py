@@ -72,6 +72,11 @@ class ScoresTeacher(Teacher):
         return False
 
     @property
+    def answers_new_rows(self) -> bool:
+        """No: it is answers, and nothing that gives them."""
+        return False
+
+    @property
     def trains(self) -> bool:
         """Nothing is trained."""
         return False

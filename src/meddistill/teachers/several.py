@@ -57,6 +57,11 @@ class SeveralTeacher(Teacher):
         return False
 
     @property
+    def answers_new_rows(self) -> bool:
+        """Where all of them can."""
+        return all(teacher.answers_new_rows for teacher in self.teachers.values())
+
+    @property
     def trains(self) -> bool:
         """Where one of them does."""
         return any(teacher.trains for teacher in self.teachers.values())

@@ -25,6 +25,7 @@ class Answers:
         probabilities: [seeds, rows, classes] of the chosen try, for every row of the cohort.
         parameters: Numbers in the model.
         seconds: Wall-clock time of one fit.
+        epochs: [tries, seeds] that students were trained; None of what has no epochs.
     """
 
     unit: int
@@ -34,6 +35,7 @@ class Answers:
     probabilities: NDArray[np.float32]
     parameters: int | None = None
     seconds: float | None = None
+    epochs: NDArray[np.int64] | None = None
     chosen: int = field(init=False)
 
     def __post_init__(self) -> None:

@@ -25,6 +25,11 @@ class Arm:
     label: str
     tune: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
+    @property
+    def title(self) -> str:
+        """Its label, and what the trial's settings add to it."""
+        return self.label
+
     def tries(self) -> list[dict[str, Any]]:
         """Every combination of the settings, the last key changing fastest."""
         values = itertools.product(*self.tune.values())
@@ -44,10 +49,17 @@ class StudentArm(Arm):
         loss: Config node of the loss.
         teacher: Whose answers it learns from, where the loss reads any: `true`, or `permuted`, the
             same answers dealt out to other rows.
+        synthetic: Config node of what makes rows for the teacher to answer; an empty one is none.
     """
 
     loss: Mapping[str, Any] = field(default_factory=dict)
     teacher: str = "true"
+    synthetic: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """Says where the student learns from synthetic rows too."""
+        return f"{self.label}, synthetic rows" if self.synthetic else self.label
 
     def __post_init__(self) -> None:
         super().__post_init__()

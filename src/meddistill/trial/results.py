@@ -52,6 +52,7 @@ def results(
                 "rows": {k: float(np.mean([u[k] for u in units])) for k in
                          ("train", "labelled", "validation", "test")},
                 "gate": _gate(tried, summary),
+                "cut_short": _cut_short(tried, summary),
                 "verdicts": _verdicts(own, summary, ratio),
                 "arms": _arms(own, tried, summary),
                 "differences": compared,
@@ -126,7 +127,7 @@ def _arms(
 
 def _mostly(chosen: pd.DataFrame) -> dict[str, Any]:
     """The most frequent value of each setting that was tuned."""
-    front = ("setting", "split", "arm", "try", "chosen", "val/log_loss")
+    front = ("setting", "split", "arm", "try", "chosen", "val/log_loss", "epochs")
     tuned = chosen.drop(columns=list(front)).dropna(axis=1, how="all")
     return {name: tuned[name].mode().iloc[0].item() for name in map(str, tuned)}
 
@@ -137,6 +138,17 @@ def _gate(tries: pd.DataFrame, summary: Mapping[str, Any]) -> dict[str, Any]:
     mean = chosen.groupby("arm")["val/log_loss"].mean()
     teacher, alone = mean.get("teacher", np.nan), mean[summary["baseline"]]
     return {"teacher": float(teacher), "alone": float(alone), "open": not teacher >= alone}
+
+
+def _cut_short(tries: pd.DataFrame, summary: Mapping[str, Any]) -> dict[str, int]:
+    """Of the two arms compared, splits whose chosen students trained to the last epoch allowed."""
+    last = tries[tries["chosen"] & (tries["epochs"] >= summary["max_epochs"])]
+    counts = {arm: int((last["arm"] == arm).sum()) for arm in _pair(summary)}
+    return {arm: count for arm, count in counts.items() if count}
+
+
+def _pair(summary: Mapping[str, Any]) -> tuple[str, str]:
+    return summary["main"], summary["baseline"]
 
 
 def _one_auroc(test: pd.DataFrame, summary: Mapping[str, Any]) -> dict[str, Any] | None:

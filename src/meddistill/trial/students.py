@@ -14,15 +14,16 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import UserError
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss
+from meddistill.pace import quiet
 from meddistill.stack.folder import StackFolder
 from meddistill.stack.members import Member, with_changes
 from meddistill.stack.plan import Chunk, plan
 from meddistill.stack.tables import Table
-from meddistill.tasks.distill import check_answers, check_on
+from meddistill.tasks.distill import check_answers, check_on, check_synthetic
 from meddistill.tasks.stack import train_chunks
 from meddistill.trial.answers import Answers, choose
 from meddistill.trial.arms import StudentArm
-from meddistill.trial.tables import with_permuted_teacher
+from meddistill.trial.tables import variant
 from meddistill.trial.units import Unit
 
 
@@ -48,6 +49,7 @@ def check_students(arms: Mapping[str, StudentArm], settings: Mapping[str, Any]) 
             )
         if loss.needs_teacher:
             check_answers(settings, loss, teacher)
+            check_synthetic(arm.synthetic, loss, teacher)
         for attempt in arm.tries():
             node = _settings(arm, attempt, settings, 0)
             build_loss(node["loss"], f"arms.{name}.loss")
@@ -70,20 +72,24 @@ def student_answers(
     run: StackFolder,
 ) -> Iterator[Answers]:
     """Train every student there is, and answer with each arm's chosen ones, unit by unit."""
-    places, members, table = _members(arms, units, seeds)
-    every = _tables(tables, arms)
+    read = _variants(arms)
+    places, members, table = _members(arms, units, seeds, read)
+    with quiet("meddistill.teaching"):
+        every = [variant(table, *each) for each in read for table in tables]
     chunks = plan(members, table, [each.data for each in every])
     train_chunks(chunks, every, run, len(members))
     yield from _chosen(arms, places, chunks, seeds, run)
 
 
 def _members(
-    arms: Mapping[str, StudentArm], units: Sequence[Unit], seeds: int
+    arms: Mapping[str, StudentArm],
+    units: Sequence[Unit],
+    seeds: int,
+    read: Sequence[tuple[str, Mapping[str, Any]]],
 ) -> tuple[list[Place], list[Member], list[int]]:
     places: list[Place] = []
     members: list[Member] = []
     table: list[int] = []
-    permuted = _permuted_from(arms, len(units))
     for number, unit in enumerate(units):
         for name, arm in arms.items():
             for attempt, changes in enumerate(arm.tries()):
@@ -91,7 +97,7 @@ def _members(
                     settings = _settings(arm, changes, unit.settings, seed)
                     members.append(Member(len(members), {}, {}, settings))
                     places.append(Place(number, name, attempt, seed))
-                    table.append(number + (permuted if arm.teacher == "permuted" else 0))
+                    table.append(len(units) * read.index(_reads(arm)) + number)
     return places, members, table
 
 
@@ -102,15 +108,14 @@ def _settings(
     return with_changes(settings, own)
 
 
-def _permuted_from(arms: Mapping[str, StudentArm], units: int) -> int:
-    """From which number on tables have a permuted teacher."""
-    return units if any(arm.teacher == "permuted" for arm in arms.values()) else 0
+def _variants(arms: Mapping[str, StudentArm]) -> list[tuple[str, Mapping[str, Any]]]:
+    """The different rows that arms read: whose answers, and which synthetic rows."""
+    read = [_reads(arm) for arm in arms.values()]
+    return [each for place, each in enumerate(read) if each not in read[:place]]
 
 
-def _tables(tables: Sequence[Table], arms: Mapping[str, StudentArm]) -> list[Table]:
-    if not _permuted_from(arms, len(tables)):
-        return list(tables)
-    return [*tables, *(with_permuted_teacher(table) for table in tables)]
+def _reads(arm: StudentArm) -> tuple[str, Mapping[str, Any]]:
+    return arm.teacher, arm.synthetic
 
 
 def _chosen(
@@ -122,14 +127,16 @@ def _chosen(
 ) -> Iterator[Answers]:
     """Choose by the scores of all parts; then read each part again for the chosen answers."""
     scores: dict[tuple[int, str], NDArray[np.float64]] = {}
+    epochs: dict[tuple[int, str], NDArray[np.int64]] = {}
     facts: dict[tuple[int, str], tuple[int, float]] = {}
     for chunk, part in _parts(chunks, run):
-        for member, score in zip(chunk.members, part["score"].tolist(), strict=True):
+        for member, score, trained in zip(chunk.members, part["score"].tolist(),
+                                          part["epochs"].tolist(), strict=True):  # fmt: skip
             at = places[member.number]
-            shape = (len(arms[at.arm].tries()), seeds)
-            found = scores.setdefault((at.unit, at.arm), np.full(shape, np.nan))
-            found[at.attempt, at.seed] = score
-            facts[at.unit, at.arm] = part["parameters"], part["seconds"]
+            key, shape = (at.unit, at.arm), (len(arms[at.arm].tries()), seeds)
+            scores.setdefault(key, np.full(shape, np.nan))[at.attempt, at.seed] = score
+            epochs.setdefault(key, np.zeros(shape, np.int64))[at.attempt, at.seed] = trained
+            facts[key] = part["parameters"], part["seconds"]
     wanted = {key: choose(found) for key, found in scores.items()}
     kept: dict[tuple[int, str], dict[int, NDArray[np.float32]]] = {}
     for chunk, part in _parts(chunks, run):
@@ -144,7 +151,9 @@ def _chosen(
                 answers = np.stack([seen[seed] for seed in range(seeds)])
                 del kept[key]
                 tries = arms[at.arm].tries()
-                yield Answers(at.unit, at.arm, tries, scores[key], answers, *facts[key])
+                yield Answers(
+                    at.unit, at.arm, tries, scores[key], answers, *facts[key], epochs[key]
+                )
 
 
 def _parts(chunks: Sequence[Chunk], run: StackFolder) -> Iterator[tuple[Chunk, dict[str, Any]]]:

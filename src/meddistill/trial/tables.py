@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from meddistill.compose import build
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.pace import Pace, quiet
 from meddistill.seeding import derive
 from meddistill.stack.tables import Table, read_rows
-from meddistill.targets import find_targets
+from meddistill.teaching import add_synthetic, answers, teach
 from meddistill.trial.units import Unit
 
 log = logging.getLogger(__name__)
@@ -29,21 +28,37 @@ def read_units(units: Sequence[Unit]) -> list[CohortDataModule]:
 
 
 def teach_units(units: Sequence[Unit], modules: Sequence[CohortDataModule]) -> list[Table]:
-    """Each unit's rows with its teacher's answers, from the store or trained now."""
+    """Each unit's own rows with its teacher's answers, from the store or trained now."""
     tables: list[Table] = []
     pace = Pace("teachers: {} splits", len(units))
     log.info("teachers: from the store (%s), or trained now", units[0].settings["store"])
     with quiet("meddistill.targets", "meddistill.teachers"):
         for unit, data in zip(units, modules, strict=True):
-            settings = unit.settings
-            teacher = build(settings["teacher"], "teacher", _recursive_=False)
-            targets = find_targets(
-                teacher, data.cohort, data.split, Path(settings["store"]), settings["trainer"]
-            )
-            data.teach(targets.log_probabilities)
-            tables.append(Table(settings, data, targets))
+            targets = teach({**unit.settings, "synthetic": {}}, data)
+            tables.append(Table(unit.settings, data, targets))
             pace.step()
     return tables
+
+
+def variant(table: Table, teacher: str, synthetic: Mapping[str, Any]) -> Table:
+    """The table as an arm reads it.
+
+    Args:
+        table: A unit's own rows with its teacher's answers.
+        teacher: `true` or `permuted`, as of a `StudentArm`.
+        synthetic: Config node, likewise.
+    """
+    read = with_synthetic(table, synthetic) if synthetic else table
+    return with_permuted_teacher(read) if teacher == "permuted" else read
+
+
+def with_synthetic(table: Table, node: Mapping[str, Any]) -> Table:
+    """The table with synthetic rows beside the training rows, answered by the teacher."""
+    assert table.targets is not None  # a trial has a teacher in every table
+    data = copy.copy(table.data)
+    add_synthetic(node, data)
+    data.teach(answers(table.targets, data))
+    return replace(table, data=data)
 
 
 def with_permuted_teacher(table: Table) -> Table:
@@ -51,11 +66,10 @@ def with_permuted_teacher(table: Table) -> Table:
 
     Their distribution stays; what they know of a row is gone. Equal settings deal alike.
     """
-    assert table.targets is not None  # a trial has a teacher in every table
-    answers = table.targets.log_probabilities.copy()
-    train = table.data.split.train
-    random = np.random.default_rng(derive(table.settings["seed"], "permuted teacher"))
-    answers[train] = answers[random.permutation(train)]
     data = copy.copy(table.data)
-    data.teach(answers)
+    assert data.rows.answers is not None  # a trial has a teacher in every table
+    dealt, train = data.rows.answers.numpy().copy(), data.train_rows
+    random = np.random.default_rng(derive(table.settings["seed"], "permuted teacher"))
+    dealt[train] = dealt[random.permutation(train)]
+    data.teach(dealt)
     return replace(table, data=data)

@@ -1,0 +1,53 @@
+"""A frozen teacher's answers beside the rows that a student learns from."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meddistill.compose import build
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.targets import Targets, find_targets
+
+log = logging.getLogger(__name__)
+
+
+def teach(settings: Mapping[str, Any], data: CohortDataModule) -> Targets:
+    """Find or train the teacher, and put its answers beside the rows, synthetic ones with them."""
+    teacher = build(settings["teacher"], "teacher", _recursive_=False)
+    targets = find_targets(
+        teacher, data.cohort, data.split, Path(settings["store"]), settings["trainer"]
+    )
+    add_synthetic(settings["synthetic"], data)
+    data.teach(answers(targets, data))
+    return targets
+
+
+def add_synthetic(node: Mapping[str, Any], data: CohortDataModule) -> None:
+    """Make rows of the training rows, by the generator of a config node; an empty one makes none.
+
+    A generator is called with features and inputs of the training rows and returns features.
+    """
+    if not node:
+        return
+    train = data.split.train
+    make = build(node, "synthetic")
+    data.add(make(data.cohort.features.iloc[train], data.inputs.numpy()[train]))
+    assert data.synthetic is not None
+    log.info("synthetic: %d rows made of %d training rows", len(data.synthetic), len(train))
+
+
+def answers(targets: Targets, data: CohortDataModule) -> NDArray[np.float32]:
+    """[rows, classes] the teacher's log-probabilities of the cohort's rows, then of synthetic ones.
+
+    Synthetic rows are answered by the model that was fitted on all labelled training rows.
+    """
+    if data.synthetic is None:
+        return targets.log_probabilities
+    more = targets.model().log_probabilities(data.synthetic).astype(np.float32)
+    return np.concatenate([targets.log_probabilities, more])
