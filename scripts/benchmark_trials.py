@@ -4,7 +4,8 @@
 
 Each data set is tried with all labels, and with a tenth at the student's site and all at the
 teacher's. Trials lie in `outputs/benchmark`; a killed run goes on with what is missing. Prints the
-tables of docs/benchmarks.md: differences by teacher, what the student keeps, differences by loss.
+tables of docs/benchmarks.md: differences by teacher, with and without synthetic rows, what the
+student keeps, differences by loss.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ TABLES = {
     "arrhythmia": ("arrhythmia.csv",),
     "heart_uci": ("heart_uci_4sites.csv", "data.drop=[severity_num,site]"),
 }
-TEACHERS = ("mlp_ensemble", "forest", "boosting", "several")
+TEACHERS = ("mlp_ensemble", "resnet", "self", "forest", "boosting", "several")
 STUDENT = ("student.width=16", "trial.seeds=1")
 KD_ARMS = ("teacher", "student_alone", "distilled")
+MUNGE = "munge"
 OF_TWO = ("logit_mse", "margin", "ranking", "kd_trusted")
 OF_MANY = ("dkd", "dist", "nkd", "logit_standardization")
 FEWEST = 10
@@ -77,7 +79,7 @@ def lines(name: str, what: str, found: Mapping[str, Any], arms: Iterable[str]) -
         labels = "all" if setting["title"] == "All labels" else "a tenth"
         alone, teacher = (setting["arms"][arm]["measures"] for arm in ("student_alone", "teacher"))
         for arm in arms:
-            label = what if arm == "distilled" else arm
+            label = {"distilled": what, MUNGE: f"{what}, synthetic rows"}.get(arm, arm)
             own = setting["differences"][arm]
             rows.append([name, labels, label, mean(teacher), mean(alone),
                          *(difference(own[m]) for m in ("auroc", "log_loss"))])  # fmt: skip
@@ -85,7 +87,7 @@ def lines(name: str, what: str, found: Mapping[str, Any], arms: Iterable[str]) -
 
 
 def kept(name: str, what: str, found: Mapping[str, Any]) -> list[list[str]]:
-    """What the distilled student keeps of the teacher's AUROC above 0.5, and at what latency."""
+    """What students keep of the teacher's AUROC above 0.5, and at what latency."""
     costs, rows = found["trial"]["costs"], []
     faster = costs["teacher"].get("one_row_ms"), costs["distilled"].get("one_row_ms")
     times = f"{faster[0] / faster[1]:.0f}" if all(faster) else "-"
@@ -93,9 +95,9 @@ def kept(name: str, what: str, found: Mapping[str, Any]) -> list[list[str]]:
         labels = "all" if setting["title"] == "All labels" else "a tenth"
         above = {
             arm: setting["arms"][arm]["measures"]["auroc"]["mean"] - 0.5
-            for arm in ("teacher", "distilled", "student_alone")
+            for arm in ("teacher", "distilled", MUNGE, "student_alone")
         }
-        shares = [f"{above[arm] / above['teacher']:.1%}" for arm in ("distilled", "student_alone")]
+        shares = [f"{above[arm] / above['teacher']:.1%}" for arm in list(above)[1:]]
         rows.append([name, labels, what, *shares, times])
     return rows
 
@@ -112,7 +114,7 @@ def difference(own: Mapping[str, Any]) -> str:
 
 
 DIFFERENCES = ("teacher", "alone", "AUROC", "log loss")
-KEPT = ("distilled student keeps", "student alone has", "times faster for one row")
+KEPT = ("distilled student keeps", "with synthetic rows", "student alone has", "times faster")
 
 
 def table(what: str, columns: Iterable[str], rows: list[list[str]]) -> str:
@@ -135,10 +137,10 @@ def main() -> None:
     shares: list[list[str]] = []
     for name in given.only:
         for teacher in TEACHERS:
-            more = [f"teacher={teacher}", f"arm=[{','.join(KD_ARMS)}]"]
+            more = [f"teacher={teacher}", f"arm=[{','.join((*KD_ARMS, MUNGE))}]"]
             found = run(name, teacher, given.tables, given.repeats, *more)
             if found:
-                teachers += lines(name, teacher, found, ["distilled"])
+                teachers += lines(name, teacher, found, ["distilled", MUNGE])
                 shares += kept(name, teacher, found)
         classes = len(found["trial"]["data"]["classes"]) if found else 2
         arms = [*KD_ARMS, *OF_TWO, *(OF_MANY if classes > 2 else ())]
