@@ -11,6 +11,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from torch import nn
 
+from meddistill.card import Card, save_card
 from meddistill.compose import build, build_network, build_optimizer
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
@@ -20,7 +21,7 @@ from meddistill.losses import DistillationLoss
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss, is_scheduled, loss_at
 from meddistill.losses.choice import check_loss, loss_name
-from meddistill.model import Card, MeanOfProbabilities, Model, save_card
+from meddistill.model import MeanOfProbabilities, Model
 from meddistill.runfolder import RunFolder
 from meddistill.stack.search import search
 from meddistill.targets import Targets

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.dummy import DummyClassifier
 
+from meddistill.card import ESTIMATOR, Card, save_card
 from meddistill.compose import build
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
@@ -20,7 +21,6 @@ from meddistill.data.split import Positions, Split
 from meddistill.errors import SettingError, UserError, integer, number
 from meddistill.estimator import EstimatorAnswers
 from meddistill.estimator_file import FILE, dump_estimator, save_estimator
-from meddistill.model import ESTIMATOR, Card, save_card
 from meddistill.teachers.base import Teacher
 from meddistill.teachers.calibrate import calibration, temperature_of
 from meddistill.teachers.out_of_fold import Numbers, answer_out_of_fold, save_out_of_fold

@@ -10,12 +10,13 @@ from typing import Any
 
 from torch import nn
 
+from meddistill.card import Card, save_card
 from meddistill.compose import build_network, build_optimizer
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
 from meddistill.errors import SettingError, integer, number
-from meddistill.model import Card, load_model, save_card
+from meddistill.model import load_model
 from meddistill.seeding import derive
 from meddistill.teachers.base import Teacher
 from meddistill.teachers.calibrate import calibration, temperature_of

@@ -15,13 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from meddistill.card import OUT_OF_FOLD, Card
 from meddistill.data.cohort import Cohort
 from meddistill.data.split import Positions
 from meddistill.errors import UserError
 from meddistill.estimator import tempered
 from meddistill.files import write_atomically
 from meddistill.mixture import MixedModel, part_folder
-from meddistill.model import OUT_OF_FOLD, Card, Model
+from meddistill.model import Model
 
 Numbers = NDArray[np.float64]
 
