@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from meddistill.card import Card, save_card
-from meddistill.compose import build, build_network, build_optimizer
+from meddistill.compose import build, build_network, build_optimizer, check_network
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
@@ -110,7 +110,7 @@ def _schedule(node: Mapping[str, Any]) -> Callable[[int], DistillationLoss] | No
 
 
 def check_student(settings: Mapping[str, Any]) -> None:
-    """Refuse settings of the student's training that no component refuses."""
+    """Refuse settings of the student's training that no component refuses, and absent networks."""
     check(settings)
     integer("patience", settings["patience"], at_least=1)
     integer("seed", settings["seed"])
@@ -120,6 +120,7 @@ def check_student(settings: Mapping[str, Any]) -> None:
     for key, choices in {"monitor": MONITORS, "answers": ANSWERS}.items():
         if settings[key] not in choices:
             raise SettingError(key, settings[key], f"must be one of {', '.join(choices)}")
+    check_network(settings["student"], "student")
 
 
 def check_on(settings: Mapping[str, Any], loss: DistillationLoss, data: CohortDataModule) -> None:
