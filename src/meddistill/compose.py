@@ -108,16 +108,38 @@ def build(node: Mapping[str, Any], key: str, **facts: Any) -> Any:
         raise
 
 
+def check_network(node: Mapping[str, Any], key: str) -> None:
+    """Refuse a network that can't be built here, which its config node alone shows.
+
+    A folder's config may come from anywhere: it may name a network and nothing else. A class of an
+    optional package says that this is absent in a static method `check_installed`.
+
+    Raises:
+        UserError: There is no such class, it is no network, or its package is not installed.
+    """
+    from hydra.utils import get_class
+    from torch import nn
+
+    name = node.get("_target_")
+    try:
+        target = get_class(str(name))
+    except Exception as error:
+        raise SettingError(f"{key}._target_", name, f"no such class ({error})") from error
+    if not issubclass(target, nn.Module):
+        raise SettingError(f"{key}._target_", name, "is not a torch.nn.Module")
+    if hasattr(target, "check_installed"):
+        target.check_installed()
+
+
 def build_network(
     node: Mapping[str, Any], key: str, in_shape: Iterable[int], num_classes: int, seed: int
 ) -> nn.Module:
     """The network of a config node, its first weights drawn from `seed`."""
     import torch
-    from torch import nn
 
     from meddistill.seeding import derive
 
-    _check_module(node, key, nn.Module)
+    check_network(node, key)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive(seed, "first weights"))
         network = build(node, key, in_shape=tuple(in_shape), num_classes=num_classes)
@@ -135,20 +157,6 @@ def build_optimizer(node: Mapping[str, Any], key: str) -> OptimizerFactory:
     except (ValueError, TypeError) as error:
         raise UserError(f"{key}: {error}") from error
     return factory
-
-
-def _check_module(node: Mapping[str, Any], key: str, base: type) -> None:
-    """A folder's config may come from anywhere: it may name a network and nothing else."""
-    from hydra.utils import get_class
-
-    try:
-        target = get_class(str(node.get("_target_")))
-    except Exception as error:
-        raise UserError(
-            f"{key}._target_={node.get('_target_')}: no such class ({error})"
-        ) from error
-    if not issubclass(target, base):
-        raise SettingError(f"{key}._target_", node["_target_"], "is not a torch.nn.Module")
 
 
 def _unknown_key(node: Mapping[str, Any], key: str, facts: Mapping[str, Any]) -> str | None:

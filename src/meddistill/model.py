@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 import shutil
 import zipfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,83 +14,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from meddistill.card import ESTIMATOR, SCORES, SEVERAL, Card
 from meddistill.compose import build_network
 from meddistill.data.cohort import Cohort
-from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.preprocessing import Preprocessing
 from meddistill.data.schema import Schema
 from meddistill.errors import UserError
 from meddistill.estimator import EstimatorAnswers, NoAnswers, tempered
 from meddistill.estimator_file import load_estimator
-from meddistill.files import read_json, write_json
+from meddistill.files import read_json
 from meddistill.training.checkpoints import load_weights
 
 ROWS_AT_ONCE = 8192
-NETWORK, ESTIMATOR, SCORES, SEVERAL = "network", "estimator", "scores", "several"
-OUT_OF_FOLD = "out_of_fold.parquet"
-"""Answers for rows that the model was fitted on, by models that were not."""
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a folder's checkpoints need to answer again.
-
-    Attributes:
-        network: Config node of the network, the same for every member; of several models their
-            weights and how they are averaged; none of an estimator.
-        checkpoints: Weights of each member, the estimator, or all files of several models, relative
-            to the folder; none of scores.
-        classes: Class names; with two, the last is positive.
-        schema: Columns by role.
-        in_shape: Shape of one row's inputs.
-        trained_on: Keys of the rows it was trained or validated on; none where that is not known.
-        kind: What answers: networks, a scikit-learn estimator, several models, or nothing (a file
-            of scores).
-        clamp: Lowest probability that an estimator answers, before it is tempered.
-        temperature: Divides the log-probabilities before they are normalised again.
-        columns: Class number of each of an estimator's columns; none is every class in order.
-        out_of_fold: Whether the folder holds out-of-fold answers for the rows it was fitted on.
-    """
-
-    network: dict[str, Any]
-    checkpoints: list[str]
-    classes: list[str]
-    schema: dict[str, list[str]]
-    in_shape: list[int]
-    trained_on: list[str]
-    kind: str = NETWORK
-    clamp: float = 0.0
-    temperature: float = 1.0
-    columns: list[int] = field(default_factory=list)
-    out_of_fold: bool = False
-
-    @property
-    def files(self) -> list[str]:
-        """The files that make up the model, relative to its folder."""
-        more = [OUT_OF_FOLD] if self.out_of_fold else []
-        return ["model.json", "preprocessing.skops", *self.checkpoints, *more]
-
-    @staticmethod
-    def of(
-        network: Mapping[str, Any],
-        checkpoints: Sequence[str],
-        data: CohortDataModule,
-        kind: str = NETWORK,
-        clamp: float = 0.0,
-    ) -> Card:
-        """The card of a model trained on `data`."""
-        cohort, split = data.cohort, data.split
-        rows = np.sort(np.concatenate([split.train, split.validation]))
-        return Card(
-            network=dict(network),
-            checkpoints=list(checkpoints),
-            classes=list(cohort.classes),
-            schema=cohort.schema.to_dict(),
-            in_shape=list(data.in_shape),
-            trained_on=[cohort.keys[row] for row in rows],
-            kind=kind,
-            clamp=clamp,
-        )
 
 
 class MeanOfProbabilities(nn.Module):
@@ -169,11 +102,6 @@ class Model:
         """Keys of those rows of `cohort` that the model was trained or validated on."""
         trained_on = set(self.card.trained_on)
         return [cohort.keys[row] for row in positions if cohort.keys[row] in trained_on]
-
-
-def save_card(folder: Path, card: Card) -> None:
-    """Write `model.json`."""
-    write_json(folder / "model.json", asdict(card))
 
 
 def copy_model(card: Card, source: Path, folder: Path) -> None:

@@ -126,7 +126,7 @@ def _copied(job: Path, to: Path | None) -> Path:
 
 def _written(job: Path, row: pd.Series[Any], to: Path | None) -> Path:
     """A member of a job, in the files of a single run."""
-    from meddistill.model import Card, save_card
+    from meddistill.card import Card, save_card
 
     entry = _entry(job, int(row["member"]))
     settings = _settings(job, entry["changes"])

@@ -88,7 +88,7 @@ def test_no_row_but_labelled_training_rows_is_ever_fitted(cohort, split, tmp_pat
     monkeypatch.setattr(EstimatorTeacher, "fit_rows", watch)
     answers(teacher(labels=0.5), cohort, split, tmp_path / "a")
     known = split.train[split.labelled(cohort.target, 0.5)[split.train]]
-    assert [len(rows) < len(known) for rows in fitted] == [False] + 5 * [True]
+    assert [len(rows) < len(known) for rows in fitted] == 5 * [True] + [False]
     assert all(np.isin(rows, known).all() for rows in fitted)
     assert sum(len(known) - len(rows) for rows in fitted) == len(known)
 

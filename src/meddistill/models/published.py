@@ -11,7 +11,20 @@ from torch import Tensor, nn
 from meddistill.errors import SettingError, UserError, integer, number
 
 
-class ResNet(nn.Module):
+class Published(nn.Module):
+    """A network of that package, which is an extra of this one."""
+
+    @staticmethod
+    def check_installed() -> None:
+        """Refuse the package's absence before any data are read.
+
+        Raises:
+            UserError: The package is not installed.
+        """
+        _package()
+
+
+class ResNet(Published):
     """The ResNet of Gorishniy et al. 2021 (arXiv:2106.11959, section 3.2).
 
     Args:
@@ -58,7 +71,7 @@ class ResNet(nn.Module):
         return logits
 
 
-class FTTransformer(nn.Module):
+class FTTransformer(Published):
     """The FT-Transformer of Gorishniy et al. 2021 (arXiv:2106.11959, section 3.3).
 
     Each input, a category's indicators among them, is a token. Widths and dropout are the authors'

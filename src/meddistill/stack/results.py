@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from meddistill.card import Card
 from meddistill.evaluation.members import evaluate_members
 from meddistill.evaluation.predictions import probability_columns
 from meddistill.losses import DistillationLoss
-from meddistill.model import Card
 from meddistill.stack.folder import MEMBERS, METRICS, PREDICTIONS, StackFolder, dumped
 from meddistill.stack.members import Member
 from meddistill.stack.plan import Chunk

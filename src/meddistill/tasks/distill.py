@@ -11,7 +11,8 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from torch import nn
 
-from meddistill.compose import build, build_network, build_optimizer
+from meddistill.card import Card, save_card
+from meddistill.compose import build, build_network, build_optimizer, check_network
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
@@ -20,7 +21,7 @@ from meddistill.losses import DistillationLoss
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss, is_scheduled, loss_at
 from meddistill.losses.choice import check_loss, loss_name
-from meddistill.model import Card, MeanOfProbabilities, Model, save_card
+from meddistill.model import MeanOfProbabilities, Model
 from meddistill.runfolder import RunFolder
 from meddistill.stack.search import search
 from meddistill.targets import Targets
@@ -109,7 +110,7 @@ def _schedule(node: Mapping[str, Any]) -> Callable[[int], DistillationLoss] | No
 
 
 def check_student(settings: Mapping[str, Any]) -> None:
-    """Refuse settings of the student's training that no component refuses."""
+    """Refuse settings of the student's training that no component refuses, and absent networks."""
     check(settings)
     integer("patience", settings["patience"], at_least=1)
     integer("seed", settings["seed"])
@@ -119,6 +120,7 @@ def check_student(settings: Mapping[str, Any]) -> None:
     for key, choices in {"monitor": MONITORS, "answers": ANSWERS}.items():
         if settings[key] not in choices:
             raise SettingError(key, settings[key], f"must be one of {', '.join(choices)}")
+    check_network(settings["student"], "student")
 
 
 def check_on(settings: Mapping[str, Any], loss: DistillationLoss, data: CohortDataModule) -> None:

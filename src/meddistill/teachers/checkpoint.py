@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from meddistill.card import NETWORK
 from meddistill.data.cohort import Cohort
 from meddistill.data.split import Split
 from meddistill.errors import SettingError, UserError
 from meddistill.files import checksum
-from meddistill.model import NETWORK, copy_model, load_model
+from meddistill.model import copy_model, load_model
 from meddistill.teachers.base import Teacher
 
 

@@ -6,12 +6,14 @@ import logging
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.dummy import DummyClassifier
 
+from meddistill.card import ESTIMATOR, Card, save_card
 from meddistill.compose import build
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
@@ -20,10 +22,10 @@ from meddistill.data.split import Positions, Split
 from meddistill.errors import SettingError, UserError, integer, number
 from meddistill.estimator import EstimatorAnswers
 from meddistill.estimator_file import FILE, dump_estimator, save_estimator
-from meddistill.model import ESTIMATOR, Card, save_card
 from meddistill.teachers.base import Teacher
 from meddistill.teachers.calibrate import calibration, temperature_of
-from meddistill.teachers.out_of_fold import Numbers, answer_out_of_fold, save_out_of_fold
+from meddistill.teachers.finished_folds import FinishedFolds, Numbers
+from meddistill.teachers.out_of_fold import answer_out_of_fold, save_out_of_fold
 
 log = logging.getLogger(__name__)
 
@@ -106,12 +108,16 @@ class EstimatorTeacher(Teacher):
         return classifier
 
     def fit(self, cohort: Cohort, split: Split, folder: Path, trainer: Mapping[str, Any]) -> None:
-        """Fit it on the labelled training rows, and once more without each fold of them."""
+        """Fit it without each fold of the labelled training rows, then on all of them.
+
+        All of them come last, so that a kill among the folds loses no fit that is finished.
+        """
         data = CohortDataModule(cohort, split, labels=self.labels)
         rows = split.train[data.labelled[split.train]]
+        finished = FinishedFolds(folder, [self.identity(), cohort.fingerprint, split.fingerprint])
+        held = self._out_of_fold(data, rows, finished) if self.out_of_fold else None
         whole = self.fit_rows(data, rows)
         save_estimator(folder, whole.estimator)
-        held = self._out_of_fold(data, rows) if self.out_of_fold else None
         if held is not None:
             save_out_of_fold(folder, cohort, rows, held)
         data.save_preprocessing(folder)
@@ -125,6 +131,7 @@ class EstimatorTeacher(Teacher):
                 out_of_fold=held is not None,
             ),
         )
+        finished.forget()
 
     def fit_rows(self, data: CohortDataModule, rows: Positions) -> EstimatorAnswers:
         """The classifier fitted on `rows`, positions in the cohort."""
@@ -140,12 +147,12 @@ class EstimatorTeacher(Teacher):
                 raise UserError(f"teacher.estimator ({name}) can't be fitted: {error}") from error
         return EstimatorAnswers(classifier, self.clamp, data.num_classes, columns.tolist())
 
-    def _out_of_fold(self, data: CohortDataModule, rows: Positions) -> Numbers:
-        log.info("teacher: fitted again without each of %d folds", self.folds)
+    def _out_of_fold(
+        self, data: CohortDataModule, rows: Positions, finished: FinishedFolds
+    ) -> Numbers:
+        log.info("teacher: fitted without each of %d folds, then on all rows", self.folds)
         fold = fold_rows(data.cohort, rows, self.folds, self.seed)
-        return answer_out_of_fold(
-            lambda others: self.fit_rows(data, others), data.inputs, rows, fold
-        )
+        return answer_out_of_fold(partial(self.fit_rows, data), data.inputs, rows, fold, finished)
 
     def _temperature(
         self,

@@ -10,12 +10,13 @@ from typing import Any
 
 from torch import nn
 
-from meddistill.compose import build_network, build_optimizer
+from meddistill.card import Card, save_card
+from meddistill.compose import build_network, build_optimizer, check_network
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
 from meddistill.errors import SettingError, integer, number
-from meddistill.model import Card, load_model, save_card
+from meddistill.model import load_model
 from meddistill.seeding import derive
 from meddistill.teachers.base import Teacher
 from meddistill.teachers.calibrate import calibration, temperature_of
@@ -46,7 +47,7 @@ class NeuralTeacher(Teacher):
         calibrate: `temperature`: one, fitted on the labelled validation rows; `none`, or None.
 
     Raises:
-        SettingError: A setting is out of its range.
+        UserError: The network's class or package is absent, or a setting is out of its range.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class NeuralTeacher(Teacher):
         out_of_fold: bool | None = None,
         calibrate: str | None = None,
     ) -> None:
+        check_network(network, "network")
         self.network, self.optimizer, self.trainer = network, optimizer, trainer
         integer("trainer.max_epochs", trainer.get("max_epochs"), at_least=1)
         self.members = integer("members", members, at_least=1)

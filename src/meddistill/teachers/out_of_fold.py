@@ -15,19 +15,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from meddistill.card import OUT_OF_FOLD, Card
 from meddistill.data.cohort import Cohort
 from meddistill.data.split import Positions
 from meddistill.errors import UserError
 from meddistill.estimator import tempered
 from meddistill.files import write_atomically
 from meddistill.mixture import MixedModel, part_folder
-from meddistill.model import OUT_OF_FOLD, Card, Model
-
-Numbers = NDArray[np.float64]
+from meddistill.model import Model
+from meddistill.teachers.finished_folds import FinishedFolds, Numbers
 
 
 def answer_out_of_fold(
-    fit: Callable[[Positions], nn.Module], inputs: Tensor, rows: Positions, fold: NDArray[np.int64]
+    fit: Callable[[Positions], nn.Module],
+    inputs: Tensor,
+    rows: Positions,
+    fold: NDArray[np.int64],
+    finished: FinishedFolds,
 ) -> Numbers:
     """[len(rows), classes] log-probabilities, each row's by a model fitted without its fold.
 
@@ -36,6 +40,7 @@ def answer_out_of_fold(
         inputs: [rows of the cohort, features].
         rows: Positions of the rows the teacher is fitted on.
         fold: [len(rows)] the fold of each.
+        finished: Folds that need not be fitted again; it keeps each one that is.
 
     Raises:
         UserError: There are no two folds.
@@ -46,11 +51,15 @@ def answer_out_of_fold(
             f"teacher.out_of_fold=true: the {len(rows)} labelled training rows belong to one group "
             "(data.group), which can't be cut into folds; set teacher.out_of_fold=false"
         )
+
+    def answer(others: Positions, held: Positions) -> Numbers:
+        answers: Numbers = fit(others)(inputs[torch.from_numpy(held)]).numpy()
+        return answers
+
     found: dict[int, Numbers] = {}
     for number in numbers:
-        model = fit(rows[fold != number])
-        answers = model(inputs[torch.from_numpy(rows[fold == number])])
-        found |= dict(zip(np.flatnonzero(fold == number), answers.numpy(), strict=True))
+        answers = finished.find_or_make(rows[fold != number], rows[fold == number], answer)
+        found |= dict(zip(np.flatnonzero(fold == number), answers, strict=True))
     return np.stack([found[place] for place in range(len(rows))])
 
 

@@ -12,13 +12,13 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from meddistill.card import SCORES, Card, save_card
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
 from meddistill.errors import SettingError, number
 from meddistill.estimator import clamped_log
 from meddistill.files import checksum
-from meddistill.model import SCORES, Card, save_card
 from meddistill.teachers.base import Teacher
 from meddistill.teachers.score_file import (
     match_rows,

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meddistill.card import SEVERAL, Card, save_card
 from meddistill.compose import build
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
 from meddistill.errors import SettingError, number
 from meddistill.mixture import AVERAGES, PARTS, mix, part_folder
-from meddistill.model import SEVERAL, Card, load_model, save_card
+from meddistill.model import load_model
 from meddistill.teachers.base import Teacher
 
 
