@@ -51,7 +51,7 @@ class Targets:
         return load_model(self.folder)
 
     def seconds(self) -> float | None:
-        """Time to fit it, where and when it was; None of one that was not fitted here."""
+        """Time to fit it, where and when it was; None of one not fitted here, or not at once."""
         file = self.folder / COST
         return float(read_json(file)["seconds"]) if file.exists() else None
 
@@ -77,14 +77,14 @@ def find_targets(
         log.info("teacher: not in the store yet, made now (%s)", store / "teachers" / key)
         if trainer.get("strategy", "auto") != "auto":
             log.info("teacher: trained on one device")
-        seconds = 0.0
+        resumed, seconds = any(folder.iterdir()), 0.0
         for name, part in teacher.parts.items():
             found = find_targets(part, cohort, split, store, trainer)
             copy_model(found.model().card, found.folder, part_folder(folder, name))
             seconds += found.seconds() or 0.0
         started = time.perf_counter()
         teacher.fit(cohort, split, folder, {**shared, "devices": 1})
-        if teacher.trains:
+        if teacher.trains and not resumed:  # what a killed process spent nobody knows
             write_json(folder / COST, {"seconds": seconds + time.perf_counter() - started})
         answers = teacher.answers(cohort, folder)
         frame = pd.DataFrame(
