@@ -1,11 +1,12 @@
 """The fair trial over public data: teachers with plain kd, then losses with one teacher.
 
-    python scripts/benchmark_trials.py FOLDER_OF_TABLES [--only NAME ...] [--repeats 5]
+    python scripts/benchmark_trials.py FOLDER_OF_TABLES [--only NAME ...] [--parts teachers losses]
 
 Each data set is tried with all labels, and with a tenth at the student's site and all at the
 teacher's. Trials lie in `outputs/benchmark`; a killed run goes on with what is missing. Prints the
-tables of docs/benchmarks.md: differences by teacher, with and without synthetic rows, what the
-student keeps, differences by loss.
+tables of docs/benchmarks.md: differences by teacher, with and without synthetic rows, and what the
+student keeps; by loss of answers; with `--parts features`, which takes hours on large tables, by
+loss of features.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ KD_ARMS = ("teacher", "student_alone", "distilled")
 MUNGE = "munge"
 OF_TWO = ("logit_mse", "margin", "ranking", "kd_trusted")
 OF_MANY = ("dkd", "dist", "nkd", "logit_standardization")
+FEATURES = ("fitnets", "similarity", "rkd", "crd", "subclass")
 FEWEST = 10
 """Rows of a class; arrhythmia's rarer ones are left out."""
 
@@ -59,11 +61,11 @@ def without_rare_classes(path: Path) -> Path:
     return copy
 
 
-def run(name: str, what: str, tables: Path, repeats: int, *more: str) -> dict[str, Any] | None:
+def run(name: str, what: str, given: argparse.Namespace, *more: str) -> dict[str, Any] | None:
     """A trial's results; None where it could not be made, which is said."""
     folder = FOLDER / f"{name}-{what}"
-    command = [sys.executable, "-m", "meddistill", "trial", *settings(name, tables), *STUDENT,
-               f"trial.repeats={repeats}", *more, f"hydra.run.dir={folder}"]  # fmt: skip
+    command = [sys.executable, "-m", "meddistill", "trial", *settings(name, given.tables), *STUDENT,
+               f"trial.repeats={given.repeats}", *more, f"hydra.run.dir={folder}"]  # fmt: skip
     print(" ".join(command[2:]), file=sys.stderr, flush=True)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -124,32 +126,62 @@ def table(what: str, columns: Iterable[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in every)
 
 
+def of_teachers(name: str, given: argparse.Namespace) -> dict[str, list[list[str]]]:
+    """Every teacher with plain kd, with and without synthetic rows."""
+    rows: dict[str, list[list[str]]] = {"teachers": [], "shares": []}
+    for teacher in TEACHERS:
+        arms = ",".join((*KD_ARMS, MUNGE))
+        found = run(name, teacher, given, f"teacher={teacher}", f"arm=[{arms}]")
+        if found:
+            rows["teachers"] += lines(name, teacher, found, ["distilled", MUNGE])
+            rows["shares"] += kept(name, teacher, found)
+    return rows
+
+
+def of_losses(name: str, given: argparse.Namespace) -> dict[str, list[list[str]]]:
+    """Every loss of answers with one teacher."""
+    arms = (*KD_ARMS, *OF_TWO, *(OF_MANY if has_many_classes(name, given.tables) else ()))
+    found = run(name, "losses", given, f"teacher={given.teacher}", f"arm=[{','.join(arms)}]")
+    return {"losses": lines(name, "kd", found, arms[2:]) if found else []}
+
+
+def of_features(name: str, given: argparse.Namespace) -> dict[str, list[list[str]]]:
+    """Every loss of features with a network as teacher."""
+    arms = (*KD_ARMS, *FEATURES)
+    found = run(name, "features", given, "teacher=mlp", f"arm=[{','.join(arms)}]")
+    return {"features": lines(name, "kd", found, arms[2:]) if found else []}
+
+
+def has_many_classes(name: str, tables: Path) -> bool:
+    """Whether there are three classes or more."""
+    return name in TABLES and pd.read_csv(tables / TABLES[name][0])["target"].nunique() > 2
+
+
+PARTS = {"teachers": of_teachers, "losses": of_losses, "features": of_features}
+HEADS = {
+    "teachers": ("teacher, plain kd", DIFFERENCES),
+    "shares": ("teacher", KEPT),
+    "losses": ("loss", DIFFERENCES),
+    "features": ("loss", DIFFERENCES),
+}
+
+
 def main() -> None:
-    """Run what is missing and print both tables."""
+    """Run what is missing and print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("tables", type=Path, help="folder of the CSV files named in TABLES")
     parser.add_argument("--only", nargs="*", default=["breast_cancer", *TABLES])
+    parser.add_argument("--parts", nargs="*", default=["teachers", "losses"], choices=PARTS)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--teacher", default="forest", help="of the second table")
+    parser.add_argument("--teacher", default="forest", help="of the losses of answers")
     given = parser.parse_args()
-    teachers: list[list[str]] = []
-    losses: list[list[str]] = []
-    shares: list[list[str]] = []
+    rows: dict[str, list[list[str]]] = {}
     for name in given.only:
-        for teacher in TEACHERS:
-            more = [f"teacher={teacher}", f"arm=[{','.join((*KD_ARMS, MUNGE))}]"]
-            found = run(name, teacher, given.tables, given.repeats, *more)
-            if found:
-                teachers += lines(name, teacher, found, ["distilled", MUNGE])
-                shares += kept(name, teacher, found)
-        classes = len(found["trial"]["data"]["classes"]) if found else 2
-        arms = [*KD_ARMS, *OF_TWO, *(OF_MANY if classes > 2 else ())]
-        more = [f"teacher={given.teacher}", f"arm=[{','.join(arms)}]"]
-        found = run(name, "losses", given.tables, given.repeats, *more)
-        losses += lines(name, "kd", found, arms[2:]) if found else []
-    print(table("teacher, plain kd", DIFFERENCES, teachers), end="\n\n")
-    print(table("teacher", KEPT, shares), end="\n\n")
-    print(table("loss", DIFFERENCES, losses))
+        for part in given.parts:
+            for head, found in PARTS[part](name, given).items():
+                rows.setdefault(head, []).extend(found)
+    for head, found in rows.items():
+        print(table(*HEADS[head], found), end="\n\n")
 
 
 if __name__ == "__main__":
