@@ -15,8 +15,8 @@ class DIST(Tempered):
     inter is 1 - Pearson's correlation of a row's probabilities over the classes, intra that of a
     class's probabilities over the rows of the batch, averaged over the classes; both of answers
     softened by T. They are 0 where the student equals the teacher, and wherever it is the teacher
-    up to a shift and a positive factor. There is no T^2, as in the paper: a correlation does not
-    shrink as T grows.
+    up to a shift and a positive factor. There is no T^2, as in the paper's formula (its
+    authors' code multiplies by it): a correlation does not shrink as T grows.
 
     A constant row or column correlates with nothing. intra needs a batch of many rows.
 

@@ -15,7 +15,8 @@ class LogitStandardization(Tempered):
     Z takes the mean of a row's logits away and divides by their standard deviation over the
     classes, so a student need not reach the size of the teacher's logits: the term is 0 where it
     equals the teacher, and wherever its logits are the teacher's times a positive factor. T^2 is
-    the paper's. Logits all but equal count as spread by 1e-4.
+    the paper's. The variance is divided by C, in the authors' code by C - 1: in effect another T.
+    Logits all but equal count as spread by 1e-4.
     """
 
     min_classes: int = 3
