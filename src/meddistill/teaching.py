@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from meddistill.compose import build
 from meddistill.data.datamodule import CohortDataModule
+from meddistill.runfolder import is_main_process
 from meddistill.targets import Targets, find_targets
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,8 @@ def add_synthetic(node: Mapping[str, Any], data: CohortDataModule) -> None:
     make = build(node, "synthetic")
     data.add(make(data.cohort.features.iloc[train], data.inputs.numpy()[train]))
     assert data.synthetic is not None
-    log.info("synthetic: %d rows made of %d training rows", len(data.synthetic), len(train))
+    if is_main_process():
+        log.info("synthetic: %d rows made of %d training rows", len(data.synthetic), len(train))
 
 
 def answers(targets: Targets, data: CohortDataModule) -> NDArray[np.float32]:
