@@ -53,8 +53,7 @@ def run(folder: Path, *arguments: str) -> Command:
 
 def sweep(folder: Path, name: str, *axes: str) -> tuple[Command, Path]:
     """A sweep over `axes`; its process, and its folder."""
-    budget = f"trainer.max_epochs={EPOCHS}"
-    process = run(folder, "distill", "-m", *TEACHER, budget, f"hydra.sweep.dir={name}", *axes)
+    process = run(folder, "distill", "-m", *TEACHER, f"hydra.sweep.dir={name}", *axes)
     return process, folder / name
 
 

@@ -74,18 +74,27 @@ def run(name: str, what: str, given: argparse.Namespace, *more: str) -> dict[str
     return dict(read_json(folder / "results.json"))
 
 
-def lines(name: str, what: str, found: Mapping[str, Any], arms: Iterable[str]) -> list[list[str]]:
-    """A line for each setting and arm."""
+def lines(
+    name: str, found: Mapping[str, Any], arms: Iterable[tuple[str, Iterable[str]]]
+) -> list[list[str]]:
+    """A line for each setting and each of `arms`: a label, and the arms that stand in it."""
     rows = []
     for setting in found["settings"]:
         labels = "all" if setting["title"] == "All labels" else "a tenth"
         alone, teacher = (setting["arms"][arm]["measures"] for arm in ("student_alone", "teacher"))
-        for arm in arms:
-            label = {"distilled": what, MUNGE: f"{what}, synthetic rows"}.get(arm, arm)
-            own = setting["differences"][arm]
-            rows.append([name, labels, label, mean(teacher), mean(alone),
-                         *(difference(own[m]) for m in ("auroc", "log_loss"))])  # fmt: skip
+        for label, own in arms:
+            cells = [
+                difference(setting["differences"][arm][measure])
+                for arm in own
+                for measure in ("auroc", "log_loss")
+            ]
+            rows.append([name, labels, label, mean(teacher), mean(alone), *cells])
     return rows
+
+
+def one_each(arms: Iterable[str]) -> list[tuple[str, list[str]]]:
+    """A line an arm; plain kd is the arm `distilled`."""
+    return [("kd" if arm == "distilled" else arm, [arm]) for arm in arms]
 
 
 def kept(name: str, what: str, found: Mapping[str, Any]) -> list[list[str]]:
@@ -133,7 +142,7 @@ def of_teachers(name: str, given: argparse.Namespace) -> dict[str, list[list[str
         arms = ",".join((*KD_ARMS, MUNGE))
         found = run(name, teacher, given, f"teacher={teacher}", f"arm=[{arms}]")
         if found:
-            rows["teachers"] += lines(name, teacher, found, ["distilled", MUNGE])
+            rows["teachers"] += lines(name, found, [(teacher, ["distilled", MUNGE])])
             rows["shares"] += kept(name, teacher, found)
     return rows
 
@@ -142,14 +151,14 @@ def of_losses(name: str, given: argparse.Namespace) -> dict[str, list[list[str]]
     """Every loss of answers with one teacher."""
     arms = (*KD_ARMS, *OF_TWO, *(OF_MANY if has_many_classes(name, given.tables) else ()))
     found = run(name, "losses", given, f"teacher={given.teacher}", f"arm=[{','.join(arms)}]")
-    return {"losses": lines(name, "kd", found, arms[2:]) if found else []}
+    return {"losses": lines(name, found, one_each(arms[2:])) if found else []}
 
 
 def of_features(name: str, given: argparse.Namespace) -> dict[str, list[list[str]]]:
     """Every loss of features with a network as teacher."""
     arms = (*KD_ARMS, *FEATURES)
     found = run(name, "features", given, "teacher=mlp", f"arm=[{','.join(arms)}]")
-    return {"features": lines(name, "kd", found, arms[2:]) if found else []}
+    return {"features": lines(name, found, one_each(arms[2:])) if found else []}
 
 
 def has_many_classes(name: str, tables: Path) -> bool:
@@ -159,7 +168,7 @@ def has_many_classes(name: str, tables: Path) -> bool:
 
 PARTS = {"teachers": of_teachers, "losses": of_losses, "features": of_features}
 HEADS = {
-    "teachers": ("teacher, plain kd", DIFFERENCES),
+    "teachers": ("teacher, plain kd", (*DIFFERENCES, "AUROC, synthetic", "log loss, synthetic")),
     "shares": ("teacher", KEPT),
     "losses": ("loss", DIFFERENCES),
     "features": ("loss", DIFFERENCES),

@@ -136,7 +136,7 @@ def test_every_accelerator_writes_arguments_of_lightnings_trainer(name):
     absent = {"gpu": not torch.cuda.is_available(), "mps": not torch.backends.mps.is_available()}
     if absent.get(name):
         pytest.skip(f"no {name} here")
-    assert make_trainer(trainer, logger=False).max_epochs == 1000
+    assert make_trainer(trainer, logger=False).max_epochs == 200
 
 
 @pytest.mark.parametrize("name", names("logger"))
