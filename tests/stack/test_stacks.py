@@ -176,6 +176,13 @@ def test_a_member_with_synthetic_rows_equals_the_student_alone(cohort, tmp_path)
     assert_members_as_alone(recipe(), MEMBERS, tables, tmp_path)
 
 
+def test_members_without_a_setting_that_others_have_are_refused(tables, tmp_path):
+    smoothed = Student(0, 0, {"label_smoothing": 0.2}, {"lr": 1e-3})
+    plain = Student(0, 0, {}, {"lr": 1e-3})
+    with pytest.raises(ValueError, match="have the same settings"):
+        fit_stack(recipe(loss="ce"), [plain, smoothed], tables, tmp_path)
+
+
 def test_members_stop_early_each_for_itself(tables, tmp_path):
     fitted = fit_stack(recipe(patience=2, max_epochs=100), MEMBERS, tables, tmp_path)
     assert len(set(fitted.epochs.tolist())) > 3

@@ -89,6 +89,13 @@ def test_the_chosen_try_has_the_lowest_validation_log_loss(finished):
         assert chosen == each["val/log_loss"].min()
 
 
+def test_every_try_of_a_students_arm_is_another_student(finished):
+    tries = pd.read_csv(finished / "tries.csv")
+    for arm in ("label_smoothing", "distilled", "permuted_teacher"):
+        own = tries[(tries["arm"] == arm) & (tries["setting"] == 0) & (tries["split"] == 0)]
+        assert own["val/log_loss"].nunique() == len(own), arm
+
+
 def test_students_whose_training_was_cut_short_are_warned_of(finished, meddistill):
     assert [s["cut_short"] for s in summary(finished)["settings"]] == [
         {"distilled": 2, "student_alone": 2}

@@ -165,6 +165,8 @@ def member_loss(
     node: Mapping[str, Any], students: Sequence[Student], epoch: int = 0
 ) -> DistillationLoss:
     """The loss of several members: what differs between them as tensors, one value a member."""
+    if any(student.loss.keys() != students[0].loss.keys() for student in students):
+        raise ValueError("members of a stack have the same settings of a loss, each its own values")
     own = {
         name: torch.tensor(
             [value_at(student.loss[name], epoch) for student in students], dtype=torch.float64

@@ -142,6 +142,7 @@ def _shared(settings: Mapping[str, Any], data: CohortDataModule) -> str:
         ("optimizer", numbers(settings["optimizer"])),
     ):
         shared[name] = {k: v for k, v in settings[name].items() if k not in mine}
+        shared[f"{name}, names"] = sorted(mine)  # one that another lacks would be nobody's
     rows = [len(data.cohort.target), len(data.train_rows), len(data.labelled_validation)]
     sizes = [*rows, data.in_shape, data.num_classes]
     return json.dumps([shared, sizes], sort_keys=True, default=str)
