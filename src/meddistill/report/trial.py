@@ -235,8 +235,8 @@ def cut_short(setting: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
     )
     last = f"trainer.max_epochs={summary['max_epochs']}"
     return (
-        f"Training ended at {last}, before validation rows had it stop: {counts}. With more epochs "
-        "the verdict may be another."
+        f"Training ended at {last}, before validation rows had it stop: {counts}. More epochs may "
+        "change the verdict; with few validation rows they may as well do harm."
     )
 
 
