@@ -83,7 +83,7 @@ def test_a_void_loss_is_refused_before_any_teacher_is_trained(meddistill, monkey
     def find_targets(*_):
         raise AssertionError("the teacher's answers were asked for")
 
-    monkeypatch.setattr("meddistill.tasks.distill.find_targets", find_targets)
+    monkeypatch.setattr("meddistill.teaching.find_targets", find_targets)
     code, _, err = meddistill("distill", "loss=kd")
     assert code == 2
     assert "loss=kd needs at least 3 classes" in err
