@@ -61,11 +61,14 @@ def without_rare_classes(path: Path) -> Path:
     return copy
 
 
-def run(name: str, what: str, given: argparse.Namespace, *more: str) -> dict[str, Any] | None:
+def run(
+    name: str, what: str, given: argparse.Namespace, teacher: str, arms: Iterable[str]
+) -> dict[str, Any] | None:
     """A trial's results; None where it could not be made, which is said."""
     folder = FOLDER / f"{name}-{what}"
     command = [sys.executable, "-m", "meddistill", "trial", *settings(name, given.tables), *STUDENT,
-               f"trial.repeats={given.repeats}", *more, f"hydra.run.dir={folder}"]  # fmt: skip
+               f"trial.repeats={given.repeats}", f"teacher={teacher}", f"arm=[{','.join(arms)}]",
+               f"hydra.run.dir={folder}"]  # fmt: skip
     print(" ".join(command[2:]), file=sys.stderr, flush=True)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -139,8 +142,7 @@ def of_teachers(name: str, given: argparse.Namespace) -> dict[str, list[list[str
     """Every teacher with plain kd, with and without synthetic rows."""
     rows: dict[str, list[list[str]]] = {"teachers": [], "shares": []}
     for teacher in TEACHERS:
-        arms = ",".join((*KD_ARMS, MUNGE))
-        found = run(name, teacher, given, f"teacher={teacher}", f"arm=[{arms}]")
+        found = run(name, teacher, given, teacher, (*KD_ARMS, MUNGE))
         if found:
             rows["teachers"] += lines(name, found, [(teacher, ["distilled", MUNGE])])
             rows["shares"] += kept(name, teacher, found)
@@ -150,14 +152,14 @@ def of_teachers(name: str, given: argparse.Namespace) -> dict[str, list[list[str
 def of_losses(name: str, given: argparse.Namespace) -> dict[str, list[list[str]]]:
     """Every loss of answers with one teacher."""
     arms = (*KD_ARMS, *OF_TWO, *(OF_MANY if has_many_classes(name, given.tables) else ()))
-    found = run(name, "losses", given, f"teacher={given.teacher}", f"arm=[{','.join(arms)}]")
+    found = run(name, "losses", given, given.teacher, arms)
     return {"losses": lines(name, found, one_each(arms[2:])) if found else []}
 
 
 def of_features(name: str, given: argparse.Namespace) -> dict[str, list[list[str]]]:
     """Every loss of features with a network as teacher."""
     arms = (*KD_ARMS, *FEATURES)
-    found = run(name, "features", given, "teacher=mlp", f"arm=[{','.join(arms)}]")
+    found = run(name, "features", given, "mlp", arms)
     return {"features": lines(name, found, one_each(arms[2:])) if found else []}
 
 

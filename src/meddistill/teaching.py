@@ -14,17 +14,21 @@ from meddistill.compose import build
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.runfolder import is_main_process
 from meddistill.targets import Targets, find_targets
+from meddistill.teachers.base import Teacher
 
 log = logging.getLogger(__name__)
 
 
-def teach(settings: Mapping[str, Any], data: CohortDataModule) -> Targets:
-    """Find or train the teacher, and put its answers beside the rows, synthetic ones with them."""
-    teacher = build(settings["teacher"], "teacher", _recursive_=False)
-    targets = find_targets(
-        teacher, data.cohort, data.split, Path(settings["store"]), settings["trainer"]
-    )
-    add_synthetic(settings["synthetic"], data)
+def build_teacher(settings: Mapping[str, Any]) -> Teacher:
+    """The teacher of a resolved config, not trained yet."""
+    teacher: Teacher = build(settings["teacher"], "teacher", _recursive_=False)
+    return teacher
+
+
+def teach(teacher: Teacher, settings: Mapping[str, Any], data: CohortDataModule) -> Targets:
+    """Find the teacher's answers, or train it, and put them beside the rows that there are."""
+    store, trainer = Path(settings["store"]), settings["trainer"]
+    targets = find_targets(teacher, data.cohort, data.split, store, trainer)
     data.teach(answers(targets, data))
     return targets
 

@@ -38,6 +38,7 @@ class CohortDataModule(pl.LightningDataModule):
         num_classes: Number of classes.
         preprocessing: What was fitted on the training rows.
         labelled: [rows of the cohort] which have labels.
+        train_rows: Positions among `rows` of the training part, the synthetic rows last.
         synthetic: [synthetic rows] prepared rows that were added to the training part, or None.
     """
 
@@ -66,6 +67,7 @@ class CohortDataModule(pl.LightningDataModule):
             target=torch.tensor(cohort.target),
             labelled=torch.from_numpy(self.labelled).float(),
         )
+        self.train_rows: Positions = split.train
         self.synthetic: pd.DataFrame | None = None
 
     def add(self, synthetic: pd.DataFrame) -> None:
@@ -76,7 +78,8 @@ class CohortDataModule(pl.LightningDataModule):
         Args:
             synthetic: [synthetic rows] raw or prepared, for a teacher to answer.
         """
-        count = len(synthetic)
+        first, count = len(self.cohort.target), len(synthetic)
+        self.train_rows = np.concatenate([self.split.train, np.arange(first, first + count)])
         self.synthetic = synthetic
         more = Rows(
             inputs=torch.from_numpy(self.preprocessing(synthetic)),
@@ -117,12 +120,6 @@ class CohortDataModule(pl.LightningDataModule):
     ) -> Batch | list[Batch]:
         """The batch as it is: its tensors were cut on the device."""
         return batch
-
-    @property
-    def train_rows(self) -> Positions:
-        """Positions among `rows` of the training part, the synthetic rows last."""
-        synthetic = np.arange(len(self.cohort.target), len(self._rows.target))
-        return np.concatenate([self.split.train, synthetic])
 
     @property
     def labelled_validation(self) -> Positions:

@@ -99,11 +99,8 @@ def trial_page(
 def _verdict_parts(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> list[Any]:
     parts: list[Any] = []
     for setting in found:
-        if not setting["gate"]["open"]:
-            parts.append(Notice(f"{setting['title']}: the teacher is no better", gate(setting)))
-        if setting["cut_short"]:
-            title = f"{setting['title']}: training was cut short"
-            parts.append(Notice(title, cut_short(setting, summary)))
+        for what, text in warnings(setting, summary):
+            parts.append(Notice(f"{setting['title']}: {what}", text))
         cards = [
             (NAMES.get(v["measure"], v["measure"]), v["word"], v["sentence"])
             for v in setting["verdicts"]
@@ -111,6 +108,16 @@ def _verdict_parts(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any
         line = bottom_line([v["word"] for v in setting["verdicts"]])
         parts.append(Verdicts(setting["title"], line, cards))
     return [*parts, Text(MEANING)]
+
+
+def warnings(setting: Mapping[str, Any], summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What to know before a setting's verdicts: in few words, and whole."""
+    found = []
+    if not setting["gate"]["open"]:
+        found.append(("the teacher is no better", gate(setting)))
+    if setting["cut_short"]:
+        found.append(("training was cut short", cut_short(setting, summary)))
+    return found
 
 
 def gate(setting: Mapping[str, Any]) -> str:
@@ -251,12 +258,9 @@ def _print(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> No
             for name, arm in setting["arms"].items()
         ]
         words = [v["word"] for v in setting["verdicts"]]
-        notes = [bottom_line(words)]
+        notes = [f"WARNING. {text}" for _, text in warnings(setting, summary)]
+        notes.append(bottom_line(words))
         notes += [f"{v['word']}. {v['sentence']}" for v in setting["verdicts"]]
-        if setting["cut_short"]:
-            notes.insert(0, f"WARNING. {cut_short(setting, summary)}")
-        if not setting["gate"]["open"]:
-            notes.insert(0, f"WARNING. {gate(setting)}")
         title = f"{setting['title']}: test rows, mean over {setting['splits']} splits"
         Table(title, ["arm", *list(tables.MAIN.values())[:4]], rows, notes).show()
         print()

@@ -13,7 +13,7 @@ from meddistill.losses import DistillationLoss
 from meddistill.stack.members import Member
 from meddistill.targets import Targets
 from meddistill.tasks.common import read_cohort, source, split_rows
-from meddistill.teaching import teach
+from meddistill.teaching import add_synthetic, build_teacher, teach
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,10 @@ def make_tables(
         check(members[first].settings, loss, modules[of_member[first]])
     tables = []
     for (settings, loss), data in zip(readers, modules, strict=True):
-        targets = teach(settings, data) if loss.needs_teacher else None
+        targets = None
+        if loss.needs_teacher:
+            add_synthetic(settings["synthetic"], data)
+            targets = teach(build_teacher(settings), settings, data)
         tables.append(Table(settings, data, targets))
     return tables, of_member
 

@@ -27,7 +27,7 @@ from meddistill.stack.search import search
 from meddistill.targets import Targets
 from meddistill.tasks.common import check, describe_data, judge_model, prepare
 from meddistill.teachers.base import Teacher
-from meddistill.teaching import teach
+from meddistill.teaching import add_synthetic, build_teacher, teach
 from meddistill.training.checkpoints import BEST
 from meddistill.training.distiller import Distiller, FrozenTeacher
 from meddistill.training.fit import Fitted, fit
@@ -48,10 +48,9 @@ def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
     """
     check_student(settings)
     loss = build_loss(settings["loss"])
-    teacher: Teacher = build(settings["teacher"], "teacher", _recursive_=False)
+    teacher = build_teacher(settings)
     if loss.needs_teacher:
-        check_answers(settings, loss, teacher)
-        check_synthetic(settings["synthetic"], loss, teacher)
+        check_teacher(settings, loss, teacher)
     build_optimizer(settings["optimizer"], "optimizer")
     loggers = [build(node, "logger", save_dir=run.path) for node in settings["logger"].values()]
     cohort, split = prepare(settings)
@@ -62,7 +61,8 @@ def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
     )
     targets = None
     if loss.needs_teacher:
-        targets = teach(settings, data)
+        add_synthetic(settings["synthetic"], data)
+        targets = teach(teacher, settings, data)
     found = None
     if isinstance(loss, Searched):
         found = search(loss, settings, data, run.path / "search")
@@ -138,7 +138,13 @@ def asks_live(settings: Mapping[str, Any], loss: DistillationLoss) -> bool:
     return bool(settings["answers"] == "live" or loss.needs_features)
 
 
-def check_answers(settings: Mapping[str, Any], loss: DistillationLoss, teacher: Teacher) -> None:
+def check_teacher(settings: Mapping[str, Any], loss: DistillationLoss, teacher: Teacher) -> None:
+    """Refuse to ask a teacher what it can't be asked, or the loss would not read."""
+    _check_answers(settings, loss, teacher)
+    _check_synthetic(settings["synthetic"], loss, teacher)
+
+
+def _check_answers(settings: Mapping[str, Any], loss: DistillationLoss, teacher: Teacher) -> None:
     """Refuse to ask a teacher in every step that can't be asked so."""
     if teacher.live or not asks_live(settings, loss):
         return
@@ -150,7 +156,7 @@ def check_answers(settings: Mapping[str, Any], loss: DistillationLoss, teacher: 
     raise SettingError("answers", "live", NOT_LIVE)
 
 
-def check_synthetic(node: Mapping[str, Any], loss: DistillationLoss, teacher: Teacher) -> None:
+def _check_synthetic(node: Mapping[str, Any], loss: DistillationLoss, teacher: Teacher) -> None:
     """Refuse synthetic rows that the teacher can't answer or the loss would not read."""
     if not node:
         return

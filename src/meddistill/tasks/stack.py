@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from meddistill.compose import build, build_network, build_optimizer
+from meddistill.compose import build_network, build_optimizer
 from meddistill.errors import UserError, integer, number
 from meddistill.files import read_json, write_json
 from meddistill.losses import DistillationLoss
@@ -29,13 +29,8 @@ from meddistill.stack.plan import Chunk, plan
 from meddistill.stack.results import merge
 from meddistill.stack.search import search
 from meddistill.stack.tables import Table, make_tables
-from meddistill.tasks.distill import (
-    check_answers,
-    check_on,
-    check_student,
-    check_synthetic,
-    train_student,
-)
+from meddistill.tasks.distill import check_on, check_student, check_teacher, train_student
+from meddistill.teaching import build_teacher
 from meddistill.training.fit import DivergedError, Fitted
 
 log = logging.getLogger(__name__)
@@ -87,10 +82,8 @@ def _check(members: Sequence[Member]) -> list[DistillationLoss]:
         node = settings["loss"]
         losses.append(once("loss", node, lambda n=node: build_loss(n)))
         if losses[-1].needs_teacher:
-            node = settings["teacher"]
-            teacher = once("teacher", node, lambda n=node: build(n, "teacher", _recursive_=False))
-            check_answers(settings, losses[-1], teacher)
-            check_synthetic(settings["synthetic"], losses[-1], teacher)
+            teacher = once("teacher", settings["teacher"], lambda s=settings: build_teacher(s))
+            check_teacher(settings, losses[-1], teacher)
     return losses
 
 

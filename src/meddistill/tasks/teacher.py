@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from meddistill.compose import build
 from meddistill.model import copy_model
 from meddistill.runfolder import RunFolder, is_main_process
 from meddistill.targets import find_targets
 from meddistill.tasks.common import check, describe_data, judge_model, prepare
-from meddistill.teachers.base import Teacher
+from meddistill.teaching import build_teacher
 
 
 def train_teacher(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
@@ -22,7 +21,7 @@ def train_teacher(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]
         The run's metrics; `score` is the validation log loss.
     """
     check(settings)
-    teacher: Teacher = build(settings["teacher"], "teacher", _recursive_=False)
+    teacher = build_teacher(settings)
     cohort, split = prepare(settings)
     targets = find_targets(teacher, cohort, split, Path(settings["store"]), settings["trainer"])
     if not is_main_process():

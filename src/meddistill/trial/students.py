@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meddistill.compose import build, build_optimizer
+from meddistill.compose import build_optimizer
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import UserError
 from meddistill.losses.base import Searched
@@ -19,11 +19,12 @@ from meddistill.stack.folder import StackFolder
 from meddistill.stack.members import Member, with_changes
 from meddistill.stack.plan import Chunk, plan
 from meddistill.stack.tables import Table
-from meddistill.tasks.distill import check_answers, check_on, check_synthetic
+from meddistill.tasks.distill import check_on, check_teacher
 from meddistill.tasks.stack import train_chunks
+from meddistill.teaching import build_teacher
 from meddistill.trial.answers import Answers, choose
 from meddistill.trial.arms import StudentArm
-from meddistill.trial.tables import variant
+from meddistill.trial.tables import as_read
 from meddistill.trial.units import Unit
 
 
@@ -39,7 +40,7 @@ class Place:
 
 def check_students(arms: Mapping[str, StudentArm], settings: Mapping[str, Any]) -> None:
     """Build every loss and optimizer that will be tried, before anything is trained."""
-    teacher = build(settings["teacher"], "teacher", _recursive_=False)
+    teacher = build_teacher(settings)
     for name, arm in arms.items():
         loss = build_loss(arm.loss, f"arms.{name}.loss")
         if isinstance(loss, Searched):
@@ -48,8 +49,7 @@ def check_students(arms: Mapping[str, StudentArm], settings: Mapping[str, Any]) 
                 f"validation rows already: take loss=kd and arms.{name}.tune"
             )
         if loss.needs_teacher:
-            check_answers(settings, loss, teacher)
-            check_synthetic(arm.synthetic, loss, teacher)
+            check_teacher({**settings, "synthetic": arm.synthetic}, loss, teacher)
         for attempt in arm.tries():
             node = _settings(arm, attempt, settings, 0)
             build_loss(node["loss"], f"arms.{name}.loss")
@@ -75,7 +75,7 @@ def student_answers(
     read = _variants(arms)
     places, members, table = _members(arms, units, seeds, read)
     with quiet("meddistill.teaching"):
-        every = [variant(table, *each) for each in read for table in tables]
+        every = as_read(tables, read)
     chunks = plan(members, table, [each.data for each in every])
     train_chunks(chunks, every, run, len(members))
     yield from _chosen(arms, places, chunks, seeds, run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +16,7 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.pace import Pace, quiet
 from meddistill.seeding import derive
 from meddistill.stack.tables import Table, read_rows
-from meddistill.teaching import add_synthetic, answers, teach
+from meddistill.teaching import add_synthetic, answers, build_teacher, teach
 from meddistill.trial.units import Unit
 
 log = logging.getLogger(__name__)
@@ -34,26 +35,34 @@ def teach_units(units: Sequence[Unit], modules: Sequence[CohortDataModule]) -> l
     log.info("teachers: from the store (%s), or trained now", units[0].settings["store"])
     with quiet("meddistill.targets", "meddistill.teachers"):
         for unit, data in zip(units, modules, strict=True):
-            targets = teach({**unit.settings, "synthetic": {}}, data)
+            targets = teach(build_teacher(unit.settings), unit.settings, data)
             tables.append(Table(unit.settings, data, targets))
             pace.step()
     return tables
 
 
-def variant(table: Table, teacher: str, synthetic: Mapping[str, Any]) -> Table:
-    """The table as an arm reads it.
+def as_read(tables: Sequence[Table], read: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Table]:
+    """The tables in each way that arms read them, way by way; synthetic rows are made once.
 
     Args:
-        table: A unit's own rows with its teacher's answers.
-        teacher: `true` or `permuted`, as of a `StudentArm`.
-        synthetic: Config node, likewise.
+        tables: The units' own rows with their teacher's answers.
+        read: `teacher` and `synthetic` of a `StudentArm`.
     """
-    read = with_synthetic(table, synthetic) if synthetic else table
-    return with_permuted_teacher(read) if teacher == "permuted" else read
+    made: dict[str, list[Table]] = {}
+    every: list[Table] = []
+    for teacher, synthetic in read:
+        key = json.dumps(synthetic, default=str)
+        if key not in made:
+            made[key] = [with_synthetic(table, synthetic) for table in tables]
+        permuted = teacher == "permuted"
+        every += [with_permuted_teacher(each) if permuted else each for each in made[key]]
+    return every
 
 
 def with_synthetic(table: Table, node: Mapping[str, Any]) -> Table:
-    """The table with synthetic rows beside the training rows, answered by the teacher."""
+    """The table with synthetic rows beside the training rows, if any, answered by the teacher."""
+    if not node:
+        return table
     assert table.targets is not None  # a trial has a teacher in every table
     data = copy.copy(table.data)
     add_synthetic(node, data)
