@@ -118,7 +118,7 @@ def multiply_adds(network: nn.Module, inputs: torch.Tensor) -> int:
     """Multiplications with an addition for the rows of `inputs`, as torch counts them."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    with FlopCounterMode(display=False) as counter:  # no_grad is more than its tracker bears
         network(inputs)
     return int(counter.get_total_flops()) // 2
 

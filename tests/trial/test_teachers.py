@@ -1,0 +1,56 @@
+"""A trial with every teacher of conf/teacher: it is judged, and its costs are counted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+TRIAL = ("trial", "student=mlp_tiny", "trainer.max_epochs=2", "trial.repeats=2", "trial.seeds=1",
+         "trial.few_labels=null", "arm=[teacher,student_alone,distilled]",
+         "arms.student_alone.tune={optimizer.weight_decay:[0.0]}",
+         "arms.distilled.tune={loss.temperature:[1.0],loss.alpha:[0.5]}",
+         "hydra.run.dir=trial")  # fmt: skip
+CONFIGS = Path(__file__).parents[2] / "conf/teacher"
+SHORT = ["teacher.trainer.max_epochs=1"]
+SMALL = {
+    "boosting": ["teacher.estimator.max_iter=3", "teacher.folds=2"],
+    "estimator": ["teacher.estimator._target_=sklearn.naive_bayes.GaussianNB", "teacher.folds=2"],
+    "forest": ["teacher.trees=5", "teacher.folds=2"],
+    "scores": ["teacher.path=scores.csv"],
+    "several": ["teacher.of.forest.trees=5", "teacher.of.forest.folds=2",
+                "teacher.of.mlp_ensemble.trainer.max_epochs=1"],
+}  # fmt: skip
+OF_PACKAGE = ("ft_transformer", "resnet")
+NOT_COUNTED = {"boosting", "estimator", "forest", "scores", "several"}
+
+
+TEACHERS = sorted({path.stem for path in CONFIGS.glob("*.yaml")} - {"checkpoint"})
+
+
+@pytest.mark.parametrize("teacher", TEACHERS)
+def test_a_trial_ends_with_verdicts_and_costs(teacher, meddistill):
+    if teacher in OF_PACKAGE:
+        pytest.importorskip("rtdl_revisiting_models", reason="needs meddistill[tabular]")
+    if teacher == "scores":
+        chances = np.random.default_rng(0).uniform(0.1, 0.9, 569)
+        pd.DataFrame({"benign": chances, "malignant": 1 - chances}).to_csv(
+            "scores.csv", index=False
+        )
+    code, _, err = meddistill(*TRIAL, f"teacher={teacher}", *SMALL.get(teacher, SHORT))
+    assert code == 0, err
+    found = json.loads(Path("trial/results.json").read_text())
+    assert found["settings"][0]["differences"]["distilled"]["log_loss"]["word"]
+    costs = found["trial"]["costs"]["teacher"]
+    assert (costs.get("one_row_ms") is None) == (teacher == "scores")
+    assert (costs.get("multiply_adds") is None) == (teacher in NOT_COUNTED)
+
+
+def test_a_checkpoint_of_another_split_is_no_teacher_of_a_trial(meddistill):
+    assert meddistill("teacher", "teacher=mlp", *SHORT, "hydra.run.dir=taught")[0] == 0
+    code, _, err = meddistill(*TRIAL, "teacher=checkpoint", "teacher.path=taught")
+    assert code == 2
+    assert "rows that are test rows now, so its answers there would be no test" in err
