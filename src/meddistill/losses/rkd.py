@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from meddistill.errors import number
-from meddistill.losses.features import FeatureLoss, flat, unit
+from meddistill.losses.features import FeatureLoss, flat
 
 
 class RKD(FeatureLoss):
@@ -42,23 +42,27 @@ class RKD(FeatureLoss):
     def compare(self, student: Tensor, teacher: Tensor) -> Tensor:
         """[batch] Huber losses of a row's distances and angles."""
         own, others = flat(student), flat(teacher)
-        found = self.distance * _huber(distances(own), distances(others))
+        apart, others_apart = distances(own), distances(others)
+        found = self.distance * _huber(over_mean(apart), over_mean(others_apart))
         if self.angle:
-            found = found + self.angle * _huber(angles(own), angles(others))
+            found = found + self.angle * _huber(angles(own, apart), angles(others, others_apart))
         return found
 
 
 def distances(rows: Tensor) -> Tensor:
-    """[batch, batch] Euclidean distances over their mean between different rows."""
-    squared = (rows.unsqueeze(1) - rows.unsqueeze(0)).square().sum(dim=2)
-    apart = squared > 0
-    found = torch.where(apart, squared, 1.0).sqrt() * apart  # sqrt has no gradient at 0
-    return found / (found.sum() / apart.sum().clamp(min=1)).clamp(min=1e-12)
+    """[batch, batch] Euclidean distances: 0, and without a gradient, between equal rows."""
+    return torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
 
 
-def angles(rows: Tensor) -> Tensor:
+def over_mean(distances: Tensor) -> Tensor:
+    """[batch, batch] distances over their mean between different rows."""
+    return distances / (distances.sum() / (distances > 0).sum().clamp(min=1)).clamp(min=1e-12)
+
+
+def angles(rows: Tensor, distances: Tensor) -> Tensor:
     """[batch, batch * batch] cosines at the first row between the directions to two others."""
-    directions = unit(rows.unsqueeze(0) - rows.unsqueeze(1), dim=2)
+    lengths = torch.where(distances > 0, distances, 1.0)  # equal rows have no direction
+    directions = (rows.unsqueeze(0) - rows.unsqueeze(1)) / lengths.unsqueeze(2)
     return (directions @ directions.transpose(1, 2)).flatten(1)
 
 
