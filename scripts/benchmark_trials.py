@@ -1,12 +1,12 @@
 """The fair trial over public data: teachers with plain kd, then losses with one teacher.
 
-    python scripts/benchmark_trials.py FOLDER_OF_TABLES [--only NAME ...] [--parts teachers losses]
+    python scripts/benchmark_trials.py FOLDER_OF_TABLES [--only NAME ...] [--parts PART ...]
 
 Each data set is tried with all labels, and with a tenth at the student's site and all at the
 teacher's. Trials lie in `outputs/benchmark`; a killed run goes on with what is missing. Prints the
 tables of docs/benchmarks.md: differences by teacher, with and without synthetic rows, and what the
-student keeps; by loss of answers; with `--parts features`, which takes hours on large tables, by
-loss of features.
+student keeps; by loss of answers; with `--parts features`, whose students are trained one by one,
+by loss of features (`--without rkd` on large tables: it compares triples of rows).
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ TABLES = {
     "arrhythmia": ("arrhythmia.csv",),
     "heart_uci": ("heart_uci_4sites.csv", "data.drop=[severity_num,site]"),
 }
-TEACHERS = ("mlp_ensemble", "resnet", "self", "forest", "boosting", "several")
+TEACHERS = ("mlp_ensemble", "resnet", "ft_transformer", "self", "forest", "boosting", "several")
+LABELS = ("all", "a tenth")
+"""The two settings of a trial, in their order."""
 STUDENT = ("student.width=16", "trial.seeds=1")
 KD_ARMS = ("teacher", "student_alone", "distilled")
 MUNGE = "munge"
@@ -82,8 +84,7 @@ def lines(
 ) -> list[list[str]]:
     """A line for each setting and each of `arms`: a label, and the arms that stand in it."""
     rows = []
-    for setting in found["settings"]:
-        labels = "all" if setting["title"] == "All labels" else "a tenth"
+    for labels, setting in zip(LABELS, found["settings"], strict=True):
         alone, teacher = (setting["arms"][arm]["measures"] for arm in ("student_alone", "teacher"))
         for label, own in arms:
             cells = [
@@ -105,8 +106,7 @@ def kept(name: str, what: str, found: Mapping[str, Any]) -> list[list[str]]:
     costs, rows = found["trial"]["costs"], []
     faster = costs["teacher"].get("one_row_ms"), costs["distilled"].get("one_row_ms")
     times = f"{faster[0] / faster[1]:.0f}" if all(faster) else "-"
-    for setting in found["settings"]:
-        labels = "all" if setting["title"] == "All labels" else "a tenth"
+    for labels, setting in zip(LABELS, found["settings"], strict=True):
         above = {
             arm: setting["arms"][arm]["measures"]["auroc"]["mean"] - 0.5
             for arm in ("teacher", "distilled", MUNGE, "student_alone")
@@ -158,7 +158,7 @@ def of_losses(name: str, given: argparse.Namespace) -> dict[str, list[list[str]]
 
 def of_features(name: str, given: argparse.Namespace) -> dict[str, list[list[str]]]:
     """Every loss of features with a network as teacher."""
-    arms = (*KD_ARMS, *FEATURES)
+    arms = (*KD_ARMS, *(arm for arm in FEATURES if arm not in given.without))
     found = run(name, "features", given, "mlp", arms)
     return {"features": lines(name, found, one_each(arms[2:])) if found else []}
 
@@ -185,6 +185,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="*", default=["teachers", "losses"], choices=PARTS)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--teacher", default="forest", help="of the losses of answers")
+    parser.add_argument("--without", nargs="*", default=[], choices=FEATURES)
     given = parser.parse_args()
     rows: dict[str, list[list[str]]] = {}
     for name in given.only:
