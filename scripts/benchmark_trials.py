@@ -6,7 +6,7 @@ Each data set is tried with all labels, and with a tenth at the student's site a
 teacher's. Trials lie in `outputs/benchmark`; a killed run goes on with what is missing. Prints the
 tables of docs/benchmarks.md: differences by teacher, with and without synthetic rows, and what the
 student keeps; by loss of answers; with `--parts features`, whose students are trained one by one,
-by loss of features (`--without rkd` on large tables: it compares triples of rows).
+by loss of features (on the large tables with fewer tries an arm, the same number for every arm).
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ KD_ARMS = ("teacher", "student_alone", "distilled")
 MUNGE = "munge"
 OF_TWO = ("logit_mse", "margin", "ranking", "kd_trusted")
 OF_MANY = ("dkd", "dist", "nkd", "logit_standardization")
-FEATURES = ("fitnets", "similarity", "rkd", "crd", "subclass")
+FEATURES = ("fitnets", "similarity", "crd", "subclass", "rkd")
+LARGE = {"cardiotocography": FEATURES, "thyroid": FEATURES[:-1]}
+"""Tables with three tries an arm, and their losses: rkd's triples of rows take hours on thyroid."""
 FEWEST = 10
 """Rows of a class; arrhythmia's rarer ones are left out."""
 
@@ -64,13 +66,18 @@ def without_rare_classes(path: Path) -> Path:
 
 
 def run(
-    name: str, what: str, given: argparse.Namespace, teacher: str, arms: Iterable[str]
+    name: str,
+    what: str,
+    given: argparse.Namespace,
+    teacher: str,
+    arms: Iterable[str],
+    more: Iterable[str] = (),
 ) -> dict[str, Any] | None:
     """A trial's results; None where it could not be made, which is said."""
     folder = FOLDER / f"{name}-{what}"
     command = [sys.executable, "-m", "meddistill", "trial", *settings(name, given.tables), *STUDENT,
                f"trial.repeats={given.repeats}", f"teacher={teacher}", f"arm=[{','.join(arms)}]",
-               f"hydra.run.dir={folder}"]  # fmt: skip
+               *more, f"hydra.run.dir={folder}"]  # fmt: skip
     print(" ".join(command[2:]), file=sys.stderr, flush=True)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -158,9 +165,19 @@ def of_losses(name: str, given: argparse.Namespace) -> dict[str, list[list[str]]
 
 def of_features(name: str, given: argparse.Namespace) -> dict[str, list[list[str]]]:
     """Every loss of features with a network as teacher."""
-    arms = (*KD_ARMS, *(arm for arm in FEATURES if arm not in given.without))
-    found = run(name, "features", given, "mlp", arms)
+    arms = (*KD_ARMS, *LARGE.get(name, FEATURES))
+    found = run(name, "features", given, "mlp", arms, few_tries(arms) if name in LARGE else ())
     return {"features": lines(name, found, one_each(arms[2:])) if found else []}
+
+
+def few_tries(arms: Iterable[str]) -> list[str]:
+    """Three tries for every student, over its weight decay alone."""
+    fixed = {"student_alone": "", "distilled": "loss.temperature:[2.0],loss.alpha:[0.5],"}
+    return [
+        f"arms.{arm}.tune={{{fixed.get(arm, 'loss.weight:[1.0],')}"
+        "optimizer.weight_decay:[0.0,1.0e-2,0.1]}"
+        for arm in arms if arm != "teacher"
+    ]  # fmt: skip
 
 
 def has_many_classes(name: str, tables: Path) -> bool:
@@ -185,7 +202,6 @@ def main() -> None:
     parser.add_argument("--parts", nargs="*", default=["teachers", "losses"], choices=PARTS)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--teacher", default="forest", help="of the losses of answers")
-    parser.add_argument("--without", nargs="*", default=[], choices=FEATURES)
     given = parser.parse_args()
     rows: dict[str, list[list[str]]] = {}
     for name in given.only:
