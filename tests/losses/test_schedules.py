@@ -8,9 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from cases import composed
 
 from conftest import SMALL_TEACHER
+from meddistill.confdir import choices
 from meddistill.errors import UserError
+from meddistill.losses.base import Step, reduce_terms
 from meddistill.losses.building import build_loss, is_scheduled, loss_at, take_settings
 from meddistill.losses.schedules import Cosine, Linear, Steps
 
@@ -40,6 +44,72 @@ def test_a_loss_takes_the_settings_of_the_epoch_and_keeps_the_rest():
     assert float(loss.temperature) == 4
     assert float(loss.teacher_share) == 0.5 * 4**2
     assert float(loss.label_share) == 0.5
+
+
+def numbers_of(settings, path=()):
+    """Every number of a loss's node with its path, those of schedules aside."""
+    for name, value in settings.items():
+        if isinstance(value, dict) and "schedules" not in value.get("_target_", ""):
+            yield from numbers_of(value, (*path, name))
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield (*path, name), value
+
+
+def changed(settings, path, value):
+    first, *rest = path
+    return {**settings, first: changed(settings[first], rest, value) if rest else value}
+
+
+def loss_of(loss, rows=14):
+    generator = torch.Generator().manual_seed(0)
+    logits, teacher = (torch.randn(rows, 3, generator=generator) for _ in range(2))
+    own, others = (torch.randn(rows, size, 2, 2, generator=generator) for size in (3, 5))
+    step = Step(logits, torch.arange(rows) % 3, torch.ones(rows), teacher.log_softmax(dim=1),
+                {"": own.requires_grad_()}, {"": others})  # fmt: skip
+    loss.connect(step, 0)
+
+    def value():
+        return reduce_terms(loss.of_step(step), torch.ones(rows) / rows, torch.ones(rows) / rows)
+
+    return value
+
+
+EVERY_NUMBER = [
+    pytest.param(name, path, value, id=".".join((name, *path)))
+    for name in choices("loss")
+    for path, value in numbers_of(composed(name))
+]
+WHOLE = {"size", "subclasses", "seeds", "epochs", "eta"}
+READ_ONCE = {("kd_learned", "start"), ("kd_learned", "highest"), ("kd_auto", "label_smoothing")}
+WITHOUT_EFFECT = ("losses", "similarity", "label_smoothing")  # its label_weight is 0 there
+
+
+@pytest.mark.parametrize(("name", "path", "first"), EVERY_NUMBER)
+def test_every_setting_follows_a_schedule_or_refuses_it(name, path, first):
+    last = first / 2 if first else 0.25
+    line = {**LINEAR, "start": first, "end": last, "epochs": 1}
+    scheduled = changed(composed(name), path, line)
+    says = {"whole": path[-1] in WHOLE, "is read once": (name, path[-1]) in READ_ONCE}
+    if any(says.values()):
+        with pytest.raises(UserError, match=rf"loss\.{path[-1]}.*({'|'.join(says)})"):
+            build_loss(scheduled)
+        return
+    loss, constant = build_loss(scheduled), build_loss(changed(composed(name), path, last))
+    value, expected = loss_of(loss), loss_of(constant)()
+    before = value()
+    take_settings(loss, loss_at(scheduled, 1))
+    assert torch.equal(value(), expected)
+    assert torch.equal(before, expected) == (path == WITHOUT_EFFECT)
+
+
+def test_a_student_whose_teacher_comes_in_later_is_a_distilled_one(meddistill):
+    common = (*SMALL_TEACHER, "trainer.max_epochs=2", "+schedule@loss.alpha=linear",
+              "loss.alpha.start=0", "loss.alpha.epochs=1")  # fmt: skip
+    meddistill("distill", *common, "loss.alpha.end=1", "hydra.run.dir=single")
+    assert "distilled student" in Path("single/report.md").read_text()
+    meddistill("distill", "-m", *common, "loss.alpha.end=0,1", "hydra.sweep.dir=sweep")
+    names = pd.read_csv("sweep/sweep.csv").set_index("loss.alpha.end")["name"]
+    assert names.to_dict() == {0: "student alone", 1: "distilled student"}
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,8 @@ class DistillationLoss(nn.Module):
         relates_rows: Whether a row's term depends on the other rows of its batch, so that several
             devices each relate their own rows alone.
         per_member: Settings that may be tensors with one value a member of a stack.
+        fixed: Settings that are read before the first epoch alone, so that no schedule moves them.
+        distils_later: Whether schedules give the teacher a say in a later epoch.
     """
 
     min_classes: int = 2
@@ -68,6 +70,8 @@ class DistillationLoss(nn.Module):
     reads_labels: bool = False
     relates_rows: bool = False
     per_member: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
+    distils_later: bool = False
 
     @property
     def distils(self) -> bool:

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hydra.utils import get_class
-from torch import Tensor
+from torch import Tensor, nn
 
 from meddistill.compose import build
 from meddistill.errors import UserError
 from meddistill.losses.base import DistillationLoss
 from meddistill.losses.schedules import Schedule
+
+OF_EVERY_MODULE = frozenset(vars(nn.Module()))
 
 
 def build_loss(node: Mapping[str, Any], key: str = "loss") -> DistillationLoss:
@@ -20,10 +22,13 @@ def build_loss(node: Mapping[str, Any], key: str = "loss") -> DistillationLoss:
     Raises:
         UserError: A setting is unknown or out of its range, in epoch 0 or later.
     """
-    turns = {turn for schedule in _schedules(node, key) for turn in schedule.turns}
-    for epoch in sorted(turns - {0}):
-        loss_at(node, epoch, key)
-    return loss_at(node, 0, key)
+    loss, schedules = loss_at(node, 0, key), dict(_schedules(node, key))
+    for path in schedules:
+        _check_movable(loss, path, key)
+    turns = {turn for schedule in schedules.values() for turn in schedule.turns}
+    later = [loss_at(node, epoch, key) for epoch in sorted(turns - {0})]
+    loss.distils_later = any(other.distils for other in later)
+    return loss
 
 
 def loss_at(
@@ -78,20 +83,41 @@ def is_schedule(value: Mapping[str, Any], key: str) -> bool:
 def take_settings(loss: DistillationLoss, other: DistillationLoss) -> None:
     """Give `loss` the settings of `other`, which was built from the same node for another epoch.
 
-    Settings are buffers that the constructor makes; what a loss has learned stays.
+    Settings are the buffers and the plain attributes that the constructor makes; what a loss has
+    learned, and what it made to learn it, stays.
     """
     mine = dict(loss.named_modules())
     for name, module in other.named_modules():
+        own = mine[name]
         for setting, value in module._buffers.items():
-            old = mine[name]._buffers[setting]
+            old = own._buffers[setting]
             device = old.device if old is not None else None
-            mine[name]._buffers[setting] = value if value is None else value.to(device)
+            own._buffers[setting] = value if value is None else value.to(device)
+        plain = {k: v for k, v in module.__dict__.items() if k not in OF_EVERY_MODULE}
+        own.__dict__.update(plain)
 
 
-def _schedules(node: Mapping[str, Any], key: str) -> Iterator[Schedule]:
+def _check_movable(loss: DistillationLoss, path: str, key: str) -> None:
+    """Refuse a schedule on what a loss reads once, before the first epoch."""
+    owner: nn.Module = loss
+    for name in path.split("."):
+        children = dict(owner.named_children())
+        if name not in children:
+            if name in getattr(owner, "fixed", ()):
+                raise UserError(
+                    f"{key}.{path}: is read once, before training, and can't follow a schedule; "
+                    "give it a number"
+                )
+            return
+        owner = children[name]
+
+
+def _schedules(node: Mapping[str, Any], key: str, path: str = "") -> Iterator[tuple[str, Schedule]]:
+    """Every schedule with its path in the node."""
     for name, value in node.items():
         if isinstance(value, Mapping):
-            if is_schedule(value, f"{key}.{name}"):
-                yield build(value, f"{key}.{name}")
+            here = f"{path}.{name}" if path else name
+            if is_schedule(value, f"{key}.{here}"):
+                yield here, build(value, f"{key}.{here}")
             else:
-                yield from _schedules(value, f"{key}.{name}")
+                yield from _schedules(value, key, here)

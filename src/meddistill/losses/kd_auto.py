@@ -28,6 +28,8 @@ class KDAuto(Searched):
         label_smoothing: As in `KD`.
     """
 
+    fixed: tuple[str, ...] = ("label_smoothing",)
+
     def __init__(
         self,
         temperatures: Sequence[float],

@@ -30,6 +30,7 @@ class KDLearned(Blend):
     """
 
     per_member: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ("start", "highest")
     reversal: Tensor
 
     def __init__(
