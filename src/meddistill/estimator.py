@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from torch import Tensor, nn
 
+from meddistill.classifiers import asked
 from meddistill.errors import UserError
 
 
@@ -43,9 +43,7 @@ class EstimatorAnswers(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """[batch, features] -> log-probabilities [batch, classes] in nats."""
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="X does not have valid feature names")
-            answers = self.estimator.predict_proba(inputs.cpu().numpy())
+        answers = asked(self.estimator, inputs.cpu().numpy(), len(self.columns))
         probabilities = np.zeros((len(inputs), self.num_classes))
         probabilities[:, self.columns] = answers
         found = clamped_log(torch.from_numpy(probabilities), self.clamp)

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import skops.io
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.mixture import GaussianMixture
 
+from meddistill.classifiers import asked
 from meddistill.data.split import Split
-from meddistill.errors import SettingError, UserError
+from meddistill.errors import UserError
 from meddistill.estimator_file import TRUSTED, dump_estimator
 from meddistill.model import load_model
 from meddistill.teachers.estimator import EstimatorTeacher
@@ -101,7 +103,7 @@ def test_rows_of_a_single_class_are_answered_by_it(cohort, split, tmp_path):
 
 
 def test_a_classifier_without_probabilities_is_refused_by_its_name():
-    with pytest.raises(SettingError, match=r"sklearn\.svm\.LinearSVC: has no predict_proba"):
+    with pytest.raises(UserError, match=r"sklearn\.svm\.LinearSVC: has no predict_proba"):
         teacher("sklearn.svm.LinearSVC")
 
 
@@ -144,6 +146,47 @@ def test_a_classifier_that_a_rehearsal_is_too_small_for_is_not_refused(cohort, s
 def test_a_classifier_that_real_rows_do_not_suit_is_named(cohort, split, tmp_path):
     with pytest.raises(UserError, match=r"CategoricalNB\) can't be fitted: Negative values"):
         fitted(teacher("sklearn.naive_bayes.CategoricalNB"), cohort, split, tmp_path)
+
+
+VOTING = {
+    "voting": "soft",
+    "estimators": [["a", {"_target_": "sklearn.linear_model.LogisticRegression"}],
+                   ["b", {"_target_": "sklearn.svm.LinearSVC"}]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "says"),
+    [
+        ("sklearn.ensemble.VotingClassifier", VOTING, "VotingClassifier: has no predict_proba"),
+        ("sklearn.mixture.GaussianMixture", {"n_components": 2}, "is no classifier: it has no cla"),
+    ],
+)
+def test_what_only_a_fit_tells_is_refused_before_the_data_are_read(name, settings, says):
+    with pytest.raises(UserError, match=says):
+        teacher(name, settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "says"),
+    [
+        ("sklearn.neighbors.KNeighborsClassifier", {"n_neighbors": 1500},
+         r"KNeighborsClassifier was fitted, but can't answer: Expected n_neighbors <= n_samples"),
+        ("sklearn.semi_supervised.LabelPropagation", {"gamma": 1e4},
+         r"LabelPropagation answers NaN or infinity for \d+ of \d+ rows"),
+    ],
+)  # fmt: skip
+def test_a_classifier_whose_answers_are_none_is_named(
+    name, settings, says, cohort, split, tmp_path
+):
+    with pytest.raises(UserError, match=says):
+        fitted(teacher(name, settings), cohort, split, tmp_path)
+
+
+def test_answers_of_a_wrong_shape_are_refused():
+    clusters = GaussianMixture(3, random_state=0).fit(np.eye(8, 4))
+    with pytest.raises(UserError, match=r"shape \[8, 3\] for 8 rows, not a probability for each"):
+        asked(clusters, np.eye(8, 4, dtype=np.float32), 2)
 
 
 def test_a_file_with_a_type_outside_of_the_list_is_refused(cohort, split, tmp_path):

@@ -22,7 +22,12 @@ from meddistill.trial.arms import Arm, EstimatorArm, PrunedTeacherArm, StudentAr
 from meddistill.trial.costs import costs
 from meddistill.trial.folder import PREDICTIONS, TRIES, TrialFolder
 from meddistill.trial.predictions import PredictionsWriter
-from meddistill.trial.rivals import estimator_answers, pruned_answers, teacher_answers
+from meddistill.trial.rivals import (
+    check_estimators,
+    estimator_answers,
+    pruned_answers,
+    teacher_answers,
+)
 from meddistill.trial.students import check_on_rows, check_students, student_answers
 from meddistill.trial.tables import read_units, teach_units
 from meddistill.trial.units import Unit, label_settings, make_units, setting_title
@@ -76,9 +81,7 @@ def _arms(settings: Mapping[str, Any]) -> dict[str, Arm]:
             known = ", ".join(arms)
             raise SettingError(f"trial.{key}", trial[key], f"is no arm; there are {known}")
     check_students(_of_kind(arms, StudentArm), settings)
-    for name, arm in _of_kind(arms, EstimatorArm).items():
-        for attempt in arm.tries():
-            build(arm.with_try(attempt), f"arms.{name}.estimator")
+    check_estimators(_of_kind(arms, EstimatorArm))
     return arms
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -14,12 +13,13 @@ import numpy as np
 from sklearn.dummy import DummyClassifier
 
 from meddistill.card import ESTIMATOR, Card, save_card
+from meddistill.classifiers import check_classifier, fit_classifier
 from meddistill.compose import build
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.folds import fold_rows
 from meddistill.data.split import Positions, Split
-from meddistill.errors import SettingError, UserError, integer, number
+from meddistill.errors import SettingError, integer, number
 from meddistill.estimator import EstimatorAnswers
 from meddistill.estimator_file import FILE, dump_estimator, save_estimator
 from meddistill.teachers.base import Teacher
@@ -88,15 +88,9 @@ class EstimatorTeacher(Teacher):
     def check(self) -> None:
         """Refuse a classifier that can't answer or be stored, before a long fit shows it."""
         classifier = self.build()
-        name = self.estimator["_target_"]
-        if not hasattr(classifier, "fit") or not hasattr(classifier, "predict_proba"):
-            raise SettingError(
-                "estimator._target_", name, "has no predict_proba, so it gives no probabilities to "
-                "learn from; wrap it (sklearn.calibration.CalibratedClassifierCV) or take another",
-            )  # fmt: skip
         dump_estimator(classifier)
-        if rehearse(classifier):
-            dump_estimator(classifier)
+        check_classifier(classifier, self.estimator["_target_"], "teacher.estimator")
+        dump_estimator(classifier)  # now that it holds what a fit makes
 
     def build(self) -> Any:
         """The classifier, not fitted, with the teacher's seed where it takes one."""
@@ -138,13 +132,8 @@ class EstimatorTeacher(Teacher):
         columns, target = np.unique(data.cohort.target[rows], return_inverse=True)
         # Most classifiers refuse rows of one class, as a fold of a rare one may leave them.
         classifier = self.build() if len(columns) > 1 else DummyClassifier()
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="X does not have valid feature names")
-            try:
-                classifier.fit(data.inputs.numpy()[rows], target)
-            except (ValueError, TypeError) as error:
-                name = self.estimator["_target_"]
-                raise UserError(f"teacher.estimator ({name}) can't be fitted: {error}") from error
+        what = f"teacher.estimator ({self.estimator['_target_']})"
+        fit_classifier(classifier, data.inputs.numpy()[rows], target, what)
         return EstimatorAnswers(classifier, self.clamp, data.num_classes, columns.tolist())
 
     def _out_of_fold(
@@ -168,28 +157,6 @@ class EstimatorTeacher(Teacher):
             rows = data.labelled_validation
             held = whole(data.inputs[rows]).numpy()
         return temperature_of(self.calibrate, held, data.cohort.target[rows])
-
-
-def rehearse(classifier: Any) -> bool:
-    """Fit `classifier` on a few random numbers; False where those were too few for it.
-
-    Raises:
-        SettingError: scikit-learn refuses one of its settings.
-    """
-    from sklearn.utils._param_validation import InvalidParameterError
-
-    random = np.random.default_rng(0)
-    inputs, target = random.normal(size=(60, 6)).astype(np.float32), np.arange(60) % 3
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            classifier.fit(inputs, target)
-        except InvalidParameterError as error:
-            raise UserError(f"teacher.estimator: {error}") from error
-        except Exception as error:  # what real rows make of it is said when they are fitted
-            log.debug("%s was not rehearsed: %s", type(classifier).__name__, error)
-            return False
-    return True
 
 
 def _switch(value: bool | None, usual: bool) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from meddistill.classifiers import asked, check_classifier, fit_classifier
 from meddistill.compose import build
 from meddistill.stack.folder import StackFolder
 from meddistill.stack.tables import Table
@@ -57,6 +58,15 @@ def estimator_answers(
     return Answers(unit, name, arm.tries(), scores, probabilities, seconds=kept["seconds"])
 
 
+def check_estimators(arms: Mapping[str, EstimatorArm]) -> None:
+    """Build and rehearse every classifier that will be tried, before anything is trained."""
+    for name, arm in arms.items():
+        for attempt in arm.tries():
+            key = f"arms.{name}.estimator"
+            classifier = build(arm.with_try(attempt), key)
+            check_classifier(classifier, arm.estimator["_target_"], key)
+
+
 def fit_estimator(arm: EstimatorArm, settings: Mapping[str, Any], table: Table) -> Any:
     """A classifier with a try's settings, fitted on the labelled training rows."""
     data = table.data
@@ -64,14 +74,16 @@ def fit_estimator(arm: EstimatorArm, settings: Mapping[str, Any], table: Table) 
     estimator = build(arm.with_try(settings), "estimator", **_seed(arm, table))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an unconverged try is judged by its validation rows
-        return estimator.fit(data.inputs.numpy()[rows], data.cohort.target[rows])
+        what = f"{arm.label} ({_said(settings)})"
+        fit_classifier(estimator, data.inputs.numpy()[rows], data.cohort.target[rows], what)
+    return estimator
 
 
 def _fitted(arm: EstimatorArm, table: Table) -> dict[str, Any]:
     started = time.perf_counter()
-    inputs = table.data.inputs.numpy()
+    inputs, classes = table.data.inputs.numpy(), table.data.num_classes
     answers = [
-        fit_estimator(arm, settings, table).predict_proba(inputs) for settings in arm.tries()
+        asked(fit_estimator(arm, settings, table), inputs, classes) for settings in arm.tries()
     ]
     probabilities = np.stack(answers).astype(np.float32)
     scores = validation_log_loss(probabilities, table)[:, None]
@@ -80,6 +92,10 @@ def _fitted(arm: EstimatorArm, table: Table) -> dict[str, Any]:
         "probabilities": torch.from_numpy(probabilities[choose(scores)][None]),
         "seconds": (time.perf_counter() - started) / len(answers),
     }
+
+
+def _said(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in settings.items()) or "one try"
 
 
 def _seed(arm: EstimatorArm, table: Table) -> dict[str, int]:
