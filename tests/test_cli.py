@@ -83,6 +83,8 @@ def test_an_unknown_verb_names_the_verbs(meddistill):
         ("monitor=val/f1", "monitor=val/f1: must be one of val/log_loss, val/auroc, val/accuracy"),
         ("optimizer.lr=-1", "optimizer: Invalid learning rate: -1"),
         ("trainer.max_epoch=3", "did you mean trainer.max_epochs?"),
+        ("teacher.trees=5", "teacher.trees: no such setting with the choices at hand, it is one"),
+        ("teacher.network={breadth: 9}", "teacher.network: it has no such key inside"),
         ("trainer.max_epochs=0", "trainer.max_epochs=0: must be a whole number of at least 1"),
         ("+trainer.callbacks=[]", "trainer.callbacks=[]: can't be set here"),
         ("trainer.precision=3", "Precision 3 is invalid"),

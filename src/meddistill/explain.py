@@ -11,6 +11,7 @@ from meddistill.errors import UserError
 UNKNOWN = re.compile(r"Could not override '([^']+)'")
 NO_CHOICE = re.compile(r"Could not find '([^']+)/([^'/]+)'")
 AVAILABLE = re.compile(r"^\t(\S+)$", re.MULTILINE)
+NOT_THERE = re.compile(r"Interpolation key '([^']+)' not found\s+full_key: (\S+)")
 NO_GROUP = re.compile(r"Could not override '([^']+)'\.\s*No match in the defaults list")
 
 
@@ -26,6 +27,8 @@ def explain(error: BaseException, verb: str) -> str:
         return f"{match[1]}: there is no such group of choices (see meddistill {verb} --help)"
     if match := UNKNOWN.search(text):
         return _unknown_key(match[1], verb)
+    if match := NOT_THERE.search(text):
+        return f"{match[2]} reads {match[1]}, which is not there{_of_arm(match[1])}"
     if match := NO_CHOICE.search(text):
         group, choice = match[1], match[2]
         there = [name for name in AVAILABLE.findall(text) if not name.startswith("_")]
@@ -33,12 +36,38 @@ def explain(error: BaseException, verb: str) -> str:
     return " ".join(text.split())
 
 
+def _of_arm(key: str) -> str:
+    first, _, rest = key.partition(".")
+    return f": add {rest.partition('.')[0]} to arm=[...]" if first == "arms" else ""
+
+
 def _unknown_key(key: str, verb: str) -> str:
-    close = difflib.get_close_matches(key, known_keys(verb), n=1)
-    meant = f"; did you mean {close[0]}?" if close else ""
-    return (
-        f"{key}: no such setting{meant} (meddistill {verb} --help shows all; +{key}=... adds one)"
-    )
+    known = known_keys(verb)
+    of_choices = _keys_of_choices(key.partition(".")[0])
+    if any(name.startswith(f"{key}.") for name in [*known, *of_choices]):
+        said = "it has no such key inside"
+    elif key in [*known, *of_choices]:
+        said = "no such setting with the choices at hand, it is one of others"
+    else:
+        close = difflib.get_close_matches(key, known, n=1)
+        said = "no such setting" + (f"; did you mean {close[0]}?" if close else "")
+    return f"{key}: {said} (meddistill {verb} --help shows all; +{key}=... adds one)"
+
+
+def _keys_of_choices(group: str) -> list[str]:
+    """Flat keys of every choice of a group; those of nested defaults aside."""
+    from omegaconf import OmegaConf
+
+    from meddistill.compose import flatten
+    from meddistill.confdir import choices, conf_dir
+
+    if not (conf_dir() / group).is_dir():
+        return []
+    found = []
+    for name in choices(group):
+        node = OmegaConf.to_container(OmegaConf.load(conf_dir() / group / f"{name}.yaml"))
+        found += [f"{group}.{key}" for key, _ in flatten(cast(dict[str, Any], node))]
+    return found
 
 
 def known_keys(verb: str) -> list[str]:

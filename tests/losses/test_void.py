@@ -9,6 +9,7 @@ from cases import NAMES, VOID, example, make
 from meddistill.confdir import choices
 from meddistill.errors import UserError
 from meddistill.losses.choice import check_loss
+from meddistill.losses.combined import Combined
 
 VOID_TERMS = {
     "dkd": {"other_classes"},
@@ -41,6 +42,16 @@ def test_a_loss_refused_for_two_classes_has_no_gradient_of_its_own_there(name):
 def test_a_loss_taken_for_two_classes_has_a_gradient_in_every_term_there(name):
     for term, norm in term_gradients(make(name), 2).items():
         assert norm > 1e-2, term
+
+
+def test_a_combination_is_refused_for_what_is_void_in_it():
+    loss = Combined({"kd": make("kd"), "other": make("dkd")})
+    with pytest.raises(UserError) as caught:
+        check_loss(loss, 2)
+    assert f"where its losses.other says nothing of its own: {make('dkd').void}" in str(
+        caught.value
+    )
+    assert "combined" not in str(caught.value).split("losses that work: ")[1]
 
 
 @pytest.mark.parametrize("name", VOID)

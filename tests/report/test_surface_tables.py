@@ -152,9 +152,26 @@ def test_failures_are_grouped_by_their_error():
     rows = [student(0.1, optimizer__lr=1), student(0.2, optimizer__lr=2)]
     rows += [failed(optimizer__lr=3) for _ in range(7)] + [failed("No memory.", optimizer__lr=4)]
     table = surface_tables(sweep(rows))[0]
-    assert "7 students failed (jobs 2, 3, 4, 5, 6, ...): The loss is not a number." in table.notes
-    assert "1 student failed (job 9): No memory." in table.notes
+    assert "7 jobs failed (jobs 2, 3, 4, 5, 6, ...): The loss is not a number." in table.notes
+    assert "1 job failed (job 9): No memory." in table.notes
     assert len(table.rows) == 2
+
+
+def test_a_student_that_failed_in_its_job_is_no_failed_job():
+    rows = [student(0.1, seed=0), {**failed(seed=1), "member": 1}]
+    assert "1 student failed (job 1): The loss is not a number." in notes(
+        surface_tables(sweep(rows))[0]
+    )
+
+
+def test_teachers_are_told_apart_by_their_settings():
+    rows = [
+        {**student(0.1 + 0.1 * (name == "mlp"), teacher=name, **{"loss": "kd"}),
+         "teacher/name": "teacher", "teacher/key": name, "teacher/val/log_loss": 0.1}
+        for name in ("forest", "mlp")
+    ]  # fmt: skip
+    table = surface_tables(sweep(rows))[0]
+    assert [line[:2] for line in table.rows[:2]] == [["teacher", "forest"], ["teacher", "mlp"]]
 
 
 def test_students_without_a_score_are_counted():
@@ -167,7 +184,7 @@ def test_a_sweep_of_failures_says_why():
     tables = surface_tables(sweep([failed(seed=0), failed(seed=1)]))
     assert len(tables) == 1
     assert tables[0].notes[0] == "No student finished with a validation score."
-    assert "2 students failed (jobs 0, 1): The loss is not a number." in tables[0].notes
+    assert "2 jobs failed (jobs 0, 1): The loss is not a number." in tables[0].notes
     tables[0].show()
 
 

@@ -167,6 +167,7 @@ def test_what_only_a_fit_tells_is_refused_before_the_data_are_read(name, setting
         teacher(name, settings)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
 @pytest.mark.parametrize(
     ("name", "settings", "says"),
     [

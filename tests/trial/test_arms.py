@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hydra import compose, initialize_config_dir
 
@@ -51,6 +53,40 @@ def test_an_arm_without_tuning_has_one_try():
 def test_arms_can_be_chosen_and_added_on_the_command_line():
     found = arms("arm=[student_alone,distilled]", "arms.distilled.tune={loss.alpha:[0.5,1.0]}")
     assert list(found) == ["student_alone", "distilled"]
+
+
+def test_null_takes_a_setting_out_of_the_tries():
+    changed = "arms.distilled.tune={loss.temperature:null,loss.alpha:[0.5]}"
+    assert [list(one) for one in arms(changed)["distilled"].tries()] == [
+        ["loss.alpha", "optimizer.weight_decay"]
+    ] * 3
+
+
+THREE = "arm=[teacher,student_alone,distilled]"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["loss=logit_mse", THREE],
+         r"temperature=1\.0: no such setting.*'arms\.distilled\.tune=\{KEY:null\}' takes"),
+        ([THREE, "+schedule@loss.temperature=linear"],
+         r"temperature follows a schedule.*'arms\.distilled\.tune=\{loss\.temperature:null\}'"),
+        (["arm=[teacher,student_alone,distilled,munge]", "synthetic=munge"],
+         r"arms\.munge is the same student as arms\.distilled"),
+        (["arm=[teacher,student_alone,munge]", "trial.main=munge"],
+         r"arms\.munge\.tune reads arms\.distilled\.tune, .* add distilled to arm="),
+        (["arms.logistic.tune={C:[-1.0]}"], r"arms\.logistic\.estimator: The 'C' parameter"),
+        (["arms.boosting.estimator._target_=sklearn.svm.SVC"],
+         r"arms\.boosting\.estimator.*no such setting"),
+    ],
+)  # fmt: skip
+def test_a_trial_that_would_not_be_what_was_meant_is_refused_at_once(overrides, says, meddistill):
+    code, _, err = meddistill(
+        "trial", *overrides, "data=table", "data.path=no.csv", "data.target=y"
+    )
+    assert code == 2
+    assert re.search(says, err), err
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,11 @@ def check_loss(loss: DistillationLoss, num_classes: int) -> None:
     """
     if num_classes >= loss.min_classes:
         return
+    own = loss_name(loss)
+    others = [name for name in working_losses(num_classes) if name != own]
     raise UserError(
-        f"loss={loss_name(loss)} needs at least {loss.min_classes} classes and the data have "
-        f"{num_classes}, where {loss.void}; losses that work: "
-        f"{', '.join(working_losses(num_classes))}"
+        f"loss={own} needs at least {loss.min_classes} classes and the data have {num_classes}, "
+        f"where {loss.void}; losses that work: {', '.join(others)}"
     )
 
 

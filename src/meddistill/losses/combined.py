@@ -39,7 +39,9 @@ class Combined(DistillationLoss):
         self.weights = {
             name: number(f"weights.{name}", weights.get(name, 1.0), at_least=0) for name in losses
         }
-        self.min_classes = max(loss.min_classes for loss in losses.values())
+        name = max(losses, key=lambda name: losses[name].min_classes)
+        self.min_classes = losses[name].min_classes
+        self.void = f"its losses.{name} says nothing of its own: {losses[name].void}"
         self.needs_teacher = any(loss.needs_teacher for loss in losses.values())
         self.needs_features = any(loss.needs_features for loss in losses.values())
         self.relates_rows = any(loss.relates_rows for loss in losses.values())

@@ -130,11 +130,11 @@ def _teachers(done: pd.DataFrame, found: Surface) -> list[list[str]]:
     teachers = done.dropna(subset="teacher/key").drop_duplicates("teacher/key")
     if len(teachers) > MOST_TEACHERS:
         return []
-    blank = [""] * (len(found.settings) + 1)
     return [
         [
             cell(row.get("teacher/name")),
-            *blank,
+            *(cell(row[axis]) if _is_teachers(axis) else "" for axis in found.settings),
+            "",
             number(row.get(f"teacher/{found.monitor}")),
             "",
             *(number(row.get(f"teacher/test/{name}")) for name in SHOWN),
@@ -142,6 +142,11 @@ def _teachers(done: pd.DataFrame, found: Surface) -> list[list[str]]:
         ]
         for row in teachers.to_dict("records")
     ]
+
+
+def _is_teachers(axis: str) -> bool:
+    """Whether a setting is of the teacher, not of the student that learns from it."""
+    return axis.partition(".")[0] == "teacher"
 
 
 def _setting(place: int, line: dict[Any, Any], found: Surface) -> list[str]:

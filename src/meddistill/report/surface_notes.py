@@ -67,13 +67,14 @@ def matrix_notes(found: Surface, shown: int) -> list[str]:
 
 
 def failure_notes(frame: pd.DataFrame) -> list[str]:
-    """Failed students by their error, and students without a score."""
+    """Failed students, or whole jobs of them, by their error, and students without a score."""
     done = finished(frame)
-    failed = frame[frame["status"] != "completed"]
-    errors = failed.reindex(columns=["error"])["error"].fillna("no error was recorded")
+    failed = frame[frame["status"] != "completed"].reindex(columns=["job", "member", "error"])
+    errors = failed["error"].fillna("no error was recorded")
+    alone = failed["member"].notna().map({True: "student", False: "job"})
     notes = [
-        f"{counted(len(rows), 'student')} failed{_jobs(rows)}: {error}"
-        for error, rows in failed.groupby(errors, sort=False)
+        f"{counted(len(rows), str(noun))} failed{_jobs(rows)}: {error}"
+        for (error, noun), rows in failed.groupby([errors, alone], sort=False)
     ]
     blank = done[done.reindex(columns=["score"])["score"].isna()]
     if len(blank):

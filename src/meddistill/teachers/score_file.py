@@ -111,7 +111,7 @@ def check_column(frame: pd.DataFrame, name: str, key: str, path: Path) -> None:
     if name in frame.columns:
         return
     close = difflib.get_close_matches(name, frame.columns, n=3)
-    meant = f"; did you mean {', '.join(close)}?" if close else ""
+    meant = f"; did you mean {', '.join(close)}?" if close else "."
     have = ", ".join(frame.columns[:20])
     more = f" and {len(frame.columns) - 20} more" if len(frame.columns) > 20 else ""
     raise SettingError(key, name, f"no such column in {path}{meant} It has {have}{more}")

@@ -36,13 +36,14 @@ class SeveralTeacher(Teacher):
 
     def __init__(
         self,
-        of: Mapping[str, Mapping[str, Any]],
+        of: Mapping[str, Mapping[str, Any]] | None = None,
         weights: Mapping[str, float] | None = None,
         average: str = "probabilities",
         labels: float = 1.0,
     ) -> None:
         if not isinstance(of, Mapping) or not of:
-            raise SettingError("of", of, "must name at least one teacher, as of.forest")
+            mend = "must name at least one teacher: +teacher@teacher.of.forest=forest"
+            raise SettingError("of", of, mend)
         if average not in AVERAGES:
             raise SettingError("average", average, f"must be one of {', '.join(AVERAGES)}")
         share = number("labels", labels, above=0, at_most=1)

@@ -19,11 +19,11 @@ class Arm:
     Args:
         label: What it is called in tables.
         tune: Settings to choose among on validation rows: values by flat key, every combination a
-            try. Without any there is one try.
+            try. A key with None is not tuned. Without any there is one try.
     """
 
     label: str
-    tune: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    tune: Mapping[str, Sequence[Any] | None] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -32,13 +32,17 @@ class Arm:
 
     def tries(self) -> list[dict[str, Any]]:
         """Every combination of the settings, the last key changing fastest."""
-        values = itertools.product(*self.tune.values())
-        return [dict(zip(self.tune, combination, strict=True)) for combination in values]
+        tuned = {key: values for key, values in self.tune.items() if values is not None}
+        combinations = itertools.product(*tuned.values())
+        return [dict(zip(tuned, combination, strict=True)) for combination in combinations]
 
     def __post_init__(self) -> None:
         for key, values in self.tune.items():
+            if values is None:
+                continue
             if isinstance(values, str) or not isinstance(values, Sequence) or not len(values):
-                raise SettingError(f"tune.{key}", values, "must be a list of values to try")
+                mend = "must be a list of values to try (null takes the setting out of the tries)"
+                raise SettingError(f"tune.{key}", values, mend)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from meddistill.compose import build_optimizer
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import UserError
 from meddistill.losses.base import Searched
-from meddistill.losses.building import build_loss
+from meddistill.losses.building import build_loss, is_schedule
 from meddistill.pace import quiet
 from meddistill.stack.folder import StackFolder
 from meddistill.stack.members import Member, with_changes
@@ -50,10 +51,41 @@ def check_students(arms: Mapping[str, StudentArm], settings: Mapping[str, Any]) 
             )
         if loss.needs_teacher:
             check_teacher({**settings, "synthetic": arm.synthetic}, loss, teacher)
-        for attempt in arm.tries():
-            node = _settings(arm, attempt, settings, 0)
+        _check_tries(name, arm, settings)
+    _refuse_twins(arms)
+
+
+def _check_tries(name: str, arm: StudentArm, settings: Mapping[str, Any]) -> None:
+    """Build each try; a schedule would be lost under the number of a try."""
+    for key in arm.tries()[0]:
+        value: Any = {"loss": arm.loss}
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if isinstance(value, Mapping) and is_schedule(value, key):
+            raise UserError(
+                f"{key} follows a schedule, and arm={name} would try numbers in its place; "
+                f"'arms.{name}.tune={{{key}:null}}' takes it out of the arm's tries"
+            )
+    for attempt in arm.tries():
+        node = _settings(arm, attempt, settings, 0)
+        try:
             build_loss(node["loss"], f"arms.{name}.loss")
             build_optimizer(node["optimizer"], "optimizer")
+        except UserError as error:
+            raise UserError(
+                f"{error} (in a try of arm={name}: 'arms.{name}.tune={{KEY:null}}' takes a setting "
+                "out of its tries)"
+            ) from error
+
+
+def _refuse_twins(arms: Mapping[str, StudentArm]) -> None:
+    """Two arms of one student would be trained twice, and count twice in Holm's correction."""
+    for (one, first), (other, second) in itertools.combinations(arms.items(), 2):
+        if replace(first, label="") == replace(second, label=""):
+            raise UserError(
+                f"arms.{other} is the same student as arms.{one}: leave one out of arm=[...], or "
+                "change its settings"
+            )
 
 
 def check_on_rows(
