@@ -78,6 +78,11 @@ class DistillationLoss(nn.Module):
         """Whether the teacher has any say with the present settings."""
         return self.needs_teacher
 
+    @property
+    def ever_distils(self) -> bool:
+        """Whether it has any in this or a later epoch."""
+        return self.distils or self.distils_later
+
     def forward(
         self, student_logits: Tensor, target: Tensor, teacher_log_probabilities: Tensor | None
     ) -> LossTerms:

@@ -43,10 +43,7 @@ def merge(
         The job's summary.
     """
     facts = [_facts(table) for table in tables]
-    distils = {
-        member.number: loss.distils or loss.distils_later
-        for member, loss in zip(members, losses, strict=True)
-    }
+    distils = {m.number: loss.ever_distils for m, loss in zip(members, losses, strict=True)}
     frames: list[pd.DataFrame] = []
     index: list[dict[str, Any]] = []
     with (

@@ -205,7 +205,7 @@ def _conclude(
     card = Card.of(settings["student"], [f"checkpoints/{BEST}"], data)
     save_card(run.path, card)
     model = Model(card, MeanOfProbabilities([student.cpu()]), data.preprocessing)
-    name = "distilled student" if loss.distils or loss.distils_later else "student alone"
+    name = "distilled student" if loss.ever_distils else "student alone"
     judged = judge_model(
         name, model.num_parameters, model.log_probabilities(cohort.features), cohort, split, labels,
         threshold, run.path / "predictions.parquet",
