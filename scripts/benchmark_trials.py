@@ -38,7 +38,7 @@ KD_ARMS = ("teacher", "student_alone", "distilled")
 MUNGE = "munge"
 OF_TWO = ("logit_mse", "margin", "ranking", "kd_trusted")
 OF_MANY = ("dkd", "dist", "nkd", "logit_standardization")
-FEATURES = ("fitnets", "similarity", "crd", "subclass", "rkd")
+FEATURES = ("fitnets", "similarity", "crd", "subclass", "combined", "rkd")
 LARGE = {"cardiotocography": FEATURES, "thyroid": FEATURES[:-1]}
 """Tables with three tries an arm, and their losses: rkd's triples of rows take hours on thyroid."""
 FEWEST = 10
@@ -172,7 +172,11 @@ def of_features(name: str, given: argparse.Namespace) -> dict[str, list[list[str
 
 def few_tries(arms: Iterable[str]) -> list[str]:
     """Three tries for every student, over its weight decay alone."""
-    fixed = {"student_alone": "", "distilled": "loss.temperature:[2.0],loss.alpha:[0.5],"}
+    fixed = {
+        "student_alone": "",
+        "distilled": "loss.temperature:[2.0],loss.alpha:[0.5],",
+        "combined": "loss.weights.similarity:[1.0],loss.losses.kd.alpha:[0.5],",
+    }
     return [
         f"arms.{arm}.tune={{{fixed.get(arm, 'loss.weight:[1.0],')}"
         "optimizer.weight_decay:[0.0,1.0e-2,0.1]}"
