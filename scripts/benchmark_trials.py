@@ -40,7 +40,7 @@ OF_TWO = ("logit_mse", "margin", "ranking", "kd_trusted")
 OF_MANY = ("dkd", "dist", "nkd", "logit_standardization")
 FEATURES = ("fitnets", "similarity", "crd", "subclass", "combined", "rkd")
 LARGE = {"cardiotocography": FEATURES, "thyroid": FEATURES[:-1]}
-"""Tables with three tries an arm, and their losses: rkd's triples of rows take hours on thyroid."""
+"""Tables with three tries an arm, and their losses; rkd would take longest on thyroid."""
 FEWEST = 10
 """Rows of a class; arrhythmia's rarer ones are left out."""
 
