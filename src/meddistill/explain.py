@@ -43,10 +43,10 @@ def _of_arm(key: str) -> str:
 
 def _unknown_key(key: str, verb: str) -> str:
     known = known_keys(verb)
-    of_choices = _keys_of_choices(key.partition(".")[0])
-    if any(name.startswith(f"{key}.") for name in [*known, *of_choices]):
+    every = [*known, *_keys_of_choices(key.partition(".")[0])]
+    if any(name.startswith(f"{key}.") for name in every):
         said = "it has no such key inside"
-    elif key in [*known, *of_choices]:
+    elif key in every:
         said = "no such setting with the choices at hand, it is one of others"
     else:
         close = difflib.get_close_matches(key, known, n=1)
@@ -55,14 +55,12 @@ def _unknown_key(key: str, verb: str) -> str:
 
 
 def _keys_of_choices(group: str) -> list[str]:
-    """Flat keys of every choice of a group; those of nested defaults aside."""
+    """Flat keys of every choice of a group, if it is one; those of nested defaults aside."""
     from omegaconf import OmegaConf
 
     from meddistill.compose import flatten
     from meddistill.confdir import choices, conf_dir
 
-    if not (conf_dir() / group).is_dir():
-        return []
     found = []
     for name in choices(group):
         node = OmegaConf.to_container(OmegaConf.load(conf_dir() / group / f"{name}.yaml"))

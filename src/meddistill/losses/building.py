@@ -22,10 +22,10 @@ def build_loss(node: Mapping[str, Any], key: str = "loss") -> DistillationLoss:
     Raises:
         UserError: A setting is unknown or out of its range, in epoch 0 or later.
     """
-    loss, schedules = loss_at(node, 0, key), dict(_schedules(node, key))
-    for path in schedules:
+    loss, found = loss_at(node, 0, key), dict(schedules(node, key))
+    for path in found:
         _check_movable(loss, path, key)
-    turns = {turn for schedule in schedules.values() for turn in schedule.turns}
+    turns = {turn for schedule in found.values() for turn in schedule.turns}
     later = [loss_at(node, epoch, key) for epoch in sorted(turns - {0})]
     loss.distils_later = any(other.distils for other in later)
     return loss
@@ -65,9 +65,22 @@ def value_at(value: Any, epoch: int, key: str = "loss") -> Any:
     return schedule.at(epoch)
 
 
+def schedules(
+    node: Mapping[str, Any], key: str = "loss", path: str = ""
+) -> Iterator[tuple[str, Schedule]]:
+    """Every schedule of a loss's config node, with its path in there (`losses.kd.alpha`)."""
+    for name, value in node.items():
+        if isinstance(value, Mapping):
+            here = f"{path}.{name}" if path else name
+            if is_schedule(value, f"{key}.{here}"):
+                yield here, build(value, f"{key}.{here}")
+            else:
+                yield from schedules(value, key, here)
+
+
 def is_scheduled(node: Mapping[str, Any]) -> bool:
     """Whether any setting changes from epoch to epoch."""
-    return any(True for _ in _schedules(node, "loss"))
+    return any(True for _ in schedules(node))
 
 
 def is_schedule(value: Mapping[str, Any], key: str) -> bool:
@@ -99,25 +112,9 @@ def take_settings(loss: DistillationLoss, other: DistillationLoss) -> None:
 
 def _check_movable(loss: DistillationLoss, path: str, key: str) -> None:
     """Refuse a schedule on what a loss reads once, before the first epoch."""
-    owner: nn.Module = loss
-    for name in path.split("."):
-        children = dict(owner.named_children())
-        if name not in children:
-            if name in getattr(owner, "fixed", ()):
-                raise UserError(
-                    f"{key}.{path}: is read once, before training, and can't follow a schedule; "
-                    "give it a number"
-                )
-            return
-        owner = children[name]
-
-
-def _schedules(node: Mapping[str, Any], key: str, path: str = "") -> Iterator[tuple[str, Schedule]]:
-    """Every schedule with its path in the node."""
-    for name, value in node.items():
-        if isinstance(value, Mapping):
-            here = f"{path}.{name}" if path else name
-            if is_schedule(value, f"{key}.{here}"):
-                yield here, build(value, f"{key}.{here}")
-            else:
-                yield from _schedules(value, key, here)
+    owner, _, name = path.rpartition(".")
+    if name in getattr(dict(loss.named_modules()).get(owner), "fixed", ()):
+        raise UserError(
+            f"{key}.{path}: is read once, before training, and can't follow a schedule; give it a "
+            "number"
+        )

@@ -30,16 +30,18 @@ class Arm:
         """Its label, and what the trial's settings add to it."""
         return self.label
 
+    @property
+    def tuned(self) -> dict[str, Sequence[Any]]:
+        """What is tried of each setting that is tuned."""
+        return {key: values for key, values in self.tune.items() if values is not None}
+
     def tries(self) -> list[dict[str, Any]]:
         """Every combination of the settings, the last key changing fastest."""
-        tuned = {key: values for key, values in self.tune.items() if values is not None}
-        combinations = itertools.product(*tuned.values())
-        return [dict(zip(tuned, combination, strict=True)) for combination in combinations]
+        values = itertools.product(*self.tuned.values())
+        return [dict(zip(self.tuned, combination, strict=True)) for combination in values]
 
     def __post_init__(self) -> None:
-        for key, values in self.tune.items():
-            if values is None:
-                continue
+        for key, values in self.tuned.items():
             if isinstance(values, str) or not isinstance(values, Sequence) or not len(values):
                 mend = "must be a list of values to try (null takes the setting out of the tries)"
                 raise SettingError(f"tune.{key}", values, mend)

@@ -14,7 +14,7 @@ from meddistill.compose import build_optimizer
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import UserError
 from meddistill.losses.base import Searched
-from meddistill.losses.building import build_loss, is_schedule
+from meddistill.losses.building import build_loss, schedules
 from meddistill.pace import quiet
 from meddistill.stack.folder import StackFolder
 from meddistill.stack.members import Member, with_changes
@@ -57,14 +57,11 @@ def check_students(arms: Mapping[str, StudentArm], settings: Mapping[str, Any]) 
 
 def _check_tries(name: str, arm: StudentArm, settings: Mapping[str, Any]) -> None:
     """Build each try; a schedule would be lost under the number of a try."""
-    for key in arm.tries()[0]:
-        value: Any = {"loss": arm.loss}
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
-        if isinstance(value, Mapping) and is_schedule(value, key):
+    for path, _ in schedules(arm.loss, f"arms.{name}.loss"):
+        if f"loss.{path}" in arm.tuned:
             raise UserError(
-                f"{key} follows a schedule, and arm={name} would try numbers in its place; "
-                f"'arms.{name}.tune={{{key}:null}}' takes it out of the arm's tries"
+                f"loss.{path} follows a schedule, and arm={name} would try numbers in its place; "
+                f"'arms.{name}.tune={{loss.{path}:null}}' takes it out of the arm's tries"
             )
     for attempt in arm.tries():
         node = _settings(arm, attempt, settings, 0)
