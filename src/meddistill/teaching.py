@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +24,20 @@ def build_teacher(settings: Mapping[str, Any]) -> Teacher:
     """The teacher of a resolved config, not trained yet."""
     teacher: Teacher = build(settings["teacher"], "teacher", _recursive_=False)
     return teacher
+
+
+class Teachers:
+    """Teachers of many resolved configs, each built once: some rehearse a fit, or read files."""
+
+    def __init__(self) -> None:
+        self._built: dict[str, Teacher] = {}
+
+    def of(self, settings: Mapping[str, Any]) -> Teacher:
+        """That of a resolved config."""
+        key = json.dumps(settings["teacher"], default=str)
+        if key not in self._built:
+            self._built[key] = build_teacher(settings)
+        return self._built[key]
 
 
 def teach(teacher: Teacher, settings: Mapping[str, Any], data: CohortDataModule) -> Targets:

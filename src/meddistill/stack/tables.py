@@ -13,7 +13,7 @@ from meddistill.losses import DistillationLoss
 from meddistill.stack.members import Member
 from meddistill.targets import Targets
 from meddistill.tasks.common import read_cohort, source, split_rows
-from meddistill.teaching import add_synthetic, build_teacher, teach
+from meddistill.teaching import Teachers, add_synthetic, teach
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,12 @@ def make_tables(
     for loss in dict.fromkeys(losses):
         first = losses.index(loss)
         check(members[first].settings, loss, modules[of_member[first]])
-    tables = []
+    tables, teachers = [], Teachers()
     for (settings, loss), data in zip(readers, modules, strict=True):
         targets = None
         if loss.needs_teacher:
             add_synthetic(settings["synthetic"], data)
-            targets = teach(build_teacher(settings), settings, data)
+            targets = teach(teachers.of(settings), settings, data)
         tables.append(Table(settings, data, targets))
     return tables, of_member
 

@@ -30,7 +30,7 @@ from meddistill.stack.results import merge
 from meddistill.stack.search import search
 from meddistill.stack.tables import Table, make_tables
 from meddistill.tasks.distill import check_on, check_student, check_teacher, train_student
-from meddistill.teaching import build_teacher
+from meddistill.teaching import Teachers
 from meddistill.training.fit import DivergedError, Fitted
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def _check(members: Sequence[Member]) -> list[DistillationLoss]:
             seen[key] = make()
         return seen[key]
 
-    losses = []
+    losses, teachers = [], Teachers()
     for member in members:
         settings = member.settings
         integer("seed", settings["seed"])
@@ -82,8 +82,7 @@ def _check(members: Sequence[Member]) -> list[DistillationLoss]:
         node = settings["loss"]
         losses.append(once("loss", node, lambda n=node: build_loss(n)))
         if losses[-1].needs_teacher:
-            teacher = once("teacher", settings["teacher"], lambda s=settings: build_teacher(s))
-            check_teacher(settings, losses[-1], teacher)
+            check_teacher(settings, losses[-1], teachers.of(settings))
     return losses
 
 

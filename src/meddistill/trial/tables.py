@@ -16,7 +16,7 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.pace import Pace, quiet
 from meddistill.seeding import derive
 from meddistill.stack.tables import Table, read_rows
-from meddistill.teaching import add_synthetic, answers, build_teacher, teach
+from meddistill.teaching import Teachers, add_synthetic, answers, teach
 from meddistill.trial.units import Unit
 
 log = logging.getLogger(__name__)
@@ -31,11 +31,11 @@ def read_units(units: Sequence[Unit]) -> list[CohortDataModule]:
 def teach_units(units: Sequence[Unit], modules: Sequence[CohortDataModule]) -> list[Table]:
     """Each unit's own rows with its teacher's answers, from the store or trained now."""
     tables: list[Table] = []
-    pace = Pace("teachers: {} splits", len(units))
+    teachers, pace = Teachers(), Pace("teachers: {} splits", len(units))
     log.info("teachers: from the store (%s), or trained now", units[0].settings["store"])
     with quiet("meddistill.targets", "meddistill.teachers"):
         for unit, data in zip(units, modules, strict=True):
-            targets = teach(build_teacher(unit.settings), unit.settings, data)
+            targets = teach(teachers.of(unit.settings), unit.settings, data)
             tables.append(Table(unit.settings, data, targets))
             pace.step()
     return tables
