@@ -17,7 +17,7 @@ from meddistill.losses import DistillationLoss, Step, reduce_terms
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss, loss_at
 from meddistill.tasks.common import SPLIT_KEYS
-from meddistill.training.fit import make_trainer
+from meddistill.training.trainer import make_trainer
 from meddistill.trial.arms import Arm
 
 GROUPS = sorted(

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from meddistill.data.batches import Batches, Rows
-from meddistill.data.datamodule import STEPS_A_RUN, CohortDataModule
+from meddistill.data.batches import STEPS_A_RUN, Batches, Rows, batch_sizes
+from meddistill.data.datamodule import CohortDataModule
 from meddistill.losses.base import LossTerms, reduce_terms
 
 ROWS, CLASSES = 23, 3
@@ -103,14 +103,14 @@ def test_lightning_finds_set_epoch_where_it_looks_for_it():
 
 
 @pytest.mark.parametrize(("rank", "ranks"), [(0, 1), (0, 2), (1, 2)])
-@pytest.mark.parametrize("run", [None, 2])
-def test_shuffling_never_parts_a_row_from_its_target_answer_and_label(rank, ranks, run):
+@pytest.mark.parametrize("in_runs", [False, True])
+def test_shuffling_never_parts_a_row_from_its_target_answer_and_label(rank, ranks, in_runs):
     labelled = torch.arange(ROWS) % 5 != 0
-    batches = Batches(rows_of(labelled), 6, seed=0, run=run, rank=rank, ranks=ranks)
+    batches = Batches(rows_of(labelled), 6, seed=0, in_runs=in_runs, rank=rank, ranks=ranks)
     for epoch in range(3):
         batches.set_epoch(epoch)
         for handed in batches:
-            for batch in handed if run else [handed]:
+            for batch in handed if in_runs else [handed]:
                 number = batch.inputs[:, 0].long()
                 assert torch.equal(batch.inputs[:, 1].long(), -number)
                 assert torch.equal(batch.target, number % CLASSES)
@@ -125,9 +125,8 @@ def test_the_data_module_keeps_a_teachers_answers_beside_their_rows(cohort, spli
     number = np.arange(len(cohort.target), dtype=np.float32)
     data.teach(np.stack([number, -number], axis=1), number[:, None] + np.zeros((1, 4)))
     batches = getattr(data, f"{loader}_dataloader")()
-    handed = list(batches) if loader != "train" else [b for run in batches for b in run]
     seen = []
-    for batch in handed:
+    for batch in batches:
         rows = batch.answers[:, 0].long()
         seen += rows.tolist()
         assert torch.equal(batch.inputs, data.inputs[rows])
@@ -156,22 +155,32 @@ def test_without_a_teacher_there_are_no_answers(data):
 # Runs
 
 
-@pytest.mark.parametrize("run", [1, 2, 3, 8, 100])
-def test_runs_hand_over_the_same_batches(run):
-    single = list(Batches(rows_of(), 3, seed=1))
-    batches = Batches(rows_of(), 3, seed=1, run=run)
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_runs_hand_over_the_same_batches(size):
+    single = list(Batches(rows_of(count=100), size, seed=1))
+    batches = Batches(rows_of(count=100), size, seed=1, in_runs=True)
     runs = list(batches)
     assert len(runs) == len(batches)
-    assert [len(r) for r in runs[:-1]] == [run] * (len(runs) - 1)
+    assert [len(r) for r in runs[:-1]] == [STEPS_A_RUN] * (len(runs) - 1)
     flat = [batch for r in runs for batch in r]
-    assert len(flat) == len(single) == 8
+    assert len(flat) == len(single) == -(-100 // size)
     assert all(same(a, b) for a, b in zip(flat, single, strict=True))
 
 
-def test_training_hands_over_runs_of_all_training_rows(data, split):
-    runs = list(data.train_dataloader())
-    assert max(map(len, runs)) <= STEPS_A_RUN
-    assert sum(len(batch.target) for run in runs for batch in run) == len(split.train)
+def test_training_hands_over_batches_of_all_training_rows(data, split):
+    batches = list(data.train_dataloader())
+    assert sum(len(batch.target) for batch in batches) == len(split.train)
+
+
+def test_a_last_batch_that_is_too_small_is_joined_with_the_one_before():
+    assert batch_sizes(9, 4) == [4, 4, 1]
+    assert batch_sizes(9, 4, fewest=2) == [4, 5]
+    assert batch_sizes(10, 4, fewest=2) == [4, 4, 2]
+    assert batch_sizes(8, 4, fewest=2) == [4, 4]
+    assert batch_sizes(1, 4, fewest=2) == [1]  # there is none before
+    (first, joined) = Batches(rows_of(count=9), 4, seed=0, fewest=2)
+    assert (len(first.target), len(joined.target)) == (4, 5)
+    assert joined.row_weight.tolist() == pytest.approx([1 / 5] * 5)
 
 
 # Weights

@@ -18,7 +18,8 @@ from meddistill.losses.kd import KD
 from meddistill.training.checkpoints import load_weights
 from meddistill.training.classifier import Classifier
 from meddistill.training.distiller import Distiller
-from meddistill.training.fit import fit, make_trainer
+from meddistill.training.fit import fit
+from meddistill.training.trainer import make_trainer
 
 MLP = {"_target_": "meddistill.models.mlp.MLP", "width": 8, "depth": 1, "dropout": 0.2}
 
@@ -189,7 +190,8 @@ def test_the_student_is_in_train_mode_in_every_training_step(
 ):
     watch = Watch()
     fit(module(adam=adam), data, tmp_path, trainer_settings, callbacks=[watch])
-    assert len(watch.modes) == trainer_settings["max_epochs"]
+    steps = math.ceil(len(data.split.train) / data.batch_size)
+    assert len(watch.modes) == trainer_settings["max_epochs"] * steps
     assert all(watch.modes)
 
 
@@ -259,13 +261,9 @@ def test_gradient_clipping_and_accumulation_reach_the_steps(tmp_path, data, trai
     assert 0 < moved["accumulated"] < moved["plain"]
 
 
-def test_clipping_works_under_bf16_and_is_refused_for_fused_optimizers_under_fp16(
-    tmp_path, data, adam, trainer_settings
-):
+def test_clipping_works_under_bf16_for_fused_optimizers(tmp_path, data, adam, trainer_settings):
     settings = {**trainer_settings, "gradient_clip_val": 0.1, "precision": "bf16-mixed"}
     fit(module(adam=adam), data, tmp_path / "bf16", settings)
-    with pytest.raises(SettingError, match=r"gradient_clip_val=0\.1.*optimizer\.fused=false"):
-        fit(module(adam=adam), data, tmp_path / "fp16", {**settings, "precision": "16-mixed"})
 
 
 def test_a_fit_that_diverges_says_so_and_names_the_learning_rate(tmp_path, data, trainer_settings):
@@ -277,8 +275,6 @@ def test_a_fit_that_diverges_says_so_and_names_the_learning_rate(tmp_path, data,
 def test_trainer_arguments_that_lightning_does_not_know_are_refused():
     with pytest.raises(SettingError, match=r"trainer\.max_epoch=3.*max_epochs"):
         make_trainer({"max_epoch": 3})
-    with pytest.raises(SettingError, match=r"trainer\.logger"):
-        make_trainer({"logger": True})
     with pytest.raises(UserError, match=r"trainer\.accelerator=tpx"):
         make_trainer({"accelerator": "tpx"})
 

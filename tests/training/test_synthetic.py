@@ -30,7 +30,7 @@ def weights(folder):
 
 def test_an_epoch_has_every_training_row_and_every_synthetic_row_once(added):
     count = len(added.split.train)
-    batches = [batch for run in added.train_dataloader() for batch in run]
+    batches = list(added.train_dataloader())
     assert sum(len(batch.target) for batch in batches) == 3 * count
     seen = Counter(tuple(row) for batch in batches for row in batch.inputs.tolist())
     assert seen == Counter(map(tuple, added.rows.inputs[added.train_rows].tolist()))

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from meddistill.seeding import derive
 
+STEPS_A_RUN = 32
+"""Batches that are gathered at once, and handed over at once where that is asked for."""
+
 
 class Batch(NamedTuple):
     """Rows of one step on one device.
@@ -69,7 +72,7 @@ class Rows:
 
 
 class Batches:
-    """An iterable over one epoch's batches, in runs; a seed shuffles them anew each epoch.
+    """An iterable over one epoch's batches; a seed shuffles them anew each epoch.
 
     With several devices every rank walks through the same order and takes its share of each
     batch: no row is padded or seen twice, and the weights average over the whole step, times the
@@ -79,9 +82,10 @@ class Batches:
         rows: The part's rows, on the device.
         batch_size: Rows of one step over all ranks.
         seed: Of the shuffle; None keeps the order.
-        run: Batches handed over at once, as a list; None hands over single ones.
+        in_runs: Whether lists of up to `STEPS_A_RUN` batches are handed over.
         rank: This process.
         ranks: All processes.
+        fewest: Rows below which a last batch is joined with the one before it.
     """
 
     batch_sampler: ClassVar[None] = None  # Lightning asks for it wherever there is a `sampler`
@@ -91,12 +95,14 @@ class Batches:
         rows: Rows,
         batch_size: int,
         seed: int | None = None,
-        run: int | None = None,
+        in_runs: bool = False,
         rank: int = 0,
         ranks: int = 1,
+        fewest: int = 1,
     ) -> None:
-        self.rows, self.batch_size, self.seed, self.run = rows, batch_size, seed, run
+        self.rows, self.seed, self.in_runs = rows, seed, in_runs
         self.rank, self.ranks, self.epoch = rank, ranks, 0
+        self.sizes = batch_sizes(len(rows.target), batch_size, fewest)
 
     @property
     def sampler(self) -> Batches:
@@ -108,16 +114,17 @@ class Batches:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        batches = -(-len(self.rows.target) // self.batch_size)
-        return batches if self.run is None else -(-batches // self.run)
+        batches = len(self.sizes)
+        return -(-batches // STEPS_A_RUN) if self.in_runs else batches
 
     def __iter__(self) -> Iterator[Batch | list[Batch]]:
-        for index in torch.split(self._order(), self.batch_size * (self.run or 1)):
-            batches = self._cut(index)
-            if self.run is None:
-                yield from batches
-            else:
+        runs = [self.sizes[k : k + STEPS_A_RUN] for k in range(0, len(self.sizes), STEPS_A_RUN)]
+        for index, sizes in zip(self._order().split([sum(run) for run in runs]), runs, strict=True):
+            batches = self._cut(index, sizes)
+            if self.in_runs:
                 yield batches
+            else:
+                yield from batches
 
     def _order(self) -> Tensor:
         count, device = len(self.rows.target), self.rows.target.device
@@ -125,17 +132,17 @@ class Batches:
             return torch.arange(count, device=device)
         return shuffled(count, self.seed, self.epoch).to(device)
 
-    def _cut(self, index: Tensor) -> list[Batch]:
+    def _cut(self, index: Tensor, sizes: list[int]) -> list[Batch]:
         """The batches of the rows numbered by `index`, gathered at once and cut apart."""
         rows = self.rows.at(index)
-        batch = torch.arange(len(index), device=index.device) // self.batch_size
-        sizes = torch.bincount(batch)
-        labelled = torch.zeros(len(sizes), device=index.device).index_add_(0, batch, rows.labelled)
+        size = torch.tensor(sizes, device=index.device)
+        batch = torch.repeat_interleave(size)
+        labelled = torch.zeros(len(size), device=index.device).index_add_(0, batch, rows.labelled)
         columns = Batch(
             inputs=rows.inputs,
             target=rows.target,
             label_weight=rows.labelled * (self.ranks / labelled.clamp(min=1))[batch],
-            row_weight=(self.ranks / sizes)[batch],
+            row_weight=(self.ranks / size)[batch],
             answers=rows.answers,
             teacher_inputs=rows.teacher_inputs,
         )
@@ -145,8 +152,19 @@ class Batches:
             if column is None:
                 cuts.append([None] * len(sizes))
             else:
-                cuts.append([part[mine] for part in torch.split(column, self.batch_size)])
+                cuts.append([part[mine] for part in torch.split(column, sizes)])
         return [Batch(*parts) for parts in zip(*cuts, strict=True)]
+
+
+def batch_sizes(count: int, batch_size: int, fewest: int = 1) -> list[int]:
+    """Rows of each batch of an epoch; a last one below `fewest` is joined with the one before."""
+    sizes = [batch_size] * (count // batch_size)
+    rest = count % batch_size
+    if rest and sizes and rest < fewest:
+        sizes[-1] += rest
+    elif rest:
+        sizes.append(rest)
+    return sizes
 
 
 def shuffled(count: int, seed: int, epoch: int) -> Tensor:

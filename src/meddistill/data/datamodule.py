@@ -19,8 +19,6 @@ from meddistill.data.split import Positions, Split
 from meddistill.errors import SettingError, integer, number
 
 LARGEST_EVALUATION_BATCH = 8192
-STEPS_A_RUN = 32
-"""Training steps that Lightning sees as one batch."""
 
 
 class CohortDataModule(pl.LightningDataModule):
@@ -40,6 +38,8 @@ class CohortDataModule(pl.LightningDataModule):
         labelled: [rows of the cohort] which have labels.
         train_rows: Positions among `rows` of the training part, the synthetic rows last.
         synthetic: [synthetic rows] prepared rows that were added to the training part, or None.
+        in_runs: Whether training batches are handed over many at once, as lists.
+        fewest_rows: Rows that a training batch has on each device at least, as batch norm needs.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class CohortDataModule(pl.LightningDataModule):
         )
         self.train_rows: Positions = split.train
         self.synthetic: pd.DataFrame | None = None
+        self.in_runs, self.fewest_rows = False, 1
 
     def add(self, synthetic: pd.DataFrame) -> None:
         """Add unlabelled rows to the training part, after all others; once.
@@ -105,15 +106,22 @@ class CohortDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> Batches:
         """Shuffled batches of all training rows; unlabelled ones have label weight 0."""
-        return self._batches(self.train_rows, self.batch_size, self.seed, STEPS_A_RUN)
+        seed = None if self.trainer is not None and self.trainer.overfit_batches else self.seed
+        return self._batches(self.train_rows, self.batch_size, seed, self.in_runs, self.fewest_rows)
 
     def val_dataloader(self) -> Batches:
         """The labelled validation rows, in order."""
-        return self._batches(self.labelled_validation)
+        return self._batches(self.labelled_validation, self._evaluation_size("val"))
 
     def test_dataloader(self) -> Batches:
         """The test rows, in order."""
-        return self._batches(self.split.test)
+        return self._batches(self.split.test, self._evaluation_size("test"))
+
+    def _evaluation_size(self, part: str) -> int:
+        """Rows at once: as many as can be, unless the Trainer counts batches of the part."""
+        limit = getattr(self.trainer, f"limit_{part}_batches", 1.0)
+        counted = (isinstance(limit, int) and limit > 0) or 0 < limit < 1
+        return self.batch_size if counted else LARGEST_EVALUATION_BATCH
 
     def transfer_batch_to_device(
         self, batch: Batch | list[Batch], device: torch.device, dataloader_idx: int
@@ -153,7 +161,8 @@ class CohortDataModule(pl.LightningDataModule):
         positions: Positions,
         size: int = LARGEST_EVALUATION_BATCH,
         seed: int | None = None,
-        run: int | None = None,
+        in_runs: bool = False,
+        fewest: int = 1,
     ) -> Batches:
         rank, ranks, device = 0, 1, torch.device("cpu")
         if self.trainer is not None:
@@ -162,7 +171,7 @@ class CohortDataModule(pl.LightningDataModule):
         if ranks > min(size, len(positions)):
             raise SettingError("trainer.devices", ranks, f"more than a batch's rows ({size})")
         rows = self._rows.at(torch.from_numpy(positions)).to(device)
-        return Batches(rows, size, seed, run, rank, ranks)
+        return Batches(rows, size, seed, in_runs, rank, ranks, fewest * ranks if fewest > 1 else 1)
 
 
 def _tensor(values: NDArray[np.float32] | None, rows: int) -> Tensor | None:

@@ -10,13 +10,15 @@ import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
+from meddistill.data.batches import STEPS_A_RUN
 from meddistill.losses import DistillationLoss, Step, reduce_terms
 from meddistill.seeding import derive
 from meddistill.stack.best import BestMembers
 from meddistill.stack.network import StackedNetwork
 from meddistill.stack.optimizer import MemberGroups
 from meddistill.stack.rows import MemberRows, StackedEpochs
-from meddistill.training.classifier import OptimizerFactory, Stepping, probabilities
+from meddistill.training.classifier import OptimizerFactory, probabilities
+from meddistill.training.stepping import Stepping
 
 FULL_ENOUGH = 0.9
 """A stack whose running members are fewer than this share of it goes on without the others."""
@@ -102,14 +104,14 @@ class StackedDistiller(pl.LightningModule):
         """The optimizer's steps on a run of batches."""
         optimizer, groups = cast(LightningOptimizer, self.optimizers()), self._groups
         assert groups is not None  # configure_optimizers made them
-        for number, index in enumerate(run, start=1):
+        for number, index in enumerate(run, start=batch_idx * STEPS_A_RUN + 1):
             batch = self.rows.batch(index)
             logits = self.network(batch.inputs)
             step = Step(logits, batch.target, batch.label_weight, batch.answers)
             loss = reduce_terms(self.loss.of_step(step), batch.label_weight, batch.row_weight)
-            torch.autograd.backward(loss / self.stepping.accumulate)
-            if number % self.stepping.accumulate == 0 or number == len(run):
-                if self.stepping.clip_value is not None:
+            torch.autograd.backward(self.stepping.scaled(loss, number, self.rows.steps))
+            if self.stepping.is_due(number, self.rows.steps):
+                if self.stepping.clip_value:
                     groups.clip(self.stepping.clip_value, self.stepping.clip_algorithm)
                 groups.share_gradients()
                 optimizer.step()

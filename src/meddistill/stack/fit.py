@@ -23,8 +23,8 @@ from meddistill.stack.distiller import StackedDistiller
 from meddistill.stack.memory import keep_freed_memory
 from meddistill.stack.network import StackedNetwork, stack_networks
 from meddistill.stack.rows import MemberRows
-from meddistill.training.classifier import Stepping
 from meddistill.training.fit import train
+from meddistill.training.stepping import Stepping
 
 Halt = Callable[[int, Tensor], Tensor]
 """From (epochs done, best log loss [M]) to the members [M] that may go on."""
@@ -155,7 +155,7 @@ def _fit_in_order(
         recipe.patience, Stepping.of(recipe.trainer), halt,
         scheduled=any(is_scheduled({**recipe.loss, **student.loss}) for student in students),
     )  # fmt: skip
-    train(module, checkpoints, recipe.trainer, [], save_seconds=save_seconds)
+    train(module, checkpoints, recipe.trainer, save_seconds=save_seconds)
     answers = _probabilities(network, rows, module.best.weights)
     parameters = sum(parameter[0].numel() for parameter in network.parameters())
     return module.best, answers, parameters

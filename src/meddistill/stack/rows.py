@@ -9,8 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from meddistill.data.batches import Batch, Rows, shuffled
-from meddistill.data.datamodule import STEPS_A_RUN, CohortDataModule
+from meddistill.data.batches import STEPS_A_RUN, Batch, Rows, shuffled
+from meddistill.data.datamodule import CohortDataModule
 
 LARGEST_GATHER = 2**23
 """Numbers gathered at once in validation; 32 MiB of float32."""

@@ -18,7 +18,7 @@ from meddistill.errors import integer, number
 from meddistill.evaluation.predictions import judge, predictions_table
 from meddistill.files import write_atomically
 from meddistill.runfolder import is_main_process
-from meddistill.training.fit import make_trainer, quiet
+from meddistill.training.trainer import make_trainer, quiet
 
 log = logging.getLogger(__name__)
 SPLIT_KEYS = ("split_seed", "test", "validation", "fold", "validation_labels")

@@ -37,49 +37,59 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class BestEpoch(Callback):
-    """Keeps the weights of the best epoch, stops when none is better for long, saves now and then.
+    """Keeps the weights of the best epoch, and stops when none is better for long.
 
-    The best weights are copied in memory and lie in the training state, so that `last.ckpt` alone
-    is enough to go on, and never disagrees with a second file. The sanity check's epoch is no
-    epoch: it is never the best.
+    The weights kept are those that were scored, which under weight averaging are not those that
+    train. They are copied in memory and lie in the training state, so that `last.ckpt` alone is
+    enough to go on, and never disagrees with a second file. The sanity check's epoch is no epoch:
+    it is never the best.
 
     Args:
         monitor: The followed value that decides.
         lower_is_better: Which way the value is better.
-        patience: Epochs without a better value after which training stops.
+        patience: Epochs without a better value after which training stops; None never stops.
 
     Attributes:
         score: The best value; NaN while there is none.
         epoch: Its epoch, counted from 0.
         weights: The network's state dict then.
+        step: Steps taken when weights were scored last.
     """
 
-    def __init__(self, monitor: str, lower_is_better: bool, patience: int) -> None:
+    def __init__(self, monitor: str, lower_is_better: bool, patience: int | None) -> None:
         self.monitor, self.patience = monitor, patience
         self.sign = 1 if lower_is_better else -1
-        self.score, self.epoch = math.nan, -1
+        self.forget()
+
+    def forget(self) -> None:
+        """There is no best yet."""
+        self.score, self.epoch, self.step = math.nan, -1, -1
         self.weights: dict[str, Tensor] = {}
+        self._scored: dict[str, Tensor] = {}
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Copy what was scored: callbacks that come later may put other weights back."""
+        network = cast(nn.Module, pl_module.network)
+        self._scored = {key: value.clone() for key, value in network.state_dict().items()}
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Compare; every rank decides alike, since the value is the same on all."""
         if trainer.sanity_checking:
             return
-        score = float(trainer.callback_metrics[self.monitor])
+        score, self.step = float(trainer.callback_metrics[self.monitor]), trainer.global_step
         if not self.sign * score >= self.sign * self.score and math.isfinite(score):
-            network = cast(nn.Module, pl_module.network)
-            self.score, self.epoch = score, trainer.current_epoch
-            self.weights = {key: value.clone() for key, value in network.state_dict().items()}
-        if trainer.current_epoch - self.epoch >= self.patience:
+            self.score, self.epoch, self.weights = score, trainer.current_epoch, self._scored
+        if self.patience is not None and trainer.current_epoch - self.epoch >= self.patience:
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
         """The best epoch so far, for `last.ckpt`."""
-        return {"score": self.score, "epoch": self.epoch, "weights": self.weights}
+        return {name: getattr(self, name) for name in ("score", "epoch", "weights", "step")}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with the best epoch of an interrupted run."""
-        self.score, self.epoch = state_dict["score"], state_dict["epoch"]
-        self.weights = state_dict["weights"]
+        for name, value in state_dict.items():
+            setattr(self, name, value)
 
 
 class SaveState(Callback):
@@ -111,11 +121,19 @@ class SaveState(Callback):
         late = time.monotonic() - self._saved >= self.seconds
         told, due = (trainer.strategy.reduce_boolean_decision(decision, all=False)
                      for decision in (preemption.told(), late))  # fmt: skip
-        if (told or due) and not trainer.should_stop:  # clocks and signals differ between ranks
+        if (told or due) and not is_over(trainer):  # clocks and signals differ between ranks
             trainer.save_checkpoint(self.folder / LAST)
             self._saved = time.monotonic()
             if told:
                 preemption.leave()
+
+
+def is_over(trainer: pl.Trainer) -> bool:
+    """Whether the epoch that ends now is the last one."""
+    epochs, steps = trainer.current_epoch + 1, trainer.global_step
+    reached = steps >= trainer.max_steps != -1 or epochs >= (trainer.max_epochs or 0) > 0
+    may_stop = epochs >= (trainer.min_epochs or 0) and steps >= (trainer.min_steps or 0)
+    return reached or (trainer.should_stop and may_stop)
 
 
 def save_weights(weights: dict[str, Tensor], checkpoint: Path) -> None:

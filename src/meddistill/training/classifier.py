@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from lightning.pytorch.strategies import SingleDeviceStrategy
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 
 from meddistill.data.batches import Batch
@@ -18,45 +17,10 @@ from meddistill.losses import reduce_terms
 from meddistill.losses.ce import CE
 from meddistill.seeding import derive, seed_torch
 from meddistill.training.kernels import by_kernel
+from meddistill.training.stepping import Stepping, last_group
 
 OptimizerFactory = Callable[[Iterable[Any]], torch.optim.Optimizer]
 """From parameters, or groups of them, to their optimizer."""
-
-
-@dataclass(frozen=True)
-class Stepping:
-    """How gradients become steps; Lightning leaves both to a module that steps by itself.
-
-    Attributes:
-        accumulate: Batches whose mean gradient makes one step.
-        clip_value: Largest gradient (norm or value), or None.
-        clip_algorithm: `norm` or `value`.
-    """
-
-    accumulate: int = 1
-    clip_value: float | None = None
-    clip_algorithm: str = "norm"
-
-    @staticmethod
-    def of(trainer: Mapping[str, Any]) -> Stepping:
-        """By the Trainer's own names of its arguments."""
-        return Stepping(
-            accumulate=trainer.get("accumulate_grad_batches") or 1,
-            clip_value=trainer.get("gradient_clip_val"),
-            clip_algorithm=trainer.get("gradient_clip_algorithm") or "norm",
-        )
-
-    def clip(self, module: pl.LightningModule, optimizer: LightningOptimizer) -> None:
-        """Limit the gradients of the optimizer's parameters."""
-        if self.clip_value is None:
-            return
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        if getattr(module.trainer.precision_plugin, "scaler", None) is not None:
-            module.clip_gradients(optimizer.optimizer, self.clip_value, self.clip_algorithm)
-        elif self.clip_algorithm == "value":
-            nn.utils.clip_grad_value_(parameters, self.clip_value)
-        else:  # Lightning refuses fused optimizers under any mixed precision, bf16's too
-            nn.utils.clip_grad_norm_(parameters, self.clip_value)
 
 
 class Classifier(pl.LightningModule):
@@ -65,8 +29,8 @@ class Classifier(pl.LightningModule):
     Follows `train/loss` (mean over an epoch's steps), `val/log_loss`, `val/auroc` and
     `val/accuracy` once an epoch.
 
-    What Lightning calls a batch is a run of consecutive steps here: Lightning's own work for a
-    batch takes longer than a step of a small network, so it is paid once for many.
+    An ordinary LightningModule: a batch is a step, and `training_step` returns its loss. `fit` may
+    take many steps at once where nothing can tell the difference (see `fast`).
 
     Args:
         network: inputs [batch, *in_shape] -> logits [batch, num_classes].
@@ -86,11 +50,10 @@ class Classifier(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters("num_classes", "seed", "threshold")
-        self.automatic_optimization = False
         self.network = network
         self.optimizer_factory = optimizer
         self.seed = seed
-        self.stepping = Stepping()  # `fit` sets it from the Trainer's arguments
+        self.logs_steps = False  # `fit` sets it from the Trainer's arguments
         self.cross_entropy = CE()
         metrics = training_metrics(num_classes, threshold)
         self.val_metrics = metrics.clone(prefix="val/")
@@ -101,6 +64,9 @@ class Classifier(pl.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimizer over what is trained."""
         parameters = self.trained()
+        optimizer = self.optimizer_factory(parameters)
+        if not optimizer.defaults.get("fused"):
+            return optimizer
         groups = [
             {**settings, "params": [parameters[number] for number in numbers]}
             for numbers, settings in by_kernel(parameters)
@@ -126,18 +92,36 @@ class Classifier(pl.LightningModule):
         seed_torch(derive(self.seed, "training", self.current_epoch, self.global_rank), self.device)
         self._losses = []
 
-    def training_step(self, run: Sequence[Batch], batch_idx: int) -> None:
-        """The optimizer's steps on a run of batches."""
-        optimizer = cast(LightningOptimizer, self.optimizers())
-        backward = Tensor.backward if self._is_plain() else self.manual_backward
-        for number, batch in enumerate(run, start=1):
-            loss = self.batch_loss(batch)
-            backward(loss / self.stepping.accumulate)
-            if number % self.stepping.accumulate == 0 or number == len(run):
-                self.stepping.clip(self, optimizer)
-                optimizer.step()
-                optimizer.zero_grad()
-            self._losses.append(loss.detach())
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of one step."""
+        loss = self.batch_loss(batch)
+        self._losses.append(loss.detach())
+        if self.logs_steps:
+            self.log("train/loss_step", loss.detach(), batch_size=len(batch.target))
+        return loss
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Let the last group of accumulated batches weigh as the mean of its batches, too."""
+        trainer = self.trainer
+        accumulate, number = trainer.accumulate_grad_batches, trainer.fit_loop.batch_idx + 1
+        share = last_group(accumulate, number, int(trainer.num_training_batches))
+        super().backward(loss * share, *args, **kwargs)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip, also for a fused optimizer under bf16-mixed, which Lightning refuses.
+
+        It refuses for the sake of fp16's loss scale, which bf16 doesn't have.
+        """
+        if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+            return
+        stepping = Stepping(1, gradient_clip_val, gradient_clip_algorithm or "norm")
+        stepping.clip([p for group in optimizer.param_groups for p in group["params"]])
 
     def on_train_epoch_end(self) -> None:
         """Make the mean losses known, and log the epoch; a rank's is its share of the step's."""
@@ -147,11 +131,7 @@ class Classifier(pl.LightningModule):
             for name, values in self.epoch_losses().items()
         }
         self._publish(means)
-        for logger in self.trainer.loggers:
-            logger.log_metrics(
-                {"epoch": self.current_epoch, **self._followed}, step=self.current_epoch
-            )
-        self._followed = {}
+        self._log_followed()
 
     def epoch_losses(self) -> dict[str, Tensor]:
         """By name the losses [steps] of the epoch's steps."""
@@ -165,6 +145,8 @@ class Classifier(pl.LightningModule):
         """Make `val/*` known; torchmetrics gathers over ranks."""
         self._publish(self.val_metrics.compute())
         self.val_metrics.reset()
+        if self._is_fitting() and not self.trainer.is_last_batch:
+            self._log_followed()  # the epoch's end has its own row
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Add test rows to the metrics."""
@@ -179,13 +161,19 @@ class Classifier(pl.LightningModule):
         """To callbacks and the epoch's log; `self.log` would cost a millisecond a value."""
         numbers = {name: value.detach().cpu() for name, value in values.items()}
         self.trainer.callback_metrics.update(numbers)
-        if not self.trainer.sanity_checking:
+        if self._is_fitting():
             self._followed |= {name: float(value) for name, value in numbers.items()}
 
-    def _is_plain(self) -> bool:
-        """Whether there is neither a loss scale nor another rank for Lightning to see to."""
-        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
-        return scaler is None and isinstance(self.trainer.strategy, SingleDeviceStrategy)
+    def _log_followed(self) -> None:
+        """A row of the loggers: what was made known since the last one, after which step."""
+        optimizer = cast(LightningOptimizer, self.optimizers())
+        row = {"epoch": self.current_epoch, "lr": optimizer.param_groups[0]["lr"], **self._followed}
+        for logger in self.trainer.loggers:
+            logger.log_metrics(row, step=self.global_step - 1)
+        self._followed = {}
+
+    def _is_fitting(self) -> bool:
+        return self.trainer.state.fn == TrainerFn.FITTING and not self.trainer.sanity_checking
 
     def _probabilities(self, batch: Batch) -> Tensor:
         return probabilities(self(batch.inputs)).movedim(0, -1)

@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
 import logging
 import signal
 import time
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, StochasticWeightAveraging
 from lightning.pytorch.loggers import Logger
 
 from meddistill import preemption
 from meddistill.data.datamodule import CohortDataModule
-from meddistill.errors import SettingError, UserError, integer
+from meddistill.errors import SettingError, UserError
 from meddistill.evaluation.direction import lower_is_better
 from meddistill.runfolder import is_main_process
-from meddistill.training.checkpoints import (
-    BEST,
-    LAST,
-    AtomicCheckpointIO,
-    BestEpoch,
-    SaveState,
-    save_weights,
-)
-from meddistill.training.classifier import Classifier, Stepping
+from meddistill.training.checkpoints import BEST, LAST, BestEpoch, SaveState, save_weights
+from meddistill.training.classifier import Classifier
+from meddistill.training.fast import in_runs, needs_closure, reason_for_plain
 from meddistill.training.progress import EpochProgress
+from meddistill.training.stepping import Stepping
+from meddistill.training.trainer import make_trainer, quiet
 
 log = logging.getLogger(__name__)
-WHERE = ("accelerator", "devices", "num_nodes", "strategy", "precision")
-STEPPING = ("gradient_clip_val", "gradient_clip_algorithm", "accumulate_grad_batches")
-OURS = ("self", "logger", "callbacks", "plugins", "enable_checkpointing", "enable_model_summary")
 
 
 @dataclass(frozen=True)
@@ -61,39 +50,6 @@ class Fitted:
 
 class DivergedError(UserError):
     """No epoch of a fit had a finite score."""
-
-
-def make_trainer(settings: Mapping[str, Any], **own: Any) -> pl.Trainer:
-    """Lightning's Trainer with `settings` by its own names.
-
-    Raises:
-        UserError: A name or value that Lightning refuses, or one that is decided here.
-    """
-    taken = inspect.signature(pl.Trainer.__init__).parameters
-    for name, value in settings.items():
-        if name not in taken or name in OURS:
-            close = ", ".join(difflib.get_close_matches(name, taken)) or "see Lightning's Trainer"
-            raise SettingError(f"trainer.{name}", value, f"can't be set here ({close})")
-    if "max_epochs" in settings:
-        integer("trainer.max_epochs", settings["max_epochs"], at_least=1)
-    arguments = {k: v for k, v in settings.items() if v is not None and k not in STEPPING}
-    try:
-        return pl.Trainer(
-            **arguments,
-            **own,
-            plugins=_plugins(),
-            enable_checkpointing=False,
-            enable_model_summary=False,
-        )
-    except (MisconfigurationException, ValueError, TypeError) as error:
-        shown = ", ".join(f"trainer.{name}={settings.get(name)}" for name in WHERE)
-        raise UserError(f"Lightning's Trainer refuses these settings: {error} ({shown})") from error
-
-
-def _plugins() -> list[Any]:
-    """Our way of saving, and under SLURM no requeue by Lightning (see `preemption`)."""
-    under_slurm = SLURMEnvironment.detect()
-    return [AtomicCheckpointIO(), *([SLURMEnvironment(auto_requeue=False)] if under_slurm else [])]
 
 
 def fit(
@@ -122,23 +78,24 @@ def fit(
         callbacks: Further Lightning callbacks.
     """
     checkpoints = folder / "checkpoints"
-    module.stepping = Stepping.of(trainer)
-    _check_clipping(module, trainer)
-    best = BestEpoch(monitor, lower_is_better(monitor), patience)
+    _check_optimizer(module, trainer)
+    averages = any(isinstance(each, StochasticWeightAveraging) for each in callbacks)
+    best = BestEpoch(monitor, lower_is_better(monitor), None if averages else patience)
     started = time.perf_counter()
-    lightning = train(
-        module, checkpoints, trainer, [best, *callbacks],
-        data=data, save_seconds=save_seconds, loggers=loggers, monitor=monitor,
-    )  # fmt: skip
+    lightning = _trainer(checkpoints, trainer, [best, *callbacks], save_seconds, loggers, monitor)
+    reason = reason_for_plain(module, trainer, lightning.callbacks)
+    log.debug("steps: %s", reason or "many at once")
+    with nullcontext() if reason else in_runs(module, data, Stepping.of(trainer)):
+        _run(lightning, module, checkpoints, trainer, data)
+    _score_the_end(lightning, module, trainer, data, best, averages)
     if not best.weights:
         raise DivergedError(
             f"training diverged: {monitor} was never a finite number; lower the learning rate "
-            "(optimizer.lr, or teacher.optimizer.lr for the teacher), or let validation run if the "
-            "trainer's settings leave it out"
+            "(optimizer.lr, or teacher.optimizer.lr for the teacher)"
         )
-    module.network.load_state_dict(best.weights)
-    if lightning.is_global_zero:
-        save_weights(best.weights, checkpoints / BEST)
+    module.network.float().load_state_dict(best.weights)
+    if lightning.is_global_zero and not trainer.get("fast_dev_run"):
+        save_weights(module.network.state_dict(), checkpoints / BEST)
     return Fitted(
         score=best.score,
         epochs=lightning.current_epoch,
@@ -151,45 +108,90 @@ def train(
     module: pl.LightningModule,
     checkpoints: Path,
     trainer: Mapping[str, Any],
-    callbacks: Sequence[Callback],
     *,
-    data: pl.LightningDataModule | None = None,
     save_seconds: float = 10,
-    loggers: Sequence[Logger] = (),
-    monitor: str = "val/log_loss",
-) -> pl.Trainer:
-    """Run Lightning's Trainer to the end, from `last.ckpt` in `checkpoints` where there is one.
+) -> None:
+    """Train a module that has rows of its own and steps by itself.
 
     Args:
         module: What is trained.
-        checkpoints: Folder of the training state.
+        checkpoints: Folder of the training state; a `last.ckpt` there is gone on from.
         trainer: Arguments of Lightning's Trainer by their own names.
-        callbacks: Lightning callbacks.
-        data: The rows, unless the module has its own.
         save_seconds: Seconds between two saves of the training state.
-        loggers: Lightning loggers.
-        monitor: What the progress bar shows.
     """
-    trainer = {**trainer, "enable_progress_bar": _shows_progress(trainer)}
+    _run(_trainer(checkpoints, trainer, [], save_seconds), module, checkpoints, trainer)
+
+
+def _trainer(
+    checkpoints: Path,
+    trainer: Mapping[str, Any],
+    callbacks: Sequence[Callback],
+    save_seconds: float,
+    loggers: Sequence[Logger] = (),
+    monitor: str = "val/log_loss",
+) -> pl.Trainer:
+    """Lightning's Trainer with our callbacks beside those given."""
+    shows = _shows_progress(trainer)
+    given = {**trainer, "enable_progress_bar": shows}
+    given["default_root_dir"] = trainer.get("default_root_dir") or checkpoints.parent
+    every = [*callbacks]
+    if not trainer.get("fast_dev_run"):
+        every.append(SaveState(checkpoints, save_seconds))
+    if shows:
+        every.append(EpochProgress(monitor))
     with quiet():
-        bar = [EpochProgress(monitor)] if trainer["enable_progress_bar"] else []
-        every = [*callbacks, SaveState(checkpoints, save_seconds), *bar]
-        lightning = make_trainer(trainer, logger=list(loggers), callbacks=every)
-        if lightning.world_size > 1 and lightning.is_global_zero:
-            log.info("%d processes on %d node(s) train together", lightning.world_size,
-                     lightning.num_nodes)  # fmt: skip
-        for half_written in checkpoints.glob(f".{LAST}.*"):  # by a save that was killed
-            half_written.unlink()
-        resume = checkpoints / LAST if (checkpoints / LAST).exists() else None
-        if resume:
-            log.info("resuming from %s", resume)
-        try:
-            with preemption.saves():
-                lightning.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
-        except SystemExit as stop:
-            _raise_interrupt(stop)
-            raise
-    return lightning
+        return make_trainer(given, logger=list(loggers), callbacks=every)
+
+
+def _run(
+    lightning: pl.Trainer,
+    module: pl.LightningModule,
+    checkpoints: Path,
+    trainer: Mapping[str, Any],
+    data: CohortDataModule | None = None,
+) -> None:
+    """Train to the end, from `last.ckpt` in `checkpoints` where there is one."""
+    if lightning.world_size > 1 and lightning.is_global_zero:
+        log.info("%d processes on %d node(s) train together", lightning.world_size,
+                 lightning.num_nodes)  # fmt: skip
+    if not module.automatic_optimization:  # it accumulates and clips by itself
+        lightning.accumulate_grad_batches, lightning.gradient_clip_val = 1, None
+    for half_written in checkpoints.glob(f".{LAST}.*"):  # by a save that was killed
+        half_written.unlink()
+    resume = checkpoints / LAST if (checkpoints / LAST).exists() else None
+    if resume:
+        log.info("resuming from %s", resume)
+    try:
+        with quiet(trainer), preemption.saves():
+            lightning.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    except SystemExit as stop:
+        _raise_interrupt(stop)
+        raise
+    except MisconfigurationException as error:
+        raise UserError(f"Lightning's Trainer refuses these settings: {error}") from error
+
+
+def _score_the_end(
+    lightning: pl.Trainer,
+    module: Classifier,
+    trainer: Mapping[str, Any],
+    data: CohortDataModule,
+    best: BestEpoch,
+    averages: bool,
+) -> None:
+    """Score the weights that training ended with where no validation did.
+
+    Averaged weights win whatever came before; without any validation the last ones do.
+    """
+    if best.step == lightning.global_step and not averages:
+        return
+    if averages:
+        best.forget()
+    elif lightning.limit_val_batches == 0:
+        log.info("trainer.limit_val_batches=0: the last epoch's weights are kept, and scored once")
+        lightning.limit_val_batches = 1.0
+    with quiet(trainer):
+        lightning.validate(module, datamodule=data, verbose=False)
 
 
 def _shows_progress(trainer: Mapping[str, Any]) -> bool:
@@ -207,30 +209,17 @@ def _raise_interrupt(stop: SystemExit) -> None:
         raise KeyboardInterrupt from None
 
 
-def _check_clipping(module: Classifier, trainer: Mapping[str, Any]) -> None:
-    """A fused optimizer undoes fp16's loss scale inside its step, after gradients were clipped."""
-    scaled = str(trainer.get("precision")) in ("16", "16-mixed")
-    if module.stepping.clip_value is None or not scaled:
+def _check_optimizer(module: Classifier, trainer: Mapping[str, Any]) -> None:
+    """Refuse optimizers that don't go with fp16's loss scale."""
+    if str(trainer.get("precision")) != "16-mixed":
         return
-    if module.configure_optimizers().defaults.get("fused"):
-        raise SettingError(
+    optimizer = module.configure_optimizers()
+    if needs_closure(optimizer):
+        mend = f"does not go with {type(optimizer).__name__}: take bf16-mixed or 32-true"
+        raise SettingError("trainer.precision", "16-mixed", mend)
+    if trainer.get("gradient_clip_val") and optimizer.defaults.get("fused"):
+        raise SettingError(  # it undoes the loss scale inside its step, after clipping
             "trainer.gradient_clip_val",
-            module.stepping.clip_value,
+            trainer["gradient_clip_val"],
             "needs optimizer.fused=false under trainer.precision=16-mixed (bf16-mixed does not)",
         )
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Lightning's advice about loaders, devices and logging intervals is not for our users."""
-    talkers = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric")]
-    levels = [talker.level for talker in talkers]
-    for talker in talkers:
-        talker.setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning")
-        try:
-            yield
-        finally:
-            for talker, level in zip(talkers, levels, strict=True):
-                talker.setLevel(level)
