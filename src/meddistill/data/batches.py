@@ -119,7 +119,8 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch | list[Batch]]:
         runs = [self.sizes[k : k + STEPS_A_RUN] for k in range(0, len(self.sizes), STEPS_A_RUN)]
-        for index, sizes in zip(self._order().split([sum(run) for run in runs]), runs, strict=True):
+        indices = torch.split(self._order(), [sum(run) for run in runs])
+        for index, sizes in zip(indices, runs, strict=True):
             batches = self._cut(index, sizes)
             if self.in_runs:
                 yield batches

@@ -106,7 +106,7 @@ class CohortDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> Batches:
         """Shuffled batches of all training rows; unlabelled ones have label weight 0."""
-        seed = None if self.trainer is not None and self.trainer.overfit_batches else self.seed
+        seed = None if getattr(self.trainer, "overfit_batches", 0) else self.seed
         return self._batches(self.train_rows, self.batch_size, seed, self.in_runs, self.fewest_rows)
 
     def val_dataloader(self) -> Batches:

@@ -16,7 +16,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.core.optimizer import LightningOptimizer
 
-from meddistill.data.batches import STEPS_A_RUN, Batch
+from meddistill.data.batches import STEPS_A_RUN, Batch, Batches
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.training.checkpoints import BestEpoch, SaveState
 from meddistill.training.classifier import Classifier
@@ -60,7 +60,7 @@ def reason_for_plain(
 
 def _reason_of_optimizer(module: Classifier) -> str | None:
     optimizer = module.configure_optimizers()
-    if needs_closure(cast(torch.optim.Optimizer, optimizer)):
+    if needs_closure(optimizer):
         return f"{type(optimizer).__name__} evaluates a step more than once"
     return None
 
@@ -78,10 +78,10 @@ def in_runs(module: Classifier, data: CohortDataModule, stepping: Stepping) -> I
     def training_step(run: Sequence[Batch], batch_idx: int) -> None:
         optimizer = cast(LightningOptimizer, module.optimizers())
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        batches = len(module.trainer.train_dataloader.sizes)
+        batches = len(cast(Batches, module.trainer.train_dataloader).sizes)
         for number, batch in enumerate(run, start=batch_idx * STEPS_A_RUN + 1):
             loss = Classifier.training_step(module, batch, number - 1)
-            stepping.scaled(loss, number, batches).backward()
+            torch.autograd.backward(stepping.scaled(loss, number, batches))
             if stepping.is_due(number, batches):
                 stepping.clip(parameters)
                 optimizer.step()

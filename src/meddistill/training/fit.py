@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as pl
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -83,7 +83,7 @@ def fit(
     best = BestEpoch(monitor, lower_is_better(monitor), None if averages else patience)
     started = time.perf_counter()
     lightning = _trainer(checkpoints, trainer, [best, *callbacks], save_seconds, loggers, monitor)
-    reason = reason_for_plain(module, trainer, lightning.callbacks)
+    reason = reason_for_plain(module, trainer, cast(Any, lightning).callbacks)
     log.debug("steps: %s", reason or "many at once")
     with nullcontext() if reason else in_runs(module, data, Stepping.of(trainer)):
         _run(lightning, module, checkpoints, trainer, data)
