@@ -79,6 +79,8 @@ def fit(
     """
     checkpoints = folder / "checkpoints"
     _check_optimizer(module, trainer)
+    _check_interval(trainer, data)
+    module.logs_steps = bool(trainer.get("log_every_n_steps"))
     averages = any(isinstance(each, StochasticWeightAveraging) for each in callbacks)
     best = BestEpoch(monitor, lower_is_better(monitor), None if averages else patience)
     started = time.perf_counter()
@@ -207,6 +209,18 @@ def _raise_interrupt(stop: SystemExit) -> None:
     if isinstance(stop.__context__, KeyboardInterrupt):
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt from None
+
+
+def _check_interval(trainer: Mapping[str, Any], data: CohortDataModule) -> None:
+    """Refuse to wait for more batches than an epoch has."""
+    interval, limit = trainer.get("val_check_interval"), trainer.get("limit_train_batches")
+    batches = len(data.train_dataloader())
+    if limit is not None:
+        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+    by_epoch = trainer.get("check_val_every_n_epoch", 1) is not None
+    if by_epoch and isinstance(interval, int) and interval > batches:
+        mend = f"an epoch has {batches} batches; check_val_every_n_epoch=null counts over epochs"
+        raise SettingError("trainer.val_check_interval", interval, mend)
 
 
 def _check_optimizer(module: Classifier, trainer: Mapping[str, Any]) -> None:
