@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from meddistill.compose import register_resolvers
 from meddistill.confdir import conf_dir
@@ -59,6 +60,21 @@ def test_a_members_settings_are_those_of_the_student_alone():
     assert found[3].settings == alone.settings
     assert found[3].settings["teacher"]["labels"] == 0.5  # ${data.labels}
     assert found[0].settings["teacher"]["labels"] == 0.1
+
+
+def test_what_names_an_axis_follows_it_and_nothing_else_is_resolved_anew(monkeypatch):
+    OmegaConf.register_new_resolver("twice", lambda n: 2 * n, replace=True)
+    select, asked = OmegaConf.select, []
+    monkeypatch.setattr(OmegaConf, "select", lambda *a, **k: asked.append(a[1]) or select(*a, **k))
+    found = members(
+        "seed=range(0,4)", "data.labels=0.1,0.5",
+        more=["patience='${twice:${seed}}'", "+teacher.calibration='${data.labels}'"],
+    )  # fmt: skip
+    assert [m.settings["patience"] for m in found] == [0, 0, 2, 2, 4, 4, 6, 6]
+    assert [m.settings["teacher"]["labels"] for m in found] == [0.1, 0.5] * 4
+    assert [m.settings["teacher"]["calibration"] for m in found] == [0.1, 0.5] * 4
+    assert asked.count("teacher.labels") == 2  # one a value of the axis that it names
+    assert not {"teacher.labels", "patience"} & set(members("loss.alpha=0,1")[1].changes)
 
 
 def test_a_part_of_the_members_keeps_their_numbers():

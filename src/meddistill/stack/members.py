@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -13,6 +15,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from meddistill.compose import WITHOUT_EFFECT, flatten, resolved
 from meddistill.errors import SettingError, UserError, integer
+
+REFERENCE = re.compile(r"\$\{(\w+(?:\.\w+)*)\}")
+"""A value of the config named from its root; resolvers and relative names are something else."""
 
 
 @dataclass(frozen=True)
@@ -42,26 +47,69 @@ def expand(config: DictConfig) -> list[Member]:
         UserError: An axis is no sweep, names no setting, or the part wanted is empty.
     """
     axes = parse_axes(list(config.stack.axes))
-    combinations = list(itertools.product(*axes.values()))
-    first, last = _part(config.stack.members, len(combinations))
+    first, last = _part(config.stack.members, math.prod(map(len, axes.values())))
     plain = OmegaConf.create({k: v for k, v in config.items_ex(False) if k != "hydra"})
     plain.stack = as_single({"stack": plain.stack})["stack"]
     OmegaConf.set_struct(plain, True)
-    base = resolved(plain)
-    raw = cast(dict[str, Any], OmegaConf.to_container(plain, resolve=False))
-    dependent = [
-        key
-        for key, value in flatten(raw)
-        if isinstance(value, str) and "${" in value and not key.startswith(WITHOUT_EFFECT)
-    ]
+    for key in axes:
+        if OmegaConf.select(plain, key, default=_part) is _part:
+            raise UserError(f"{key}: no such setting to make an axis of a stack")
+    base, following = resolved(plain), Following(plain, list(axes))
     members = []
-    for number in range(first, last):
-        own = dict(zip(axes, combinations[number], strict=True))
-        for key, value in own.items():
-            _set(plain, key, value)
-        changes = {**own, **{key: OmegaConf.select(plain, key) for key in dependent}}
+    combinations = itertools.islice(itertools.product(*axes.values()), first, last)
+    for number, values in enumerate(combinations, first):
+        own = dict(zip(axes, values, strict=True))
+        changes = {**own, **following(own)}
         members.append(Member(number, own, changes, with_changes(base, changes)))
     return members
+
+
+class Following:
+    """What follows the axes by interpolation, such as `teacher.labels: ${data.labels}`.
+
+    OmegaConf takes a millisecond to resolve a value, so each is resolved once for every combination
+    of the axes that it names.
+
+    Args:
+        config: Unresolved.
+        axes: Their keys.
+    """
+
+    def __init__(self, config: DictConfig, axes: Sequence[str]) -> None:
+        self._config = config
+        raw = dict(flatten(cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))))
+        follows = {
+            key: _named(value, raw, axes)
+            for key, value in raw.items()
+            if _interpolates(value) and not key.startswith(WITHOUT_EFFECT) and key not in axes
+        }
+        self._follows = {key: named for key, named in follows.items() if named}
+        self._known: dict[tuple[Any, ...], Any] = {}
+
+    def __call__(self, own: Mapping[str, Any]) -> dict[str, Any]:
+        """What follows from the values `own` of all axes, flat."""
+        return {key: self._value(key, own) for key in self._follows}
+
+    def _value(self, key: str, own: Mapping[str, Any]) -> Any:
+        known = (key, *(repr(own[axis]) for axis in self._follows[key]))
+        if known not in self._known:
+            for axis, value in own.items():
+                OmegaConf.update(self._config, axis, value)
+            self._known[known] = OmegaConf.select(self._config, key)
+        return self._known[known]
+
+
+def _named(text: str, raw: Mapping[str, Any], axes: Sequence[str]) -> list[str]:
+    """The axes that an interpolation names; all of them where it names more than plain values."""
+    names = REFERENCE.findall(text)
+    plain = all(name in raw and not _interpolates(raw[name]) for name in names)
+    if not plain or "${" in REFERENCE.sub("", text):
+        return list(axes)
+    return [axis for axis in axes if any(f"{name}.".startswith(f"{axis}.") for name in names)]
+
+
+def _interpolates(value: Any) -> bool:
+    return isinstance(value, str) and "${" in value
 
 
 def parse_axes(axes: Sequence[str]) -> dict[str, list[Any]]:
@@ -112,9 +160,3 @@ def _part(wanted: Any, count: int) -> tuple[int, int]:
     if not first < last <= count:
         raise SettingError("stack.members", wanted, f"is no part of the {count} members")
     return first, last
-
-
-def _set(plain: DictConfig, key: str, value: Any) -> None:
-    if OmegaConf.select(plain, key, default=_set) is _set:
-        raise UserError(f"{key}: no such setting to make an axis of a stack")
-    OmegaConf.update(plain, key, value)

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from meddistill.stack.tables import Table
 from meddistill.sweep import flat_metrics
 from meddistill.tasks.common import describe_data, judge_model
 
+ROWS_AT_ONCE = 2**17
+"""Rows of predictions that are put together and written as one group."""
 DIVERGED = "training diverged: validation log loss was never a finite number"
 
 
@@ -90,28 +93,45 @@ class _Predictions:
         self, chunk: Chunk, tables: Sequence[Table], probabilities: NDArray[np.float32]
     ) -> None:
         """Add a chunk's members: probabilities [members, rows, classes]."""
-        for member, number, values in zip(chunk.members, chunk.tables, probabilities, strict=True):
-            rows = _rows(tables[number], member.number, values)
+        count = max(1, ROWS_AT_ONCE // probabilities.shape[1])
+        for number, places in _runs(chunk.tables, count):
+            members = [member.number for member in chunk.members[places]]
+            rows = _rows(tables[number], members, probabilities[places])
             if self._writer is None:
                 self._writer = pq.ParquetWriter(self.path, rows.schema, compression="zstd")
             self._writer.write_table(rows)
 
 
-def _rows(table: Table, member: int, probabilities: NDArray[np.float32]) -> pa.Table:
-    """One member's predictions; text is stored as codes of a dictionary."""
-    data = table.data
-    cohort, count = data.cohort, len(data.cohort.target)
+def _runs(tables: Sequence[int], most: int) -> Iterator[tuple[int, slice]]:
+    """Members side by side that read one table, at most so many at once."""
+    end = 0
+    for number, run in groupby(tables):
+        start, end = end, end + len(list(run))
+        for first in range(start, end, most):
+            yield number, slice(first, min(first + most, end))
+
+
+def _rows(table: Table, members: Sequence[int], probabilities: NDArray[np.float32]) -> pa.Table:
+    """Predictions [members, rows, classes]; text is stored as codes of a dictionary."""
+    data, count = table.data, len(members)
+    cohort, rows = data.cohort, len(data.cohort.target)
+
+    def coded(column: pa.DictionaryArray) -> pa.DictionaryArray:
+        codes = np.tile(column.indices.to_numpy(), count)
+        return pa.DictionaryArray.from_arrays(codes, column.dictionary)
+
+    target = pa.array(cohort.target, pa.int32())
     columns = {
-        "row": pa.array(cohort.row, pa.string()).dictionary_encode(),
-        "split": pa.array(data.split.names(), pa.string()).dictionary_encode(),
-        "labelled": pa.array(data.labelled),
-        "label": pa.DictionaryArray.from_arrays(
-            pa.array(cohort.target, pa.int32()), pa.array(cohort.classes, pa.string())
+        "row": coded(pa.array(cohort.row, pa.string()).dictionary_encode()),
+        "split": coded(pa.array(data.split.names(), pa.string()).dictionary_encode()),
+        "labelled": pa.array(np.tile(data.labelled, count)),
+        "label": coded(
+            pa.DictionaryArray.from_arrays(target, pa.array(cohort.classes, pa.string()))
         ),
-        "member": pa.array(np.full(count, member, dtype=np.int32)),
+        "member": pa.array(np.repeat(np.array(members, dtype=np.int32), rows)),
     }
     names = probability_columns(cohort.classes)
-    columns |= {name: pa.array(probabilities[:, k]) for k, name in enumerate(names)}
+    columns |= {name: pa.array(probabilities[..., k].ravel()) for k, name in enumerate(names)}
     return pa.table(columns)
 
 
