@@ -63,7 +63,6 @@ class StackedDistiller(pl.LightningModule):
         self.loss = loss_of(range(len(settings)), 0)
         self.best = BestMembers(network.tensors(), patience)
         self.members = torch.arange(len(settings))  # of those in the stack, their first numbers
-        self._log_loss: list[Tensor] = []
         self._groups: MemberGroups | None = None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -76,10 +75,6 @@ class StackedDistiller(pl.LightningModule):
     def train_dataloader(self) -> StackedEpochs:
         """Each step's rows, a member's in its own order."""
         return StackedEpochs(lambda: self.rows)
-
-    def val_dataloader(self) -> StackedEpochs:
-        """The labelled validation rows."""
-        return StackedEpochs(lambda: self.rows, validation=True)
 
     def transfer_batch_to_device(
         self, batch: Any, device: torch.device, dataloader_idx: int
@@ -116,32 +111,8 @@ class StackedDistiller(pl.LightningModule):
                 groups.share_gradients()
                 optimizer.step()
                 groups.clear_gradients()
-
-    def validation_step(self, index: Tensor, batch_idx: int) -> None:
-        """Each member's log loss on labelled validation rows, as `LogLoss` works it out."""
-        batch = self.rows.batch(index)
-        answers = probabilities(self.network(batch.inputs))
-        chosen = answers.gather(0, batch.target.unsqueeze(0)).squeeze(0)
-        self._log_loss.append(-chosen.clamp(min=torch.finfo(chosen.dtype).eps).log())
-
-    def on_validation_epoch_end(self) -> None:
-        """Keep better members, stop finished ones, and go on without them."""
-        if self.trainer.sanity_checking:
-            self._log_loss = []
-            return
-        losses = torch.cat(self._log_loss, dim=1)
-        score = (losses.sum(dim=1) / losses.shape[1]).cpu()
-        self._log_loss = []
-        done = self.current_epoch + 1
-        self.best.update(self.members, score, self.network, done)
-        if self.halt is not None:
-            self.best.stop(~self.halt(done, self.best.score))
-        going = self.best.running[self.members]
-        self.trainer.callback_metrics["val/log_loss"] = self.best.score.nanmean()  # progress bar
-        if not going.any():
-            self.trainer.should_stop = True
-        elif going.float().mean() < FULL_ENOUGH:
-            self._keep(going.nonzero().squeeze(1))
+        if batch_idx + 1 == self.trainer.num_training_batches:
+            self._validate()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Which members are in the stack, and the best of all."""
@@ -152,6 +123,35 @@ class StackedDistiller(pl.LightningModule):
         state = checkpoint["stack"]
         self._keep(state["members"])
         self.best.load_state_dict(state)
+
+    def _validate(self) -> None:
+        """Keep better members, stop finished ones, and go on without them.
+
+        Lightning's own loop over validation rows takes as long as two steps of a stack.
+        """
+        done = self.current_epoch + 1
+        self.best.update(self.members, self._log_loss().cpu(), self.network, done)
+        if self.halt is not None:
+            self.best.stop(~self.halt(done, self.best.score))
+        going = self.best.running[self.members]
+        self.trainer.callback_metrics["val/log_loss"] = self.best.score.nanmean()  # progress bar
+        if not going.any():
+            self.trainer.should_stop = True
+        elif going.float().mean() < FULL_ENOUGH:
+            self._keep(going.nonzero().squeeze(1))
+
+    @torch.no_grad()
+    def _log_loss(self) -> Tensor:
+        """[those in the stack] on labelled validation rows, as `LogLoss` works it out."""
+        self.network.eval()
+        losses = []
+        for inputs, target in self.rows.validation():
+            answers = probabilities(self.network(inputs))
+            chosen = answers.gather(0, target.unsqueeze(0)).squeeze(0)
+            losses.append(-chosen.clamp(min=torch.finfo(chosen.dtype).eps).log())
+        self.network.train()
+        every = torch.cat(losses, dim=1)
+        return every.sum(dim=1) / every.shape[1]
 
     def _keep(self, members: Tensor) -> None:
         """Go on with those of the present members alone."""

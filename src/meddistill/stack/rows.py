@@ -64,10 +64,18 @@ class MemberRows:
         rows = self._train[self.table].gather(1, order)
         return list(torch.split(rows.to(self.rows.target.device), self.batch_size, dim=1))
 
-    def validation(self) -> list[Tensor]:
-        """Row numbers [M, part] of the labelled validation rows, in parts that fit in memory."""
-        rows = self._validation[self.table].to(self.rows.target.device)
-        return list(torch.split(rows, self._part, dim=1))
+    def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs [M, part, ...] and targets [M, part] of labelled validation rows.
+
+        In parts that fit in memory; where all members read one table they share its memory.
+        """
+        tables = self.table[:1] if bool((self.table == self.table[0]).all()) else self.table
+        positions = self._validation[tables].to(self.rows.target.device)
+        for index in torch.split(positions, self._part, dim=1):
+            rows = self.rows.at(index)
+            members = len(self.table)
+            inputs = rows.inputs.expand(members, *rows.inputs.shape[1:])
+            yield inputs, rows.target.expand(members, -1)
 
     def everything(self) -> list[Tensor]:
         """Row numbers [M, part] of every row of a member's cohort, in parts that fit in memory."""
@@ -89,17 +97,16 @@ class MemberRows:
 
 
 class StackedEpochs:
-    """An iterable over an epoch's steps, in runs, or over the validation rows, for Lightning.
+    """An iterable over an epoch's steps, in runs, for Lightning.
 
     Args:
         rows: Asked anew each epoch, since members leave the stack.
-        validation: The validation rows, in parts.
     """
 
     batch_sampler: ClassVar[None] = None  # Lightning asks for it wherever there is a `sampler`
 
-    def __init__(self, rows: Callable[[], MemberRows], validation: bool = False) -> None:
-        self.rows, self.only_validation, self.epoch = rows, validation, 0
+    def __init__(self, rows: Callable[[], MemberRows]) -> None:
+        self.rows, self.epoch = rows, 0
 
     @property
     def sampler(self) -> StackedEpochs:
@@ -111,14 +118,9 @@ class StackedEpochs:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        if self.only_validation:
-            return len(self.rows().validation())
         return -(-self.rows().steps // STEPS_A_RUN)
 
-    def __iter__(self) -> Iterator[Tensor | list[Tensor]]:
-        if self.only_validation:
-            yield from self.rows().validation()
-            return
+    def __iter__(self) -> Iterator[list[Tensor]]:
         steps = self.rows().epoch(self.epoch)
         for start in range(0, len(steps), STEPS_A_RUN):
             yield steps[start : start + STEPS_A_RUN]
