@@ -50,7 +50,7 @@ class Kill:
         number: The signal.
         code: Exit code of the killed process; 0 where it was finished before.
         saving: Whether a file was being written.
-        same: Whether the resumed run left what the undisturbed one did.
+        same: Whether the resumed run left what the undisturbed one did, and nothing half-written.
     """
 
     kind: str
@@ -108,9 +108,10 @@ def kill(
     code = process.wait()
     saving = bool(_half_written(folder))
     again, found = start(kind, folder).wait(), left(folder)
-    if again or found != whole:
+    same = again == 0 and found == whole and not _half_written(folder)
+    if not same:
         _say_why(folder, again, found, whole)
-    return Kill(kind, number, code, saving, again == 0 and found == whole)
+    return Kill(kind, number, code, saving, same)
 
 
 def _say_why(folder: Path, code: int, found: dict[str, str], whole: dict[str, str]) -> None:
@@ -119,6 +120,7 @@ def _say_why(folder: Path, code: int, found: dict[str, str], whole: dict[str, st
     print(*lines[-30:], sep="\n", file=sys.stderr)
     differing = sorted(name for name in whole if found.get(name) != whole[name])
     print(f"exit code {code}; other than undisturbed: {differing}", file=sys.stderr)
+    print(f"half-written: {_half_written(folder)}", file=sys.stderr)
 
 
 def _half_written(folder: Path) -> list[Path]:

@@ -6,6 +6,7 @@ import pytest
 
 from meddistill.runfolder import RANKS, RunFolder, is_main_process
 
+METRICS = {"score": 1.0, "monitor": "val/log_loss", "threshold": 0.5, "data": {}}
 CONFIG = {"verb": "distill", "seed": 0}
 
 
@@ -40,6 +41,6 @@ def test_no_process_works_on_a_finished_run(tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_PROCID", "1")
     assert RunFolder(tmp_path / "run", CONFIG).open() is None  # unfinished: it takes its part
     monkeypatch.delenv("SLURM_PROCID")
-    first.finish({"score": 1.0})
+    first.finish(METRICS)
     monkeypatch.setenv("SLURM_PROCID", "1")
-    assert RunFolder(tmp_path / "run", CONFIG).open() == {"score": 1.0}
+    assert RunFolder(tmp_path / "run", CONFIG).open() == METRICS

@@ -3,11 +3,39 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 
 class UserError(Exception):
     """A mistake the user can mend; the command line prints it alone and exits with 2."""
+
+    exit_code = 2
+
+
+class DiskError(UserError):
+    """What the machine could not do; the command line prints it alone and exits with 1."""
+
+    exit_code = 1
+
+
+class DamagedError(UserError, ValueError):
+    """A file of ours that does not hold what was written.
+
+    Args:
+        path: The file.
+        why: What is wrong with it.
+        mend: What to do about it.
+    """
+
+    def __init__(self, path: Path, why: str, mend: str = "") -> None:
+        mend = mend or "the command that made it, repeated with another folder, makes it again"
+        super().__init__(f"{path} is damaged ({why[:200]}); {mend}")
+        self.path, self.why, self.mend = path, why, mend
+
+    def __reduce__(self) -> tuple[type[DamagedError], tuple[Path, str, str]]:
+        """Launchers pickle a failed job's error; by default only the message would come back."""
+        return type(self), (self.path, self.why, self.mend)
 
 
 class SettingError(UserError):

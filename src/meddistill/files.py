@@ -1,4 +1,8 @@
-"""Files that are whole or absent, their checksums, and locks between processes."""
+"""Files that are whole or absent, their checksums, and locks between processes.
+
+A folder that holds a ledger has the checksum of every file that is written below it noted there,
+so that `meddistill.ledger` can tell later what a kill, a bad disk or a stranger's hand left of it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,18 +19,36 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from meddistill.errors import UserError
+from meddistill.errors import DamagedError, UserError
 
 log = logging.getLogger(__name__)
+LEDGER = ".meddistill-checksums"
+"""Lines of a checksum and a path relative to the ledger's folder, as `sha256sum` writes them."""
+TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
+"""The name of a file of ours that is being written, or whose writing was killed."""
 QUIET_SECONDS = 2.0
 """To wait for another process without a word about it."""
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write `content` to `path` so that a kill leaves the earlier file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write `content` to `path` so that a kill leaves the earlier file or the new one.
+
+    Its checksum is noted first, in the nearest ledger above: a file that is there is always noted.
+    """
     data = content.encode() if isinstance(content, str) else content
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _note(path, data)
+        replace(path, data)
+    except OSError as error:
+        if error.errno is not None:
+            error.filename = str(path)  # a full disk names no file, a temporary one says nothing
+        raise
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Put `data` in the place of `path`, in whose folder it is written under another name first."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -38,14 +61,35 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def _note(path: Path, data: bytes) -> None:
+    """Add a line to the nearest ledger above `path`, if there is one."""
+    path = Path(os.path.abspath(path))  # noqa: PTH100  (links stay as they are)
+    for folder in path.parents:
+        if (folder / LEDGER).is_file():
+            line = f"{hashlib.sha256(data).hexdigest()}  {path.relative_to(folder).as_posix()}\n"
+            with (folder / LEDGER).open("a", encoding="utf-8") as ledger:
+                ledger.write(line)
+            return
+
+
 def write_json(path: Path, value: Any) -> None:
     """`value` as readable JSON, written atomically; NaN becomes null."""
     write_atomically(path, json.dumps(_without_nan(value), indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """The value in a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+def read_json(path: Path) -> dict[str, Any]:
+    """The record in a JSON file.
+
+    Raises:
+        DamagedError: It is cut, or holds something else.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(path, str(error)) from error
+    if not isinstance(value, dict):
+        raise DamagedError(path, f"it holds a {type(value).__name__}, not a record")
+    return value
 
 
 def checksum(path: Path) -> str:

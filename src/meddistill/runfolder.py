@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import sys
@@ -15,9 +16,11 @@ import yaml
 from filelock import Timeout
 
 from meddistill.compose import identity
-from meddistill.errors import UserError
-from meddistill.files import locked, read_json, write_atomically, write_json
+from meddistill.errors import DamagedError, UserError
+from meddistill.files import LEDGER, locked, read_json, write_atomically, write_json
+from meddistill.ledger import open_ledger
 
+log = logging.getLogger(__name__)
 PACKAGES = (
     "meddistill", "torch", "lightning", "hydra-core", "omegaconf", "torchmetrics", "scikit-learn",
     "numpy", "pandas", "pyarrow", "skops",
@@ -39,7 +42,8 @@ class RunFolder:
 
     Files: `config.yaml` (resolved), `identity.json` (what decides the results, flat),
     `environment.txt`, `metrics.json` (written last: it marks the run as finished),
-    `predictions.parquet`, `model.json`, `preprocessing.skops`, `checkpoints/`, `report.md`.
+    `predictions.parquet`, `model.json`, `preprocessing.skops`, `checkpoints/`, `report.md`. While it
+    is at work, a ledger of checksums tells a repeat what is whole.
 
     Args:
         path: The folder.
@@ -47,6 +51,8 @@ class RunFolder:
     """
 
     settings_files: tuple[str, ...] = SETTINGS
+    facts: tuple[str, ...] = ("score", "monitor", "threshold", "data")
+    """What the metrics of a finished run hold at least."""
 
     def __init__(self, path: Path, config: Mapping[str, Any]) -> None:
         self.path, self.config = path, config
@@ -64,33 +70,67 @@ class RunFolder:
         if not is_main_process():
             return None
         self.path.mkdir(parents=True, exist_ok=True)
-        ours = (*self.settings_files, ".lock", f"{self.config['verb']}.log")
+        ours = (*self.settings_files, LEDGER, ".lock", f"{self.config['verb']}.log")
         self._new = [path for name in ours if not (path := self.path / name).exists()]
         self._claim()
         try:
             if (finished := self._finished()) is not None:  # by the process that had the lock
                 self.close()
                 return finished
-            if self.made_by() is None and (self.path / "config.yaml").exists():
-                raise UserError(
-                    f"{self.path} holds a config.yaml that no run wrote; choose another "
-                    "hydra.run.dir"
-                )
-        except UserError:
+            self._begin()
+        except BaseException:
             self.close()
             raise
-        self.write_settings(identity(self.config))
         return None
+
+    def _begin(self) -> None:
+        """Settle what is gone on from, and write what makes the run."""
+        begun, made_by = (self.path / LEDGER).exists(), self.made_by()
+        if not begun and made_by is None and (self.path / "config.yaml").exists():
+            raise UserError(
+                f"{self.path} holds a config.yaml that no run wrote; choose another hydra.run.dir"
+            )
+        if not begun and made_by is not None:
+            log.warning("%s: what came of the run there is damaged; it is made again", self.path)
+        open_ledger(self.path, self.gone_on_from)
+        self.write_settings(identity(self.config))
+
+    @staticmethod
+    def gone_on_from(file: Path) -> bool:
+        """Whether a repeat would go on from a file, relative to the folder, without asking."""
+        in_parts = file.parts[0] == "parts" and file.suffix in (".ckpt", ".json")
+        return file.name == "last.ckpt" or in_parts
 
     def made_by(self) -> dict[str, Any] | None:
         """The identity of the run that made the folder; None in an empty one."""
-        file = self.path / "identity.json"
-        return read_json(file) if file.exists() else None
+        return self._record("identity.json")
 
     def metrics(self) -> dict[str, Any] | None:
-        """What came of a finished run; None of an unfinished one."""
-        file = self.path / "metrics.json"
-        return read_json(file) if file.exists() else None
+        """What came of a finished run; None of an unfinished one, and where that is damaged."""
+        try:
+            return self._sound(self._record("metrics.json"))
+        except DamagedError:
+            return None
+
+    def _sound(self, metrics: Any) -> dict[str, Any] | None:
+        """The metrics, if they can be those of a finished run."""
+        whole = isinstance(metrics, dict) and all(fact in metrics for fact in self.facts)
+        return metrics if whole else None
+
+    def _record(self, name: str) -> dict[str, Any] | None:
+        """A JSON file's record; None where it is absent, or damaged in an unfinished run.
+
+        Raises:
+            DamagedError: It is damaged, and no ledger says that the run is unfinished.
+        """
+        try:
+            return read_json(self.path / name)
+        except FileNotFoundError:
+            return None
+        except DamagedError:
+            if not (self.path / LEDGER).exists():
+                raise
+            return None  # the ledger names it
 
     def write_settings(self, current: Mapping[str, Any]) -> None:
         """Write what makes the run."""
@@ -107,8 +147,13 @@ class RunFolder:
         """Write the metrics, which marks the run as finished, and let go of the folder."""
         write_json(self.path / "metrics.json", metrics)
         (self.path / "checkpoints" / "last.ckpt").unlink(missing_ok=True)
+        self.leave()
+
+    def leave(self) -> None:
+        """Let go of a finished run, to which nobody writes any more."""
+        (self.path / LEDGER).unlink(missing_ok=True)
         self.close()
-        (self.path / ".lock").unlink(missing_ok=True)  # nobody writes to a finished run
+        (self.path / ".lock").unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Take back what `open` wrote, since the settings were refused before any training."""

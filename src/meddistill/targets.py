@@ -17,7 +17,7 @@ from meddistill.compose import short_hash
 from meddistill.data.cohort import Cohort
 from meddistill.data.split import Split
 from meddistill.evaluation.predictions import probability_columns
-from meddistill.files import read_json, write_atomically, write_json
+from meddistill.files import LEDGER, read_json, write_atomically, write_json
 from meddistill.mixture import part_folder
 from meddistill.model import Model, copy_model, load_model
 from meddistill.store import Store
@@ -77,7 +77,7 @@ def find_targets(
         log.info("teacher: not in the store yet, made now (%s)", store / "teachers" / key)
         if trainer.get("strategy", "auto") != "auto":
             log.info("teacher: trained on one device")
-        resumed, seconds = any(folder.iterdir()), 0.0
+        resumed, seconds = any(path.name != LEDGER for path in folder.iterdir()), 0.0
         for name, part in teacher.parts.items():
             found = find_targets(part, cohort, split, store, trainer)
             copy_model(found.model().card, found.folder, part_folder(folder, name))

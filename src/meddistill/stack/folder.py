@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from meddistill.files import read_json, write_atomically, write_json
+from meddistill.errors import DamagedError
+from meddistill.files import write_atomically, write_json
 from meddistill.runfolder import RunFolder, environment
 
 METRICS, PREDICTIONS, MEMBERS = "metrics.csv", "predictions.parquet", "members.zip"
@@ -26,6 +27,7 @@ class StackFolder(RunFolder):
 
     settings_files = ("config.yaml", "job.json")
     record = "job.json"
+    facts = ("score", "members", "finished", "seconds", "tables")
 
     @property
     def parts(self) -> Path:
@@ -34,13 +36,13 @@ class StackFolder(RunFolder):
 
     def made_by(self) -> dict[str, Any] | None:
         """The identity of the job that made the folder; None in an empty one."""
-        job = self._job()
-        return None if job is None else job["identity"]
+        job = self._record(self.record)
+        return None if job is None else self._identity(job)
 
     def metrics(self) -> dict[str, Any] | None:
         """The summary of a finished job; None of an unfinished one."""
-        job = self._job()
-        return None if job is None else job.get("summary")
+        job = self._record(self.record)
+        return None if job is None else self._sound(job.get("summary"))
 
     def write_settings(self, current: Mapping[str, Any]) -> None:
         """Write what makes the job."""
@@ -49,10 +51,9 @@ class StackFolder(RunFolder):
 
     def finish(self, metrics: Mapping[str, Any]) -> None:
         """Put the summary into the record, which marks the job as finished; drop what is merged."""
-        write_json(self.path / self.record, {**(self._job() or {}), "summary": metrics})
+        write_json(self.path / self.record, {**(self._record(self.record) or {}), "summary": metrics})
         shutil.rmtree(self.parts, ignore_errors=True)
-        self.close()
-        (self.path / ".lock").unlink(missing_ok=True)
+        self.leave()
 
     def discard(self) -> None:
         """Take back what `open` wrote, unless something was trained."""
@@ -75,9 +76,10 @@ class StackFolder(RunFolder):
         part: dict[str, Any] = torch.load(self.parts / f"{name}.ckpt", weights_only=True)
         return part
 
-    def _job(self) -> dict[str, Any] | None:
-        file = self.path / self.record
-        return read_json(file) if file.exists() else None
+    def _identity(self, job: Mapping[str, Any]) -> dict[str, Any]:
+        if not isinstance(job.get("identity"), dict):
+            raise DamagedError(self.path / self.record, "it does not say what made the job")
+        return dict(job["identity"])
 
 
 def dumped(value: Mapping[str, Any]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def run(config: DictConfig, folder: Path, in_sweep: bool = False) -> float:
             run_folder.close()
     if is_main_process():
         _show(metrics, folder, in_sweep)
-    return float(metrics["score"])
+    return math.nan if metrics["score"] is None else float(metrics["score"])
 
 
 def _folder(settings: Mapping[str, Any]) -> type[RunFolder]:

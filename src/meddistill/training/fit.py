@@ -158,8 +158,6 @@ def _run(
                  lightning.num_nodes)  # fmt: skip
     if not module.automatic_optimization:  # it accumulates and clips by itself
         lightning.accumulate_grad_batches, lightning.gradient_clip_val = 1, None
-    for half_written in checkpoints.glob(f".{LAST}.*"):  # by a save that was killed
-        half_written.unlink()
     resume = checkpoints / LAST if (checkpoints / LAST).exists() else None
     if resume:
         log.info("resuming from %s", resume)

@@ -20,3 +20,4 @@ class TrialFolder(StackFolder):
 
     settings_files = ("config.yaml", RECORD)
     record = RECORD
+    facts = ("score", "data", "arms", "settings", "units")
