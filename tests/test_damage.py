@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from damages import DAMAGES, damage
 from meddistill.errors import DamagedError
 from meddistill.files import LEDGER, read_json, write_atomically
 from meddistill.ledger import open_ledger
@@ -17,31 +18,6 @@ from meddistill.stack.folder import StackFolder
 CONFIG = {"verb": "distill", "seed": 0}
 METRICS = {"score": 1.0, "monitor": "val/log_loss", "threshold": 0.5, "data": {}}
 OF_A_JOB = {"members": 1, "finished": 1, "seconds": 1.0, "tables": []}
-
-
-class Evil:
-    def __reduce__(self):
-        return Path.touch, (Path("touched"),)
-
-
-def flipped(content: bytes) -> bytes:
-    changed = bytearray(content)
-    changed[len(changed) // 2] ^= 1
-    return bytes(changed)
-
-
-DAMAGES = {
-    "empty": lambda _: b"",
-    "cut": lambda content: content[: len(content) // 2],
-    "zeros": lambda content: bytes(len(content)),
-    "flipped": flipped,
-    "pickle": lambda _: pickle.dumps(Evil()),
-    "text": lambda _: b"[]",
-}
-
-
-def damage(path: Path, kind: str) -> None:
-    path.write_bytes(DAMAGES[kind](path.read_bytes()))
 
 
 @pytest.fixture(params=DAMAGES)

@@ -42,8 +42,8 @@ class RunFolder:
 
     Files: `config.yaml` (resolved), `identity.json` (what decides the results, flat),
     `environment.txt`, `metrics.json` (written last: it marks the run as finished),
-    `predictions.parquet`, `model.json`, `preprocessing.skops`, `checkpoints/`, `report.md`. While it
-    is at work, a ledger of checksums tells a repeat what is whole.
+    `predictions.parquet`, `model.json`, `preprocessing.skops`, `checkpoints/`, `report.md`; while
+    it is at work a ledger, by which a repeat knows what is whole.
 
     Args:
         path: The folder.

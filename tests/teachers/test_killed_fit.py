@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from test_targets import TRAINER, teacher
 
+from damages import DAMAGES, damage
 from meddistill.files import read_json
 from meddistill.ledger import MANIFEST
 from meddistill.targets import find_targets
 from meddistill.teachers.neural import NeuralTeacher
 from meddistill.training.checkpoints import SaveState
-from test_damage import DAMAGES, damage
-from test_targets import TRAINER, teacher
 
 BEST = "members/{}/checkpoints/best.ckpt"
 

@@ -51,7 +51,8 @@ class StackFolder(RunFolder):
 
     def finish(self, metrics: Mapping[str, Any]) -> None:
         """Put the summary into the record, which marks the job as finished; drop what is merged."""
-        write_json(self.path / self.record, {**(self._record(self.record) or {}), "summary": metrics})
+        job = self._record(self.record) or {}
+        write_json(self.path / self.record, {**job, "summary": metrics})
         shutil.rmtree(self.parts, ignore_errors=True)
         self.leave()
 
