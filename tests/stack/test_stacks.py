@@ -8,40 +8,16 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from hydra.utils import get_class
-from omegaconf import OmegaConf
 from sklearn.datasets import load_wine
-from sklearn.linear_model import LogisticRegression
 
-from meddistill.compose import build_network, build_optimizer
-from meddistill.confdir import choices, conf_dir
+from meddistill.confdir import choices
 from meddistill.data.cohort import Cohort, number_rows
-from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.munge import Munge
 from meddistill.data.schema import Schema
-from meddistill.data.split import split_cohort
-from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss
-from meddistill.stack.fit import Recipe, Student, fit_stack
-from meddistill.training.distiller import Distiller
-from meddistill.training.fit import fit
-
-TRAINER = {"accelerator": "cpu", "devices": 1, "max_epochs": 30, "num_sanity_val_steps": 0,
-           "enable_progress_bar": False}  # fmt: skip
-
-
-def node(group, name):
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return OmegaConf.to_container(compose("distill", [f"{group}={name}"])[group])
-
-
-def taught(cohort, split_seed, labels=1.0):
-    data = CohortDataModule(cohort, split_cohort(cohort, split_seed), labels=labels)
-    train, inputs = data.split.train, data.inputs.numpy()
-    teacher = LogisticRegression(C=0.1).fit(inputs[train], cohort.target[train])
-    data.teach(np.log(teacher.predict_proba(inputs).clip(1e-9)).astype(np.float32))
-    return data
+from meddistill.stack.fit import Student, fit_stack
+from stack_and_alone import MEMBERS, assert_members_as_alone, node, recipe, taught
 
 
 def wine():
@@ -52,71 +28,10 @@ def wine():
                   tuple(bunch.target_names), schema, number_rows(len(bunch.data)))  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def tables(cohort):
-    return [taught(cohort, 0), taught(cohort, 1), taught(cohort, 0, labels=0.3)]
-
-
 def stacks(name):
     """Whether students of a loss are trained in a stack at all."""
     loss = build_loss(node("loss", name))
     return not loss.needs_features and not list(loss.parameters())
-
-
-def of_equal_size(tables, students):
-    """Students of a stack read tables of equal size: those of the first one's."""
-    size = len(tables[students[0].table].labelled_validation)
-    return [s for s in students if len(tables[s.table].labelled_validation) == size]
-
-
-def recipe(student="mlp_tiny", loss="kd", optimizer="adam", patience=4, **trainer):
-    loss_node = node("loss", loss)
-    if isinstance(searched := build_loss(loss_node), Searched):
-        loss_node = searched.node(searched.candidates()[0])
-    return Recipe(
-        student if isinstance(student, dict) else node("student", student),
-        loss_node, node("optimizer", optimizer), {**TRAINER, **trainer}, patience,
-    )  # fmt: skip
-
-
-def alone(made, student, tables, folder):
-    """The student trained by the ordinary way: probabilities [rows, classes], score, epochs."""
-    data = tables[student.table]
-    data.seed = student.seed
-    classes = data.num_classes
-    network = build_network(made.student, "student", data.in_shape, classes, student.seed)
-    module = Distiller(
-        network, classes, build_optimizer({**made.optimizer, **student.optimizer}, "optimizer"),
-        build_loss({**made.loss, **student.loss}), seed=student.seed,
-    )  # fmt: skip
-    fitted = fit(module, data, folder, made.trainer, patience=made.patience)
-    with torch.no_grad():
-        answers = network.eval()(data.inputs).double().softmax(dim=-1).numpy()
-    return answers, fitted.score, fitted.epochs
-
-
-def assert_members_as_alone(made, students, tables, tmp_path):
-    stacked = fit_stack(made, students, tables, tmp_path / "stack")
-    for number, student in enumerate(students):
-        answers, score, epochs = alone(made, student, tables, tmp_path / str(number))
-        assert np.abs(stacked.probabilities[number] - answers).max() < 1e-5, student
-        assert stacked.score[number] == pytest.approx(score, abs=1e-6)
-        assert stacked.epochs[number] == epochs
-    return stacked
-
-
-def kd(temperature, alpha, label_smoothing=0.0):
-    return {"temperature": temperature, "alpha": alpha, "label_smoothing": label_smoothing}
-
-
-MEMBERS = [
-    Student(0, 0, kd(1.0, 0.0), {"lr": 1e-3, "weight_decay": 0.0}),
-    Student(0, 0, kd(4.0, 0.9), {"lr": 1e-3, "weight_decay": 0.0}),
-    Student(0, 3, kd(2.0, 1.0, 0.2), {"lr": 1e-3, "weight_decay": 0.0}),
-    Student(1, 3, kd(0.7, 0.3), {"lr": 1e-3, "weight_decay": 0.0}),
-    Student(1, 4, kd(2.0, 0.5), {"lr": 5e-3, "weight_decay": 0.0}),
-    Student(0, 5, kd(2.0, 0.5), {"lr": 5e-3, "weight_decay": 1e-2}),
-]
 
 
 LOSSES = [name for name in choices("loss") if name != "kd" and stacks(name)]

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from meddistill.stack.network import StackedNetwork
 
+STATE = ("score", "epoch", "epochs", "running", "wanting", "weights")
+
 
 class BestMembers:
     """What `BestEpoch` is to one student, for M.
@@ -16,23 +18,26 @@ class BestMembers:
     Args:
         weights: The first weights, [M, ...] by name.
         patience: Epochs without a better value after which a member stops.
+        min_epochs: Epochs that every member trains at least.
 
     Attributes:
         score: [M] lowest validation log loss; NaN where it was never finite.
         epoch: [M] its epoch, counted from 1; 0 where there is none.
         epochs: [M] epochs trained.
         running: [M] whether the member trains on.
+        wanting: [M] whether it stops as soon as `min_epochs` are over.
         weights: [M, ...] by name, of the best epoch.
     """
 
-    def __init__(self, weights: dict[str, Tensor], patience: int) -> None:
+    def __init__(self, weights: dict[str, Tensor], patience: int, min_epochs: int = 0) -> None:
         count = len(next(iter(weights.values())))
-        self.patience = patience
+        self.patience, self.min_epochs = patience, min_epochs
         self.weights = {name: value.clone() for name, value in weights.items()}
         self.score = torch.full((count,), torch.nan)
         self.epoch = torch.zeros(count, dtype=torch.int64)
         self.epochs = torch.zeros(count, dtype=torch.int64)
         self.running = torch.ones(count, dtype=torch.bool)
+        self.wanting = torch.zeros(count, dtype=torch.bool)
 
     def update(self, members: Tensor, score: Tensor, network: StackedNetwork, epoch: int) -> None:
         """Compare an epoch's scores.
@@ -43,7 +48,6 @@ class BestMembers:
             network: Their present weights.
             epoch: Counted from 1.
         """
-        self.epochs[members[self.running[members]]] = epoch
         better = score.isfinite() & ~(score >= self.score[members]) & self.running[members]
         if better.any():
             to, source = members[better], better.nonzero().squeeze(1)
@@ -51,7 +55,13 @@ class BestMembers:
             for name, value in network.tensors().items():
                 best = self.weights[name]
                 best[to.to(best.device)] = value[source.to(best.device)]
-        self.stop(epoch - self.epoch >= self.patience)
+        self.wanting |= epoch - self.epoch >= self.patience
+
+    def end(self, epoch: int) -> None:
+        """Let those that may, train no further after `epoch` epochs."""
+        self.epochs[self.running] = epoch
+        if epoch >= self.min_epochs:
+            self.stop(self.wanting)
 
     def stop(self, members: Tensor) -> None:
         """Let the members of the mask [M] train no further."""
@@ -63,10 +73,9 @@ class BestMembers:
 
     def state_dict(self) -> dict[str, Any]:
         """For the training state."""
-        names = ("score", "epoch", "epochs", "running", "weights")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in STATE}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a training state."""
-        for name in ("score", "epoch", "epochs", "running", "weights"):
+        for name in STATE:
             setattr(self, name, state[name])

@@ -38,7 +38,8 @@ class StackedDistiller(pl.LightningModule):
         optimizer: From parameter groups to the optimizer.
         settings: [M] the optimizer's numbers of each member, all equal ones side by side.
         patience: Epochs without a better value after which a member stops.
-        stepping: How gradients become steps.
+        trainer: Arguments of Lightning's Trainer; those that Lightning leaves to a module that
+            steps and validates by itself are read here.
         halt: From (epochs done, best log loss [M]) to the members [M] that may go on.
         scheduled: Whether settings of the loss change from epoch to epoch.
     """
@@ -51,7 +52,7 @@ class StackedDistiller(pl.LightningModule):
         optimizer: OptimizerFactory,
         settings: Sequence[Mapping[str, Any]],
         patience: int,
-        stepping: Stepping,
+        trainer: Mapping[str, Any],
         halt: Callable[[int, Tensor], Tensor] | None = None,
         scheduled: bool = False,
     ) -> None:
@@ -59,9 +60,10 @@ class StackedDistiller(pl.LightningModule):
         self.automatic_optimization = False
         self.network, self.rows, self.loss_of = network, rows, loss_of
         self.optimizer_factory, self.settings = optimizer, list(settings)
-        self.stepping, self.halt, self.scheduled = stepping, halt, scheduled
+        self.stepping, self.halt, self.scheduled = Stepping.of(trainer), halt, scheduled
+        self.validates_every = trainer.get("check_val_every_n_epoch") or 1
         self.loss = loss_of(range(len(settings)), 0)
-        self.best = BestMembers(network.tensors(), patience)
+        self.best = BestMembers(network.tensors(), patience, trainer.get("min_epochs") or 0)
         self.members = torch.arange(len(settings))  # of those in the stack, their first numbers
         self._groups: MemberGroups | None = None
 
@@ -112,7 +114,7 @@ class StackedDistiller(pl.LightningModule):
                 optimizer.step()
                 groups.clear_gradients()
         if batch_idx + 1 == self.trainer.num_training_batches:
-            self._validate()
+            self._end_epoch()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Which members are in the stack, and the best of all."""
@@ -124,17 +126,19 @@ class StackedDistiller(pl.LightningModule):
         self._keep(state["members"])
         self.best.load_state_dict(state)
 
-    def _validate(self) -> None:
+    def _end_epoch(self) -> None:
         """Keep better members, stop finished ones, and go on without them.
 
         Lightning's own loop over validation rows takes as long as two steps of a stack.
         """
-        done = self.current_epoch + 1
-        self.best.update(self.members, self._log_loss().cpu(), self.network, done)
+        done, best = self.current_epoch + 1, self.best
+        if done % self.validates_every == 0 or done == self.trainer.max_epochs:
+            best.update(self.members, self._log_loss().cpu(), self.network, done)
+        best.end(done)
         if self.halt is not None:
-            self.best.stop(~self.halt(done, self.best.score))
-        going = self.best.running[self.members]
-        self.trainer.callback_metrics["val/log_loss"] = self.best.score.nanmean()  # progress bar
+            best.stop(~self.halt(done, best.score))
+        going = best.running[self.members]
+        self.trainer.callback_metrics["val/log_loss"] = best.score.nanmean()  # progress bar
         if not going.any():
             self.trainer.should_stop = True
         elif going.float().mean() < FULL_ENOUGH:

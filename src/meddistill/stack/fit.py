@@ -24,7 +24,6 @@ from meddistill.stack.memory import keep_freed_memory
 from meddistill.stack.network import StackedNetwork, stack_networks
 from meddistill.stack.rows import MemberRows
 from meddistill.training.fit import train
-from meddistill.training.stepping import Stepping
 
 Halt = Callable[[int, Tensor], Tensor]
 """From (epochs done, best log loss [M]) to the members [M] that may go on."""
@@ -152,7 +151,7 @@ def _fit_in_order(
     module = StackedDistiller(
         network, rows, loss_of,
         build_optimizer(recipe.optimizer, "optimizer"), [s.optimizer for s in students],
-        recipe.patience, Stepping.of(recipe.trainer), halt,
+        recipe.patience, recipe.trainer, halt,
         scheduled=any(is_scheduled({**recipe.loss, **student.loss}) for student in students),
     )  # fmt: skip
     train(module, checkpoints, recipe.trainer, save_seconds=save_seconds)

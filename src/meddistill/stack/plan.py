@@ -9,30 +9,18 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-import torch
 from hydra.utils import get_class
 
 from meddistill.compose import build_network, short_hash
 from meddistill.data.datamodule import CohortDataModule
-from meddistill.losses.base import Searched
-from meddistill.losses.building import build_loss
-from meddistill.losses.choice import loss_name
+from meddistill.stack.alone import device_of, why_alone
 from meddistill.stack.fit import Recipe, Student
 from meddistill.stack.members import Member
-from meddistill.stack.network import NotStackableError, stack_networks
-from meddistill.stack.optimizer import ELEMENTWISE
 
 CHUNK = 1024
 """Students at once on the CPU; more are no faster a student."""
 CHUNK_BYTES = {"cpu": 2**28, "cuda": 2**33, "mps": 2**31}
 """Largest size of a chunk's weights, gradients, momenta and answers."""
-STACKED_TRAINER = {
-    "accelerator", "devices", "num_nodes", "strategy", "precision", "deterministic", "max_epochs",
-    "gradient_clip_val", "gradient_clip_algorithm", "accumulate_grad_batches", "log_every_n_steps",
-    "enable_progress_bar", "num_sanity_val_steps", "check_val_every_n_epoch",
-}  # fmt: skip
-NEEDED = {"devices": 1, "num_nodes": 1, "strategy": "auto", "precision": "32-true",
-          "check_val_every_n_epoch": 1}  # fmt: skip
 MEMBERS_OWN = {
     "seed", "data", "synthetic", "teacher", "store", "stack", "save_seconds", "logger", "loss",
     "optimizer",
@@ -122,7 +110,7 @@ def chunk_size(settings: Mapping[str, Any], data: CohortDataModule) -> int:
     parameters = sum(parameter.numel() for parameter in network.parameters())
     answers = len(data.cohort.target) * data.num_classes
     inputs = 2 * data.batch_size * data.inputs[0].numel()
-    device = _device(settings)
+    device = device_of(settings)
     fitting = CHUNK_BYTES[device] // (4 * (5 * parameters + answers + inputs))
     return max(1, fitting if device != "cpu" else min(fitting, CHUNK))
 
@@ -148,46 +136,6 @@ def _shared(settings: Mapping[str, Any], data: CohortDataModule) -> str:
     return json.dumps([shared, sizes], sort_keys=True, default=str)
 
 
-def why_alone(settings: Mapping[str, Any], data: CohortDataModule) -> str | None:
-    """Why such students can't be stacked; None where they can."""
-    if settings["monitor"] != "val/log_loss":
-        return f"a stack follows val/log_loss, not monitor={settings['monitor']}"
-    if settings["answers"] != "stored":
-        return "a stack learns from stored answers, not from a live teacher"
-    if alone := _loss_alone(settings["loss"]):
-        return alone
-    trainer = settings["trainer"]
-    for name, value in trainer.items():
-        plain = name in STACKED_TRAINER and NEEDED.get(name, value) in (value, None)
-        if value is not None and not plain:
-            return f"trainer.{name}={value} is not for stacks"
-    target = get_class(settings["optimizer"]["_target_"])
-    if target not in ELEMENTWISE:
-        return f"{target.__name__} does not treat each parameter by itself"
-    build = (settings["student"], "student", data.in_shape, data.num_classes)
-    networks = [build_network(*build, seed) for seed in (0, 1)]
-    drops = any(isinstance(m, torch.nn.Dropout) and m.p > 0 for m in networks[0].modules())
-    if drops and _device(settings) != "cpu":
-        return f"dropout draws other random numbers in a stack on {_device(settings)}"
-    try:
-        stack_networks(networks, data.in_shape)
-    except NotStackableError as error:
-        return str(error)
-    return None
-
-
-def _loss_alone(node: Mapping[str, Any]) -> str | None:
-    """Why a loss can't be a stack's; None where it can."""
-    loss = build_loss(node)
-    if isinstance(loss, Searched):
-        return None  # what it finds is another loss
-    if loss.needs_features:
-        return f"loss={loss_name(loss)} reads layers of a live teacher"
-    if any(True for _ in loss.parameters()):
-        return f"loss={loss_name(loss)} learns numbers of its own"
-    return None
-
-
 def _per_member(loss: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a loss that may differ within a stack."""
     target = get_class(loss["_target_"])
@@ -201,13 +149,3 @@ def numbers(optimizer: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in optimizer.items()
         if isinstance(value, (int, float)) and not isinstance(value, bool)
     }
-
-
-def _device(settings: Mapping[str, Any]) -> str:
-    """The kind of device: cpu, cuda or mps."""
-    chosen = settings["trainer"]["accelerator"]
-    if chosen in ("auto", "gpu"):
-        has_gpu = torch.cuda.is_available()
-        has_mps = torch.backends.mps.is_available()
-        return "cuda" if has_gpu else "mps" if has_mps else "cpu"
-    return str(chosen)

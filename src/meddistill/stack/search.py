@@ -15,8 +15,9 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import UserError
 from meddistill.losses.base import Searched
 from meddistill.seeding import derive
+from meddistill.stack.alone import why_alone
 from meddistill.stack.fit import Recipe, Student, fit_stack
-from meddistill.stack.plan import numbers, why_alone
+from meddistill.stack.plan import numbers
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,91 @@
+"""Why students are trained one by one rather than in a stack."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from hydra.utils import get_class
+
+from meddistill.compose import build_network
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.losses.base import Searched
+from meddistill.losses.building import build_loss
+from meddistill.losses.choice import loss_name
+from meddistill.stack.network import NotStackableError, stack_networks
+from meddistill.stack.optimizer import ELEMENTWISE
+
+HONOURED = {
+    "accelerator", "deterministic", "benchmark", "max_epochs", "min_epochs",
+    "check_val_every_n_epoch", "gradient_clip_val", "gradient_clip_algorithm",
+    "accumulate_grad_batches", "enable_progress_bar", "num_sanity_val_steps", "default_root_dir",
+    "enable_autolog_hparams", "inference_mode",
+}  # fmt: skip
+"""Trainer's arguments that do to every member of a stack what they do to a student alone."""
+NEEDED = {"devices": (1, "1"), "precision": ("32-true", "32", 32)}
+"""Of others what a stack can do, besides Lightning's default."""
+
+
+def why_alone(settings: Mapping[str, Any], data: CohortDataModule) -> str | None:
+    """Why such students can't be stacked; None where they can."""
+    if settings["monitor"] != "val/log_loss":
+        return f"a stack follows val/log_loss, not monitor={settings['monitor']}"
+    if settings["answers"] != "stored":
+        return "a stack learns from stored answers, not from a live teacher"
+    target = get_class(settings["optimizer"]["_target_"])
+    if target not in ELEMENTWISE:
+        return f"{target.__name__} does not treat each parameter by itself"
+    return (
+        _of_loss(settings["loss"])
+        or _of_trainer(settings["trainer"])
+        or _of_network(settings, data)
+    )
+
+
+def _of_loss(node: Mapping[str, Any]) -> str | None:
+    loss = build_loss(node)
+    if isinstance(loss, Searched):
+        return None  # what it finds is another loss
+    if loss.needs_features:
+        return f"loss={loss_name(loss)} reads layers of a live teacher"
+    if any(True for _ in loss.parameters()):
+        return f"loss={loss_name(loss)} learns numbers of its own"
+    return None
+
+
+def _of_trainer(settings: Mapping[str, Any]) -> str | None:
+    defaults = inspect.signature(pl.Trainer.__init__).parameters
+    for name, value in settings.items():
+        plain = value in (None, defaults[name].default, *NEEDED.get(name, ()))
+        if not plain and name not in HONOURED:
+            return f"trainer.{name}={value} is not for stacks"
+    every, least = settings.get("check_val_every_n_epoch") or 1, settings.get("min_epochs") or 0
+    if least % every:
+        return f"trainer.min_epochs={least} is no multiple of check_val_every_n_epoch={every}"
+    return None
+
+
+def _of_network(settings: Mapping[str, Any], data: CohortDataModule) -> str | None:
+    build = (settings["student"], "student", data.in_shape, data.num_classes)
+    networks = [build_network(*build, seed) for seed in (0, 1)]
+    drops = any(isinstance(m, torch.nn.Dropout) and m.p > 0 for m in networks[0].modules())
+    if drops and device_of(settings) != "cpu":
+        return f"dropout draws other random numbers in a stack on {device_of(settings)}"
+    try:
+        stack_networks(networks, data.in_shape)
+    except NotStackableError as error:
+        return str(error)
+    return None
+
+
+def device_of(settings: Mapping[str, Any]) -> str:
+    """The kind of device: cpu, cuda or mps."""
+    chosen = settings["trainer"]["accelerator"]
+    if chosen in ("auto", "gpu"):
+        has_gpu = torch.cuda.is_available()
+        has_mps = torch.backends.mps.is_available()
+        return "cuda" if has_gpu else "mps" if has_mps else "cpu"
+    return str(chosen)
