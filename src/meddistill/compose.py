@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from meddistill.confdir import VERBS, listed_choices
 from meddistill.errors import SettingError, UserError
+from meddistill.evaluation.direction import lower_is_better
 from meddistill.files import checksum
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def register_resolvers() -> None:
         return short_hash([identity(resolved(_root_)), overrides, sweeper])
 
     OmegaConf.register_new_resolver("meddistill.choices", _choices, replace=True)
+    OmegaConf.register_new_resolver("meddistill.mode", _mode, replace=True)
     OmegaConf.register_new_resolver("meddistill.verb", VERBS.get, replace=True)
     OmegaConf.register_new_resolver("meddistill.run", run, replace=True)
     OmegaConf.register_new_resolver("meddistill.sweep", sweep, replace=True)
@@ -105,6 +107,8 @@ def build(node: Mapping[str, Any], key: str, **facts: Any) -> Any:
             ) from error
         if cause is None:
             raise UserError(f"{key}: {error}") from error
+        if isinstance(cause, ValueError) or type(cause).__name__ == "MisconfigurationException":
+            raise UserError(f"{key}: {cause}") from error
         raise
 
 
@@ -168,6 +172,11 @@ def _unknown_key(node: Mapping[str, Any], key: str, facts: Mapping[str, Any]) ->
             own = [known for known in taken if known not in facts]
             return f"{key}.{name}={value}: no such setting; there are {', '.join(own) or 'none'}"
     return None
+
+
+def _mode(monitor: str) -> str:
+    """Which way a followed value is better, in Lightning's and torch's word."""
+    return "min" if lower_is_better(monitor) else "max"
 
 
 def _choices(*, _root_: DictConfig) -> str:

@@ -30,7 +30,9 @@ from meddistill.teachers.base import Teacher
 from meddistill.teaching import add_synthetic, build_teacher, teach
 from meddistill.training.checkpoints import BEST
 from meddistill.training.distiller import Distiller, FrozenTeacher
+from meddistill.training.callbacks import build_callbacks
 from meddistill.training.fit import Fitted, fit
+from meddistill.training.schedulers import Schedule, schedule_of
 from meddistill.training.taps import check_features, connect
 
 MONITORS = ("val/log_loss", "val/auroc", "val/accuracy")
@@ -53,6 +55,7 @@ def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
         check_teacher(settings, loss, teacher)
     build_optimizer(settings["optimizer"], "optimizer")
     loggers = [build(node, "logger", save_dir=run.path) for node in settings["logger"].values()]
+    build_callbacks(settings["callbacks"], bool(loggers))
     cohort, split = prepare(settings)
     data = _data(settings, cohort, split)
     check_on(settings, loss, data)
@@ -95,13 +98,18 @@ def train_student(
     module = Distiller(
         student, data.num_classes, build_optimizer(settings["optimizer"], "optimizer"), loss,
         seed=settings["seed"], threshold=settings["threshold"], loss_at=_schedule(settings["loss"]),
-        teacher=teacher,
+        teacher=teacher, scheduler=_scheduler(settings),
     )  # fmt: skip
     return fit(
         module, data, folder, settings["trainer"],
         monitor=settings["monitor"], patience=settings["patience"],
         save_seconds=settings["save_seconds"], loggers=loggers,
+        callbacks=build_callbacks(settings["callbacks"], bool(loggers)),
     )  # fmt: skip
+
+
+def _scheduler(settings: Mapping[str, Any]) -> Schedule | None:
+    return schedule_of(settings["scheduler"], settings["trainer"]["max_epochs"])
 
 
 def _schedule(node: Mapping[str, Any]) -> Callable[[int], DistillationLoss] | None:
@@ -121,6 +129,7 @@ def check_student(settings: Mapping[str, Any]) -> None:
         if settings[key] not in choices:
             raise SettingError(key, settings[key], f"must be one of {', '.join(choices)}")
     check_network(settings["student"], "student")
+    _scheduler(settings)
 
 
 def check_on(settings: Mapping[str, Any], loss: DistillationLoss, data: CohortDataModule) -> None:

@@ -75,10 +75,11 @@ class BornAgainTeacher(NeuralTeacher):
             if not (folder / best).exists():
                 log.info("teacher: training generation %d of %d", generation, self.generations)
                 given = (network, data.num_classes, factory)
+                own: dict[str, Any] = {"seed": seed, "scheduler": self.schedule}
                 module = (
-                    Distiller(*given, KD(self.temperature, self.alpha), seed=seed)
+                    Distiller(*given, KD(self.temperature, self.alpha), **own)
                     if generation
-                    else Classifier(*given, seed=seed)
+                    else Classifier(*given, **own)
                 )
                 self.train(module, data, folder / path, trainer)
             load_weights(network, folder / best)

@@ -23,6 +23,7 @@ from meddistill.teachers.calibrate import calibration, temperature_of
 from meddistill.training.checkpoints import BEST
 from meddistill.training.classifier import Classifier, OptimizerFactory
 from meddistill.training.fit import fit
+from meddistill.training.schedulers import Schedule, schedule_of
 
 log = logging.getLogger(__name__)
 NO_FOLDS = (
@@ -44,6 +45,7 @@ class NeuralTeacher(Teacher):
         batch_size: Rows of one step.
         patience: Epochs without a better validation log loss after which a member stops.
         out_of_fold: No network is trained again without each fold: None or False.
+        scheduler: Config node of how the learning rate moves; None or {} where it doesn't.
         calibrate: `temperature`: one, fitted on the labelled validation rows; `none`, or None.
 
     Raises:
@@ -62,10 +64,13 @@ class NeuralTeacher(Teacher):
         patience: int = 20,
         out_of_fold: bool | None = None,
         calibrate: str | None = None,
+        scheduler: Mapping[str, Any] | None = None,
     ) -> None:
         check_network(network, "network")
         self.network, self.optimizer, self.trainer = network, optimizer, trainer
         integer("trainer.max_epochs", trainer.get("max_epochs"), at_least=1)
+        self.scheduler = dict(scheduler or {})
+        schedule_of(self.scheduler, trainer["max_epochs"])
         self.members = integer("members", members, at_least=1)
         self.seed = integer("seed", seed)
         self.labels = number("labels", labels, above=0, at_most=1)
@@ -109,7 +114,9 @@ class NeuralTeacher(Teacher):
                 continue
             log.info("teacher: training member %d of %d", member + 1, self.members)
             network, factory = self.built(data, seed)
-            module = Classifier(network, data.num_classes, factory, seed=seed)
+            module = Classifier(
+                network, data.num_classes, factory, seed=seed, scheduler=self.schedule
+            )
             self.train(module, data, folder / path, trainer)
         return checkpoints
 
@@ -120,6 +127,11 @@ class NeuralTeacher(Teacher):
             self.network, "teacher.network", data.in_shape, data.num_classes, seed
         )
         return network, factory
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """How the learning rate moves."""
+        return schedule_of(self.scheduler, self.trainer["max_epochs"], "teacher.scheduler")
 
     def train(
         self, module: Classifier, data: CohortDataModule, folder: Path, trainer: Mapping[str, Any]

@@ -106,10 +106,20 @@ class SaveState(Callback):
     def __init__(self, folder: Path, seconds: float) -> None:
         self.folder, self.seconds = folder, seconds
         self._saved = time.monotonic()
+        self._followed: dict[str, float] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Lightning would end a fit on SIGTERM with nothing saved."""
+        """Lightning would end a fit on SIGTERM with nothing saved.
+
+        Its plateau schedulers look at the epoch's value after the state is saved, so that a
+        resumed one has to look now.
+        """
         preemption.take_back()
+        for config in trainer.lr_scheduler_configs:
+            due = trainer.current_epoch % config.frequency == 0
+            if config.reduce_on_plateau and due and config.monitor in self._followed:
+                config.scheduler.step(self._followed[config.monitor])
+        self._followed = {}
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Where the epoch's end is too far away, the state of before will do."""
@@ -122,10 +132,19 @@ class SaveState(Callback):
         told, due = (trainer.strategy.reduce_boolean_decision(decision, all=False)
                      for decision in (preemption.told(), late))  # fmt: skip
         if (told or due) and not is_over(trainer):  # clocks and signals differ between ranks
+            self._followed = {k: float(v) for k, v in trainer.callback_metrics.items()}
             trainer.save_checkpoint(self.folder / LAST)
-            self._saved = time.monotonic()
+            self._followed, self._saved = {}, time.monotonic()
             if told:
                 preemption.leave()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was followed in the epoch that ends; nothing in a checkpoint of anyone else's."""
+        return {"followed": self._followed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self._followed = state_dict["followed"]
 
 
 def is_over(trainer: pl.Trainer) -> bool:

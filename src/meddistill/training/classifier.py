@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from meddistill.data.batches import Batch
@@ -17,6 +18,7 @@ from meddistill.losses import reduce_terms
 from meddistill.losses.ce import CE
 from meddistill.seeding import derive, seed_torch
 from meddistill.training.kernels import by_kernel
+from meddistill.training.schedulers import Schedule
 from meddistill.training.stepping import Stepping, last_group
 
 OptimizerFactory = Callable[[Iterable[Any]], torch.optim.Optimizer]
@@ -38,6 +40,7 @@ class Classifier(pl.LightningModule):
         optimizer: From parameters to the optimizer.
         seed: Of the random numbers drawn while training (dropout).
         threshold: Probability from which a row is called positive (two classes).
+        scheduler: How the learning rate moves; None where it doesn't.
     """
 
     def __init__(
@@ -47,12 +50,13 @@ class Classifier(pl.LightningModule):
         optimizer: OptimizerFactory,
         seed: int = 0,
         threshold: float = 0.5,
+        scheduler: Schedule | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters("num_classes", "seed", "threshold")
         self.network = network
         self.optimizer_factory = optimizer
-        self.seed = seed
+        self.seed, self.scheduler = seed, scheduler
         self.logs_steps = False  # `fit` sets it from the Trainer's arguments
         self.cross_entropy = CE()
         metrics = training_metrics(num_classes, threshold)
@@ -61,8 +65,17 @@ class Classifier(pl.LightningModule):
         self._losses: list[Tensor] = []
         self._followed: dict[str, float] = {}
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """The optimizer over what is trained."""
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """The optimizer over what is trained, and how its learning rate moves."""
+        optimizer = self.make_optimizer()
+        if self.scheduler is None:
+            return optimizer
+        epochs, steps = self.trainer.max_epochs or 0, int(self.trainer.estimated_stepping_batches)
+        config = self.scheduler.config(optimizer, epochs, steps)
+        return cast(OptimizerLRScheduler, {"optimizer": optimizer, "lr_scheduler": config})
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        """The optimizer over what is trained; parts of parameters by the kernels that step them."""
         parameters = self.trained()
         optimizer = self.optimizer_factory(parameters)
         if not optimizer.defaults.get("fused"):

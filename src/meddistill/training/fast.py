@@ -59,7 +59,9 @@ def reason_for_plain(
 
 
 def _reason_of_optimizer(module: Classifier) -> str | None:
-    optimizer = module.configure_optimizers()
+    if module.scheduler is not None:
+        return "scheduler"
+    optimizer = module.make_optimizer()
     if needs_closure(optimizer):
         return f"{type(optimizer).__name__} evaluates a step more than once"
     return None

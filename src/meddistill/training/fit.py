@@ -89,6 +89,9 @@ def fit(
     log.debug("steps: %s", reason or "many at once")
     with nullcontext() if reason else in_runs(module, data, Stepping.of(trainer)):
         _run(lightning, module, checkpoints, trainer, data)
+    if averages and lightning.current_epoch < trainer["max_epochs"]:
+        log.warning("callbacks.swa: training stopped before its last epoch, so nothing was averaged")
+        averages = False
     _score_the_end(lightning, module, trainer, data, best, averages)
     if not best.weights:
         raise DivergedError(
@@ -225,7 +228,7 @@ def _check_optimizer(module: Classifier, trainer: Mapping[str, Any]) -> None:
     """Refuse optimizers that don't go with fp16's loss scale."""
     if str(trainer.get("precision")) != "16-mixed":
         return
-    optimizer = module.configure_optimizers()
+    optimizer = module.make_optimizer()
     if needs_closure(optimizer):
         mend = f"does not go with {type(optimizer).__name__}: take bf16-mixed or 32-true"
         raise SettingError("trainer.precision", "16-mixed", mend)
