@@ -20,6 +20,7 @@ from meddistill.losses.building import build_loss
 from meddistill.stack.fit import Recipe, Student, fit_stack
 from meddistill.training.distiller import Distiller
 from meddistill.training.fit import fit
+from meddistill.training.schedulers import schedule_of
 
 TRAINER = {"accelerator": "cpu", "devices": 1, "max_epochs": 30, "num_sanity_val_steps": 0,
            "enable_progress_bar": False}  # fmt: skip
@@ -40,13 +41,14 @@ def taught(cohort, split_seed, labels=1.0):
     return data
 
 
-def recipe(student="mlp_tiny", loss="kd", optimizer="adam", patience=4, **trainer):
+def recipe(student="mlp_tiny", loss="kd", optimizer="adam", patience=4, scheduler=None, **trainer):
     loss_node = node("loss", loss)
     if isinstance(searched := build_loss(loss_node), Searched):
         loss_node = searched.node(searched.candidates()[0])
     return Recipe(
         student if isinstance(student, dict) else node("student", student),
         loss_node, node("optimizer", optimizer), {**TRAINER, **trainer}, patience,
+        scheduler or {},
     )  # fmt: skip
 
 
@@ -59,6 +61,7 @@ def alone(made, student, tables, folder):
     module = Distiller(
         network, classes, build_optimizer({**made.optimizer, **student.optimizer}, "optimizer"),
         build_loss({**made.loss, **student.loss}), seed=student.seed,
+        scheduler=schedule_of(made.scheduler, made.trainer["max_epochs"]),
     )  # fmt: skip
     fitted = fit(module, data, folder, made.trainer, patience=made.patience)
     with torch.no_grad():

@@ -8,15 +8,20 @@ import pandas as pd
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from lightning.pytorch.loggers import CSVLogger
 from omegaconf import OmegaConf
 
-from meddistill.compose import build, build_network, build_optimizer, resolved
+from meddistill.compose import build, build_network, build_optimizer, register_resolvers, resolved
 from meddistill.confdir import VERBS, choices, conf_dir
 from meddistill.data.cohort import Cohort
 from meddistill.losses import DistillationLoss, Step, reduce_terms
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss, loss_at
 from meddistill.tasks.common import SPLIT_KEYS
+from meddistill.training.callbacks import build_callbacks
+from meddistill.training.classifier import Classifier
+from meddistill.training.fit import fit
+from meddistill.training.schedulers import schedule_of
 from meddistill.training.trainer import make_trainer
 from meddistill.trial.arms import Arm
 
@@ -51,6 +56,8 @@ def test_this_file_has_a_test_for_every_group():
         "student",
         "loss",
         "optimizer",
+        "scheduler",
+        "callbacks",
         "accelerator",
         "logger",
         "experiment",
@@ -128,6 +135,32 @@ def test_every_optimizer_takes_a_step(name):
     parameter.square().sum().backward()
     optimizer.step()
     assert (parameter < 1).all()
+
+
+@pytest.mark.parametrize("name", names("scheduler"))
+def test_every_scheduler_moves_the_learning_rate(name):
+    node = OmegaConf.to_container(composed("distill", f"scheduler={name}").scheduler)
+    schedule = schedule_of(node, 10)
+    assert (schedule is None) == (name == "none")
+    if schedule is not None:
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0, momentum=0.9)
+        scheduler, rates = schedule.built(optimizer, 10, 10), set()
+        for _ in range(10):
+            rates.add(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            scheduler.step(*([1.0] if schedule.is_plateau else []))
+        assert len(rates) > 1
+
+
+@pytest.mark.parametrize("name", names("callbacks"))
+def test_every_callback_sees_a_fit(name, tmp_path, data, trainer_settings, adam):
+    register_resolvers()
+    callbacks = build_callbacks(resolved(composed("distill", f"callbacks={name}"))["callbacks"])
+    assert len(callbacks) == (name != "none")
+    network = build_network(composed("distill").student, "student", (30,), 2, 0)
+    loggers = [CSVLogger(tmp_path)]
+    fit(Classifier(network, 2, adam), data, tmp_path, trainer_settings, loggers=loggers,
+        callbacks=callbacks)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", names("accelerator"))

@@ -72,6 +72,27 @@ def test_a_member_is_clipped_and_accumulated_as_alone(trainer, tables, tmp_path)
     assert np.abs(clipped.probabilities - free.probabilities).max() > 1e-3
 
 
+SCHEDULERS = {
+    "cosine": {"warmup": 0.3},
+    "cosine, by steps": {"interval": "step"},
+    "plateau": {"patience": 0, "threshold": 0.5},
+    "one_cycle": {},
+    "one_cycle, accumulated": {},
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_a_members_learning_rate_moves_as_alone(name, tables, tmp_path):
+    kind = name.partition(",")[0]
+    scheduler = {**node("scheduler", kind), **SCHEDULERS[name]}
+    trainer = {"max_epochs": 10} | ({"accumulate_grad_batches": 4} if "acc" in name else {})
+    moved = assert_members_as_alone(
+        recipe(scheduler=scheduler, patience=8, **trainer), MEMBERS, tables, tmp_path
+    )
+    fixed = fit_stack(recipe(patience=8, **trainer), MEMBERS, tables, tmp_path / "fixed")
+    assert np.abs(moved.probabilities - fixed.probabilities).max() > 1e-3
+
+
 def test_a_member_with_dropout_equals_the_student_alone(tables, tmp_path):
     wide = {**node("student", "mlp_tiny"), "dropout": 0.3, "depth": 2}
     assert_members_as_alone(recipe(wide, max_epochs=10), MEMBERS, tables, tmp_path)
@@ -122,12 +143,14 @@ def stop_after(epochs, done, score, until=None):
     return torch.ones(len(score), dtype=torch.bool)
 
 
-def test_a_killed_stack_goes_on_to_the_same_weights_bit_for_bit(tables, tmp_path):
+@pytest.mark.parametrize("scheduler", ["none", "cosine", "plateau", "one_cycle"])
+def test_a_killed_stack_goes_on_to_the_same_weights_bit_for_bit(scheduler, tables, tmp_path):
     """Killed when members have left the stack already."""
-    made, members = recipe(patience=2, max_epochs=60), MEMBERS * 4
+    moved = {**node("scheduler", scheduler), **({"patience": 1} if scheduler == "plateau" else {})}
+    made, members = recipe(patience=2, max_epochs=60, scheduler=moved), MEMBERS * 4
     whole = fit_stack(made, members, tables, tmp_path / "whole")
     until = 40
-    assert 0.2 < np.mean(whole.epochs < until) < 0.8  # some have left the stack by then
+    assert 0.1 < np.mean(whole.epochs < until) < 0.8  # some have left the stack by then
     with pytest.raises(KilledError):
         fit_stack(
             made, members, tables, tmp_path / "killed", save_seconds=0,

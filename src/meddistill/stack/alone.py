@@ -35,12 +35,15 @@ def why_alone(settings: Mapping[str, Any], data: CohortDataModule) -> str | None
         return f"a stack follows val/log_loss, not monitor={settings['monitor']}"
     if settings["answers"] != "stored":
         return "a stack learns from stored answers, not from a live teacher"
+    if settings["callbacks"]:
+        return f"callbacks={', '.join(settings['callbacks'])} see one student's training"
     target = get_class(settings["optimizer"]["_target_"])
     if target not in ELEMENTWISE:
         return f"{target.__name__} does not treat each parameter by itself"
     return (
         _of_loss(settings["loss"])
         or _of_trainer(settings["trainer"])
+        or _of_scheduler(settings["scheduler"], settings["trainer"])
         or _of_network(settings, data)
     )
 
@@ -65,6 +68,17 @@ def _of_trainer(settings: Mapping[str, Any]) -> str | None:
     every, least = settings.get("check_val_every_n_epoch") or 1, settings.get("min_epochs") or 0
     if least % every:
         return f"trainer.min_epochs={least} is no multiple of check_val_every_n_epoch={every}"
+    return None
+
+
+def _of_scheduler(node: Mapping[str, Any], trainer: Mapping[str, Any]) -> str | None:
+    monitor = node.get("monitor")
+    if monitor is None:
+        return None
+    if monitor != "val/log_loss":
+        return f"a stack follows val/log_loss, not scheduler.monitor={monitor}"
+    if trainer.get("check_val_every_n_epoch") not in (None, 1):
+        return "a plateau in a stack is looked for once an epoch (check_val_every_n_epoch=1)"
     return None
 
 

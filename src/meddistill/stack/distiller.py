@@ -17,7 +17,9 @@ from meddistill.stack.best import BestMembers
 from meddistill.stack.network import StackedNetwork
 from meddistill.stack.optimizer import MemberGroups
 from meddistill.stack.rows import MemberRows, StackedEpochs
+from meddistill.stack.schedulers import MemberSchedulers
 from meddistill.training.classifier import OptimizerFactory, probabilities
+from meddistill.training.schedulers import Schedule
 from meddistill.training.stepping import Stepping
 
 FULL_ENOUGH = 0.9
@@ -42,6 +44,7 @@ class StackedDistiller(pl.LightningModule):
             steps and validates by itself are read here.
         halt: From (epochs done, best log loss [M]) to the members [M] that may go on.
         scheduled: Whether settings of the loss change from epoch to epoch.
+        scheduler: How the learning rates move; None where they don't.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class StackedDistiller(pl.LightningModule):
         trainer: Mapping[str, Any],
         halt: Callable[[int, Tensor], Tensor] | None = None,
         scheduled: bool = False,
+        scheduler: Schedule | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -66,12 +70,20 @@ class StackedDistiller(pl.LightningModule):
         self.best = BestMembers(network.tensors(), patience, trainer.get("min_epochs") or 0)
         self.members = torch.arange(len(settings))  # of those in the stack, their first numbers
         self._groups: MemberGroups | None = None
+        self.scheduler = scheduler
+        self._schedulers: MemberSchedulers | None = None
+        self._resumed: dict[int, dict[str, Any]] | None = None
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """One optimizer, with a group for each run of members with equal settings."""
         settings = [self.settings[member] for member in self.members.tolist()]
         parameters = list(self.network.parameters())
-        self._groups = MemberGroups(parameters, settings, self.optimizer_factory)
+        apart = self.scheduler is not None and self.scheduler.is_plateau
+        self._groups = MemberGroups(parameters, settings, self.optimizer_factory, apart)
+        if self.scheduler is not None:
+            epochs = self.trainer.max_epochs or 0
+            steps = epochs * -(-self.rows.steps // self.stepping.accumulate)
+            self._schedulers = MemberSchedulers(self._groups, self.scheduler, epochs, steps)
         return self._groups.optimizer
 
     def train_dataloader(self) -> StackedEpochs:
@@ -113,18 +125,28 @@ class StackedDistiller(pl.LightningModule):
                 groups.share_gradients()
                 optimizer.step()
                 groups.clear_gradients()
+                if self._schedulers is not None:
+                    self._schedulers.after_step(number)
         if batch_idx + 1 == self.trainer.num_training_batches:
             self._end_epoch()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Which members are in the stack, and the best of all."""
         checkpoint["stack"] = {"members": self.members, **self.best.state_dict()}
+        if self._schedulers is not None:
+            checkpoint["schedulers"] = self._schedulers.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Cut the stack to the members that were in it; weights and optimizer are loaded after."""
         state = checkpoint["stack"]
         self._keep(state["members"])
         self.best.load_state_dict(state)
+        self._resumed = checkpoint.get("schedulers")
+
+    def on_train_start(self) -> None:
+        """The optimizer is loaded by now, with groups of its own."""
+        if self._schedulers is not None and self._resumed is not None:
+            self._schedulers.load_state_dict(self._resumed)
 
     def _end_epoch(self) -> None:
         """Keep better members, stop finished ones, and go on without them.
@@ -132,8 +154,13 @@ class StackedDistiller(pl.LightningModule):
         Lightning's own loop over validation rows takes as long as two steps of a stack.
         """
         done, best = self.current_epoch + 1, self.best
+        if self._schedulers is not None:
+            self._schedulers.after_epoch(done)
         if done % self.validates_every == 0 or done == self.trainer.max_epochs:
-            best.update(self.members, self._log_loss().cpu(), self.network, done)
+            score = self._log_loss().cpu()
+            best.update(self.members, score, self.network, done)
+            if self._schedulers is not None:
+                self._schedulers.after_validation(done, score.tolist())
         best.end(done)
         if self.halt is not None:
             best.stop(~self.halt(done, best.score))
@@ -165,3 +192,5 @@ class StackedDistiller(pl.LightningModule):
         self.loss = self.loss_of(self.members.tolist(), self.current_epoch).to(self.device)
         if self._groups is not None:
             self._groups.keep(members, list(self.network.parameters()))
+        if self._schedulers is not None:
+            self._schedulers.bind()

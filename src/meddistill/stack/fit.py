@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from meddistill.stack.memory import keep_freed_memory
 from meddistill.stack.network import StackedNetwork, stack_networks
 from meddistill.stack.rows import MemberRows
 from meddistill.training.fit import train
+from meddistill.training.schedulers import schedule_of
 
 Halt = Callable[[int, Tensor], Tensor]
 """From (epochs done, best log loss [M]) to the members [M] that may go on."""
@@ -39,6 +40,7 @@ class Recipe:
         optimizer: Config node of the optimizer.
         trainer: Arguments of Lightning's Trainer.
         patience: Epochs without a better validation log loss after which a member stops.
+        scheduler: Config node of how learning rates move; empty where they don't.
     """
 
     student: Mapping[str, Any]
@@ -46,6 +48,7 @@ class Recipe:
     optimizer: Mapping[str, Any]
     trainer: Mapping[str, Any]
     patience: int
+    scheduler: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,7 @@ def _fit_in_order(
         build_optimizer(recipe.optimizer, "optimizer"), [s.optimizer for s in students],
         recipe.patience, recipe.trainer, halt,
         scheduled=any(is_scheduled({**recipe.loss, **student.loss}) for student in students),
+        scheduler=schedule_of(recipe.scheduler, recipe.trainer["max_epochs"]),
     )  # fmt: skip
     train(module, checkpoints, recipe.trainer, save_seconds=save_seconds)
     answers = _probabilities(network, rows, module.best.weights)

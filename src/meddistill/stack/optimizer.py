@@ -26,6 +26,7 @@ class MemberGroups:
         parameters: Stacked parameters, [M, ...] each.
         settings: The optimizer's numbers of each member, members with equal ones side by side.
         factory: From parameter groups to the optimizer.
+        apart: Whether members with equal settings are runs of their own all the same.
     """
 
     def __init__(
@@ -33,17 +34,25 @@ class MemberGroups:
         parameters: Sequence[nn.Parameter],
         settings: Sequence[Mapping[str, Any]],
         factory: OptimizerFactory,
+        apart: bool = False,
     ) -> None:
         self.parameters = list(parameters)
         self._parts: list[tuple[slice, list[int]]] = []  # members and parameters of each group
         groups, start = [], 0
-        for own, run in groupby(settings, key=dict):
-            part = slice(start, start + len(list(run)))
+        runs = [(dict(own), 1) for own in settings] if apart else _runs(settings)
+        for number, (own, length) in enumerate(runs):
+            part = slice(start, start + length)
             start = part.stop
             for numbers, kernel in by_kernel(self.parameters, len(settings)):
                 self._parts.append((part, numbers))
-                groups.append({**own, **kernel, "params": self._views(part, numbers)})
+                views = self._views(part, numbers)
+                groups.append({**own, **kernel, "run": number, "params": views})
         self.optimizer = factory(groups)
+
+    def by_run(self) -> dict[int, list[dict[str, Any]]]:
+        """The optimizer's groups of each run of members, in their order."""
+        groups: list[dict[str, Any]] = self.optimizer.param_groups
+        return {run: list(own) for run, own in groupby(groups, key=lambda group: group["run"])}
 
     def share_gradients(self) -> None:
         """Hand the stacked parameters' gradients to the views."""
@@ -100,6 +109,11 @@ class MemberGroups:
         factor = (limit / (norms.norm(dim=0) + 1e-6)).clamp(max=1.0)
         for gradient in gradients:
             gradient.mul_(factor.view(-1, *[1] * (gradient.dim() - 1)))
+
+
+def _runs(settings: Sequence[Mapping[str, Any]]) -> list[tuple[dict[str, Any], int]]:
+    """Settings of members side by side that are equal, and how many these are."""
+    return [(own, len(list(run))) for own, run in groupby(settings, key=dict)]
 
 
 def _cut(value: Any, parameter: Tensor, members: Tensor) -> Any:

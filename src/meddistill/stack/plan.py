@@ -58,6 +58,7 @@ class Chunk:
             optimizer=settings["optimizer"],
             trainer=settings["trainer"],
             patience=settings["patience"],
+            scheduler=settings["scheduler"],
         )
 
     @property

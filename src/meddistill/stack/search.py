@@ -81,7 +81,12 @@ def search(
     if reason:
         raise UserError(f"{type(loss).__name__}: its search trains a stack, and {reason}")
     recipe = Recipe(
-        settings["student"], node, settings["optimizer"], settings["trainer"], settings["patience"]
+        settings["student"],
+        node,
+        settings["optimizer"],
+        settings["trainer"],
+        settings["patience"],
+        settings["scheduler"],
     )
     students = [
         Student(0, derive(settings["seed"], "search", k), setting, numbers(settings["optimizer"]))

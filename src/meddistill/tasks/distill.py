@@ -28,9 +28,9 @@ from meddistill.targets import Targets
 from meddistill.tasks.common import check, describe_data, judge_model, prepare
 from meddistill.teachers.base import Teacher
 from meddistill.teaching import add_synthetic, build_teacher, teach
+from meddistill.training.callbacks import build_callbacks
 from meddistill.training.checkpoints import BEST
 from meddistill.training.distiller import Distiller, FrozenTeacher
-from meddistill.training.callbacks import build_callbacks
 from meddistill.training.fit import Fitted, fit
 from meddistill.training.schedulers import Schedule, schedule_of
 from meddistill.training.taps import check_features, connect

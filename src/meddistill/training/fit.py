@@ -90,7 +90,7 @@ def fit(
     with nullcontext() if reason else in_runs(module, data, Stepping.of(trainer)):
         _run(lightning, module, checkpoints, trainer, data)
     if averages and lightning.current_epoch < trainer["max_epochs"]:
-        log.warning("callbacks.swa: training stopped before its last epoch, so nothing was averaged")
+        log.warning("swa: training stopped before its last epoch, so nothing was averaged")
         averages = False
     _score_the_end(lightning, module, trainer, data, best, averages)
     if not best.weights:

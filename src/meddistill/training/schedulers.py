@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLR
 
 from meddistill.compose import build
 from meddistill.errors import SettingError, UserError, integer, number
+from meddistill.evaluation.direction import lower_is_better
 
 INTERVALS = ("epoch", "step")
 STEPPED = ("interval", "frequency", "monitor")
@@ -95,8 +96,16 @@ class Schedule:
     @property
     def is_plateau(self) -> bool:
         """Whether it looks at a followed value."""
-        target = get_object(str(self.node["_target_"]))
-        return isinstance(target, type) and issubclass(target, ReduceLROnPlateau)
+        return isinstance(self.target, type) and issubclass(self.target, ReduceLROnPlateau)
+
+    @property
+    def target(self) -> Any:
+        """The scheduler's class."""
+        name = self.node.get("_target_")
+        try:
+            return get_object(str(name))
+        except Exception as error:
+            raise SettingError("_target_", name, f"no such class ({error})") from error
 
     def built(self, optimizer: Optimizer, epochs: int, steps: int) -> LRScheduler:
         """The scheduler of an optimizer.
@@ -107,7 +116,7 @@ class Schedule:
             steps: Optimizer steps of the whole training.
         """
         facts: dict[str, Any] = {}
-        taken = inspect.signature(get_object(str(self.node["_target_"]))).parameters
+        taken = inspect.signature(self.target).parameters
         if "total_steps" in taken and self.node.get("total_steps") is None:
             total = epochs if self.interval == "epoch" else steps
             facts["total_steps"] = max(1, total // self.frequency)
@@ -124,7 +133,9 @@ class Schedule:
         }  # fmt: skip
 
 
-def schedule_of(node: Mapping[str, Any], max_epochs: int, key: str = "scheduler") -> Schedule | None:
+def schedule_of(
+    node: Mapping[str, Any], max_epochs: int, key: str = "scheduler"
+) -> Schedule | None:
     """The schedule of a config node, tried out once; None of an empty one.
 
     Args:
@@ -147,6 +158,7 @@ def schedule_of(node: Mapping[str, Any], max_epochs: int, key: str = "scheduler"
     if max_epochs == -1:
         raise SettingError("trainer.max_epochs", -1, f"{key} must know when training ends")
     try:
+        _check_names(schedule)
         optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0, momentum=0.9)
         schedule.built(optimizer, max_epochs, max_epochs)
         _check_plateau(schedule)
@@ -157,6 +169,17 @@ def schedule_of(node: Mapping[str, Any], max_epochs: int, key: str = "scheduler"
     return schedule
 
 
+def _check_names(schedule: Schedule) -> None:
+    """Refuse a setting that the scheduler doesn't take."""
+    taken = inspect.signature(schedule.target).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
+        return  # it refuses by itself
+    for name, value in schedule.node.items():
+        if name not in taken and not name.startswith("_"):
+            own = ", ".join(known for known in taken if known != "optimizer")
+            raise SettingError(name, value, f"no such setting; there are {own}")
+
+
 def _check_plateau(schedule: Schedule) -> None:
     """A plateau is one of a value that is followed once an epoch."""
     if not schedule.is_plateau:
@@ -165,3 +188,6 @@ def _check_plateau(schedule: Schedule) -> None:
         raise SettingError("interval", schedule.interval, "a plateau is looked for once an epoch")
     if not str(schedule.monitor).startswith(("val/", "train/")):
         raise SettingError("monitor", schedule.monitor, "must be a followed value: val/log_loss")
+    mode = "min" if lower_is_better(str(schedule.monitor)) else "max"
+    if schedule.node.get("mode", "min") != mode:
+        raise SettingError("mode", schedule.node.get("mode"), f"{schedule.monitor} needs {mode}")
