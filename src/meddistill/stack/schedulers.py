@@ -20,10 +20,6 @@ class _Groups(Optimizer):
     def __init__(self, whole: Optimizer, groups: list[dict[str, Any]]) -> None:
         self.defaults, self.param_groups = whole.defaults, groups
 
-    def step(self, closure: Any = None) -> None:
-        """The whole optimizer steps."""
-        raise NotImplementedError
-
 
 class MemberSchedulers:
     """A scheduler of torch's for each run of members with one learning rate.

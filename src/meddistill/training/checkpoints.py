@@ -13,6 +13,7 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from meddistill import preemption
 from meddistill.files import write_atomically
@@ -118,7 +119,8 @@ class SaveState(Callback):
         for config in trainer.lr_scheduler_configs:
             due = trainer.current_epoch % config.frequency == 0
             if config.reduce_on_plateau and due and config.monitor in self._followed:
-                config.scheduler.step(self._followed[config.monitor])
+                plateau = cast(ReduceLROnPlateau, config.scheduler)
+                plateau.step(self._followed[config.monitor])
         self._followed = {}
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
