@@ -144,13 +144,13 @@ def main() -> None:
     """Run the chosen benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("benchmark", choices=["overhead", "sweep"])
-    parser.add_argument("--repeats", type=int, default=5, help="of overhead")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds of it")
     parser.add_argument("--largest", type=int, default=10_000, help="students of sweep")
     arguments = parser.parse_args()
     if arguments.benchmark == "overhead":
         overhead(arguments.repeats)
     else:
-        benchmark_sweep.benchmark(arguments.largest)
+        benchmark_sweep.benchmark(arguments.largest, arguments.repeats)
 
 
 if __name__ == "__main__":

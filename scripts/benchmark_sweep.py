@@ -1,14 +1,19 @@
-"""Times a thousand students: a stacked sweep, a plain PyTorch loop, and Hydra's basic sweeper."""
+"""Times a thousand students: a stacked sweep, a plain PyTorch loop, and Hydra's basic sweeper.
+
+Times are the processor's (user and system), which other processes of a shared machine change less
+than the clock's. Rounds take all ways in turn; what is printed are medians over rounds.
+"""
 
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -31,7 +36,7 @@ TEACHER = ("teacher=mlp", "teacher.trainer.max_epochs=20")
 
 @dataclass(frozen=True)
 class Command:
-    """A finished process: seconds by the wall clock, and peak memory in MiB."""
+    """A finished process: processor's seconds, and peak memory in MiB."""
 
     seconds: float
     mebibytes: float
@@ -40,7 +45,6 @@ class Command:
 def run(folder: Path, *arguments: str) -> Command:
     """One `meddistill` process on one thread, its output thrown away."""
     environment = {**os.environ, "MEDDISTILL_STORE": str(folder / "store"), "OMP_NUM_THREADS": "1"}
-    started = time.perf_counter()
     with (folder / "output.txt").open("w") as output:
         process = subprocess.Popen(
             [*PROGRAM, *arguments], cwd=folder, env=environment, stdout=output, stderr=output
@@ -48,7 +52,7 @@ def run(folder: Path, *arguments: str) -> Command:
         _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit((folder / "output.txt").read_text())
-    return Command(time.perf_counter() - started, usage.ru_maxrss / 1024)
+    return Command(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 def sweep(folder: Path, name: str, *axes: str) -> tuple[Command, Path]:
@@ -76,10 +80,10 @@ def taught(folder: Path) -> CohortDataModule:
 def loop(data: CohortDataModule, settings: Sequence[tuple[float, float, int]]) -> float:
     """Seconds of a plain PyTorch loop, one student after the other, stopped early as ours are."""
     train, validation = data.train_dataloader().rows, data.val_dataloader().rows
-    started = time.perf_counter()
+    started = time.process_time()
     for temperature, alpha, seed in settings:
         student(train, validation, temperature, alpha, seed)
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
 def student(
@@ -129,46 +133,92 @@ def matrix_rate() -> float:
     return 2 * 1024**3 / best
 
 
-def benchmark(largest: int) -> None:
-    """Print the table; sizes up to `largest` students."""
+def benchmark(largest: int, rounds: int) -> None:
+    """Print the table of medians over `rounds`; sizes up to `largest` students."""
     torch.set_num_threads(1)
+    sizes = [size for size in (100, 1_000, 10_000) if size <= largest]
+    grid = [(float(t), a, s) for s in range(10) for t in TEMPERATURES for a in ALPHAS]
+    chosen = grid[:: len(grid) // LOOPED]
+    stacked: dict[int, list[Sweep]] = {size: [] for size in sizes}
+    basic, looped = [], []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         run(folder, "teacher", *TEACHER)
-        fewer, _ = sweep(folder, "fewer", "hydra/sweeper=basic", f"seed=range(0,{FEWER})")
-        plain, _ = sweep(folder, "plain", "hydra/sweeper=basic", f"seed=range(100,{100 + PLAIN})")
-        stacked = {}
-        for seeds in (1, 10, 100):
-            if 100 * seeds <= largest:
-                stacked[100 * seeds] = sweep(folder, f"stacked{seeds}", *axes(seeds))
-        grid = [(float(t), a, s) for s in range(10) for t in TEMPERATURES for a in ALPHAS]
-        chosen = grid[:: len(grid) // LOOPED]
-        looped = loop(taught(folder), chosen) / len(chosen)
-        basic = (plain.seconds - fewer.seconds) / (PLAIN - FEWER)
-        report(stacked, looped)
-        against_basic(stacked, plain.seconds, basic)
+        data = taught(folder)
+        for number in range(rounds):
+            looped.append(loop(data, chosen) / len(chosen))
+            for size in sizes:
+                done = sweep(folder, f"stacked{size}-{number}", *axes(size // 100))
+                stacked[size].append(Sweep.of(*done))
+            basic.append(basic_sweeps(folder, number))
+    report(stacked, looped)
+    against_basic(stacked, *map(statistics.median, zip(*basic, strict=True)))
 
 
-def report(stacked: dict[int, tuple[Command, Path]], looped: float) -> None:
-    """Milliseconds a student, against the loop and the floor."""
-    rate = matrix_rate()
-    print("Breast cancer, 30-32-2 students, one thread, validation each epoch, early stopping.")
-    print(f"Plain PyTorch loop: {1e3 * looped:.1f} ms a student (measured on {LOOPED}).")
-    print(f"Floor: the operations at this core's {rate / 1e9:.0f} GFLOP/s of a large product.\n")
-    print("| students | ms a student, training | whole command | peak MiB | loop / training "
-          "| loop / whole | GFLOP/s | training / floor |\n|" + "---|" * 8)  # fmt: skip
-    for students, (process, folder) in stacked.items():
+def basic_sweeps(folder: Path, number: int) -> tuple[float, float]:
+    """Seconds of Hydra's basic sweeper for `PLAIN` students, and for one student more."""
+    first = 1_000 * number
+    basic = "hydra/sweeper=basic"
+    fewer, _ = sweep(folder, f"fewer-{number}", basic, f"seed=range({first},{first + FEWER})")
+    first += 100
+    plain, _ = sweep(folder, f"plain-{number}", basic, f"seed=range({first},{first + PLAIN})")
+    return plain.seconds, (plain.seconds - fewer.seconds) / (PLAIN - FEWER)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A stacked sweep: seconds of the whole command and of training, mean epochs, peak MiB."""
+
+    whole: float
+    training: float
+    epochs: float
+    mebibytes: float
+
+    @staticmethod
+    def of(process: Command, folder: Path) -> Sweep:
+        """What its process took, and its `sweep.csv` says."""
         frame = pd.read_csv(folder / "sweep.csv")
-        training, whole = frame["seconds"].sum() / students, process.seconds / students
-        needed = operations(frame["epochs"].mean(), 343, 113)
-        print(
-            f"| {students:,} | {1e3 * training:.1f} | {1e3 * whole:.1f} | {process.mebibytes:.0f} "
-            f"| {looped / training:.1f} | {looped / whole:.1f} | {needed / training / 1e9:.1f} "
-            f"| {training * rate / needed:.1f} |"
+        training, epochs = float(frame["seconds"].sum()), float(frame["epochs"].mean())
+        return Sweep(process.seconds, training, epochs, process.mebibytes)
+
+    @staticmethod
+    def median(sweeps: Sequence[Sweep]) -> Sweep:
+        """The median of each number."""
+        return Sweep(
+            *(statistics.median(numbers) for numbers in zip(*map(astuple, sweeps), strict=True))
         )
 
 
-def against_basic(stacked: dict[int, tuple[Command, Path]], twenty: float, each: float) -> None:
+def report(stacked: dict[int, list[Sweep]], looped: Sequence[float]) -> None:
+    """Milliseconds a student, against the loop and the floor; ratios are medians over rounds."""
+    rate, loops = matrix_rate(), [1e3 * each for each in looped]
+    print("Breast cancer, 30-32-2 students, one thread, validation each epoch, early stopping.")
+    print(f"Plain PyTorch loop: {statistics.median(loops):.1f} ms a student "
+          f"({min(loops):.1f} to {max(loops):.1f}; each round on {LOOPED}).")  # fmt: skip
+    print(f"Floor: the operations at this core's {rate / 1e9:.0f} GFLOP/s of a large product.\n")
+    print("| students | ms a student, training | whole command | peak MiB | loop / training "
+          "| loop / whole | GFLOP/s | training / floor |\n|" + "---|" * 8)  # fmt: skip
+    for students, sweeps in stacked.items():
+        middle = Sweep.median(sweeps)
+        training, whole = (
+            [one / getattr(each, name) * students for one, each in zip(looped, sweeps, strict=True)]
+            for name in ("training", "whole")
+        )
+        needed = operations(middle.epochs, 343, 113) * students / middle.training
+        print(
+            f"| {students:,} | {1e3 * middle.training / students:.1f} "
+            f"| {1e3 * middle.whole / students:.1f} | {middle.mebibytes:.0f} "
+            f"| {statistics.median(training):.1f} | {shown(whole)} | {needed / 1e9:.1f} "
+            f"| {rate / needed:.1f} |"
+        )
+
+
+def shown(ratios: Sequence[float]) -> str:
+    """A median with its range."""
+    return f"{statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
+
+
+def against_basic(stacked: dict[int, list[Sweep]], twenty: float, each: float) -> None:
     """A sweep's whole command against Hydra's basic sweeper.
 
     Args:
@@ -180,10 +230,11 @@ def against_basic(stacked: dict[int, tuple[Command, Path]], twenty: float, each:
     print(f"\nhydra/sweeper=basic: {twenty:.1f} s for {PLAIN} students, {each:.3f} s for one more.")
     print("\n| students | scaled by the number of students | with one start-up "
           "| without start-up in either |\n|---|---|---|---|")  # fmt: skip
-    for students, (process, _) in stacked.items():
+    for students, sweeps in stacked.items():
+        whole = Sweep.median(sweeps).whole
         ratios = (
-            twenty / PLAIN * students / process.seconds,
-            (start + each * students) / process.seconds,
-            each * students / (process.seconds - start),
+            twenty / PLAIN * students / whole,
+            (start + each * students) / whole,
+            each * students / (whole - start),
         )
         print(f"| {students:,} | " + " | ".join(f"{ratio:.0f}" for ratio in ratios) + " |")

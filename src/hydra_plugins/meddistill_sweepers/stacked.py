@@ -42,6 +42,11 @@ class StackedSweeper(BasicSweeper):
             self.params = {}  # they are among the arguments now
         return super().sweep(arguments)
 
+    def validate_batch_is_legal(self, batch: Any) -> None:
+        """Refuse overrides that make no config before the first job; one job is its own test."""
+        if len(batch) > 1:
+            super().validate_batch_is_legal(batch)
+
     def _stacked(self, arguments: list[str]) -> list[str]:
         """The arguments with all stackable sweeps in `stack.axes`."""
         overrides = OverridesParser.create().parse_overrides(arguments)
