@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 WITHOUT_EFFECT = ("hydra", "store", "trainer.enable_progress_bar", "save_seconds", "stack.chunk")
 """Keys that change no result: runs that differ in these alone are one run."""
+LARGEST_RATE = 1e30
+"""Above it a single step is lost for float32, whose largest number is 3.4e38."""
 TRIALS = ("n_trials", "n_jobs", "max_failure_rate")
 """Settings of a sweeper that change no trial: sweeps that differ in these alone are one sweep."""
 
@@ -36,7 +39,11 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     missing = sorted(OmegaConf.missing_keys(plain))
     if missing:
         raise UserError(f"{missing[0]} is not set: give it as {missing[0]}=...")
-    return cast(dict[str, Any], OmegaConf.to_container(plain, resolve=True))
+    settings = cast(dict[str, Any], OmegaConf.to_container(plain, resolve=True))
+    for key, value in flatten(settings):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise SettingError(key, value, "must be a finite number")
+    return settings
 
 
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,9 +164,12 @@ def build_optimizer(node: Mapping[str, Any], key: str) -> OptimizerFactory:
 
     factory: Callable[..., torch.optim.Optimizer] = build(node, key)
     try:
-        factory([nn.Parameter(torch.zeros(1))])
+        optimizer = factory([nn.Parameter(torch.zeros(1))])
     except (ValueError, TypeError) as error:
         raise UserError(f"{key}: {error}") from error
+    rate = float(optimizer.defaults.get("lr", 0.0))
+    if not rate <= LARGEST_RATE:
+        raise SettingError(f"{key}.lr", rate, "a step of it leaves the range of float32")
     return factory
 
 

@@ -14,8 +14,9 @@ from cases import composed
 from conftest import SMALL_TEACHER
 from meddistill.confdir import choices
 from meddistill.errors import UserError
+from meddistill.losses import building
 from meddistill.losses.base import Step, reduce_terms
-from meddistill.losses.building import build_loss, is_scheduled, loss_at, take_settings
+from meddistill.losses.building import build_loss, by_epoch, is_scheduled, loss_at, take_settings
 from meddistill.losses.schedules import Cosine, Linear, Steps
 
 KD = "meddistill.losses.kd.KD"
@@ -155,3 +156,23 @@ def test_a_member_of_a_stack_follows_its_schedule_as_the_student_alone_does(medd
               for end in (1, 2) for seed in (0, 1)]  # fmt: skip
     np.testing.assert_allclose(answers, single, atol=1e-5)
     assert np.abs(single[0] - single[2]).max() > 1e-4  # the end of the schedule matters
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 7, 100])
+def test_an_epochs_loss_is_built_without_hydra_and_equals_the_one_built_with_it(epoch, monkeypatch):
+    linear = {"_target_": "meddistill.losses.schedules.Linear", "start": 4.0, "end": 1.0,
+              "epochs": 10}  # fmt: skip
+    kd = {"_target_": "meddistill.losses.kd.KD", "temperature": linear, "alpha": 0.5}
+    both = {"_target_": "meddistill.losses.combined.Combined", "weights": {"kd": linear},
+            "losses": {"kd": kd, "ce": {"_target_": "meddistill.losses.ce.CE"}}}  # fmt: skip
+    for scheduled in (kd, both):
+        expected, made = loss_at(scheduled, epoch), by_epoch(scheduled)
+        with monkeypatch.context() as patch:
+            patch.setattr(building, "build", None)
+            found = made(epoch)
+        assert type(found) is type(expected)
+        buffers = dict(expected.named_buffers())
+        assert {name: float(value) for name, value in found.named_buffers()} == {
+            name: float(value) for name, value in buffers.items()
+        }
+        assert getattr(found, "weights", None) == getattr(expected, "weights", None)

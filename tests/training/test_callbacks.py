@@ -207,3 +207,21 @@ def test_students_of_a_sweep_with_callbacks_are_trained_one_by_one(meddistill):
     )
     assert code == 0, err
     assert "2 student(s) are trained one by one: callbacks=ema" in out + err
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("loss.temperature=inf", r"loss.temperature=inf: must be a finite number"),
+        ("optimizer.lr=3e38", r"optimizer.lr=3e+38: a step of it leaves the range"),
+        ("teacher.optimizer.lr=3e38", r"teacher.optimizer.lr=3e+38: a step of it leaves the range"),
+        ("+trainer.limit_test_batches=1", "trainer.limit_test_batches=1: has no meaning here"),
+        ("compile=fast", "compile=fast: must be one of"),
+        ("callbacks=[swa,nothing]", "callbacks"),
+    ],
+)
+def test_a_setting_that_can_not_be_is_one_message_before_training(setting, said, meddistill):
+    code, _, err = meddistill("distill", setting, *SMALL)
+    assert code == 2
+    assert said in err
+    assert "Traceback" not in err

@@ -17,8 +17,9 @@ from meddistill.errors import SettingError, UserError
 from meddistill.losses.kd import KD
 from meddistill.training.checkpoints import load_weights
 from meddistill.training.classifier import Classifier
+from meddistill.training.compiled import check_compile
 from meddistill.training.distiller import Distiller
-from meddistill.training.fit import fit
+from meddistill.training.fit import _check_optimizer, fit
 from meddistill.training.trainer import make_trainer
 
 MLP = {"_target_": "meddistill.models.mlp.MLP", "width": 8, "depth": 1, "dropout": 0.2}
@@ -314,3 +315,101 @@ def test_lightnings_own_test_loop_gives_the_same_measures(
 
 def test_a_new_split_seed_is_a_new_split(cohort):
     assert (split_cohort(cohort, 0).test != split_cohort(cohort, 1).test).any()
+
+
+def test_lbfgs_evaluates_its_steps_and_keeps_what_was_scored(tmp_path, data, trainer_settings):
+    student = module(adam=lambda parameters: torch.optim.LBFGS(parameters, max_iter=4))
+    result = fit(student, data, tmp_path, trainer_settings)
+    rows = torch.from_numpy(data.labelled_validation)
+    with torch.no_grad():
+        chosen = student.network.eval()(data.inputs[rows]).log_softmax(1)
+    loss = torch.nn.functional.nll_loss(chosen, data.rows.target[rows])
+    assert loss.item() == pytest.approx(result.score, abs=1e-6)
+    assert result.score < 0.3
+
+
+@pytest.mark.parametrize("setting", ["gradient_clip_val", "optimizer"])
+def test_what_does_not_go_with_fp16s_loss_scale_is_refused(setting, adam):
+    """Only a GPU trains in fp16, but what it would refuse is known before."""
+    made = adam if setting == "gradient_clip_val" else torch.optim.LBFGS
+    said = r"optimizer\.fused=false" if setting == "gradient_clip_val" else "LBFGS.*bf16-mixed"
+    with pytest.raises(SettingError, match=said):
+        _check_optimizer(module(adam=made), {"precision": "16-mixed", "gradient_clip_val": 0.1})
+
+
+class Normed(torch.nn.Sequential):
+    def __init__(self):
+        super().__init__(torch.nn.Linear(30, 8), torch.nn.BatchNorm1d(8), torch.nn.Linear(8, 2))
+
+
+def test_a_last_batch_of_one_row_joins_the_one_before_where_batch_norm_needs_two(
+    tmp_path, data, adam, trainer_settings
+):
+    rows = len(data.train_rows)
+    data.batch_size = next(size for size in range(40, rows) if rows % size == 1)
+    seen = []
+
+    class Sizes(Callback):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            seen.append(len(batch.target))
+
+    fit(Classifier(Normed(), 2, adam), data, tmp_path, {**trainer_settings, "max_epochs": 1},
+        callbacks=[Sizes()])  # fmt: skip
+    assert sum(seen) == rows
+    assert seen[-1] == data.batch_size + 1
+    fit(module(adam=adam), data, tmp_path / "plain", {**trainer_settings, "max_epochs": 1},
+        callbacks=[Sizes()])  # fmt: skip
+    assert seen[-1] == 1  # other networks take it as it is
+
+
+def test_batches_of_one_row_are_refused_where_batch_norm_needs_two(
+    tmp_path, data, adam, trainer_settings
+):
+    data.batch_size = 1
+    with pytest.raises(SettingError, match=r"batch_size=1: batch norm needs two rows"):
+        fit(Classifier(Normed(), 2, adam), data, tmp_path, trainer_settings)
+
+
+@pytest.mark.parametrize("lr", [0.01, 50.0])
+def test_a_fit_that_ends_worse_than_the_class_shares_warns(
+    lr, tmp_path, data, trainer_settings, caplog
+):
+    wild = module(adam=lambda parameters: torch.optim.SGD(parameters, lr=lr, momentum=0.99))
+    result = fit(wild, data, tmp_path, {**trainer_settings, "max_epochs": 1})
+    target = data.cohort.target
+    share = target[data.split.train].mean()
+    seen = target[data.labelled_validation]
+    shares = -(seen * math.log(share) + (1 - seen) * math.log(1 - share)).mean()
+    assert data.log_loss_of_shares == pytest.approx(shares)
+    assert ("worse than that of the class shares" in caplog.text) == (result.score > shares)
+    assert (result.score > shares) == (lr == 50.0)
+
+
+def test_a_compiled_network_is_trained_and_its_checkpoint_has_its_own_names(
+    tmp_path, data, adam, trainer_settings
+):
+    net = build_network({**MLP, "dropout": 0.0}, "student", (30,), 2, 0)
+    calls = []
+
+    def backend(graph, example_inputs):
+        calls.append(len(example_inputs))
+        return graph.forward
+
+    student = Classifier(torch.compile(net, backend=backend), 2, adam)
+    fit(student, data, tmp_path, {**trainer_settings, "max_epochs": 2}, save_seconds=0)
+    assert calls
+    for name in ("best.ckpt", "last.ckpt"):
+        state = torch.load(tmp_path / "checkpoints" / name, weights_only=True)["state_dict"]
+        assert not [key for key in state if "_orig_mod" in key]
+    best = torch.load(tmp_path / "checkpoints/best.ckpt", weights_only=True)["state_dict"]
+    plain = build_network({**MLP, "dropout": 0.0}, "student", (30,), 2, 0)
+    assert set(best) == set(plain.state_dict())
+    fit(Classifier(plain, 2, adam), data, tmp_path / "p", {**trainer_settings, "max_epochs": 2})
+    for name, value in plain.state_dict().items():
+        torch.testing.assert_close(best[name], value, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["fast", 1, "reduce_overhead"])
+def test_an_unknown_way_to_compile_is_refused(mode):
+    with pytest.raises(SettingError, match=r"compile=.*reduce-overhead"):
+        check_compile(mode)

@@ -137,6 +137,15 @@ class CohortDataModule(pl.LightningDataModule):
         return known
 
     @property
+    def log_loss_of_shares(self) -> float:
+        """Validation log loss of who knows nothing but the shares of the training labels."""
+        train = self.split.train[self.labelled[self.split.train]]
+        counts = np.bincount(self.cohort.target[train], minlength=self.num_classes)
+        seen = self.cohort.target[self.labelled_validation]
+        shares = np.clip(counts / counts.sum(), np.finfo(np.float32).eps, 1.0)
+        return float(-np.log(shares[seen]).mean())
+
+    @property
     def rows(self) -> Rows:
         """All rows of the cohort, then the synthetic ones, on the CPU."""
         return self._rows

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from hydra.utils import get_class
-from torch import Tensor, nn
+from torch import nn
 
 from meddistill.compose import build
 from meddistill.errors import UserError
@@ -31,17 +31,35 @@ def build_loss(node: Mapping[str, Any], key: str = "loss") -> DistillationLoss:
     return loss
 
 
-def loss_at(
-    node: Mapping[str, Any],
-    epoch: int,
-    key: str = "loss",
-    own: Mapping[str, Tensor] | None = None,
-) -> DistillationLoss:
-    """The loss of a config node with the settings of an epoch, and `own` in place of some."""
-    own = own or {}
-    kept = {name: value for name, value in node.items() if name not in own}
-    loss: DistillationLoss = build(values_at(kept, epoch, key), key, **own)
+def loss_at(node: Mapping[str, Any], epoch: int, key: str = "loss") -> DistillationLoss:
+    """The loss of a config node with the settings of an epoch, checked."""
+    loss: DistillationLoss = build(values_at(node, epoch, key), key)
     return loss
+
+
+def by_epoch(value: Any, key: str = "loss") -> Callable[[int], Any]:
+    """From an epoch to what a part of a config stands for then.
+
+    Classes are found and schedules built once, so that an epoch costs what its constructors do.
+    What an epoch may hold has been checked by `build_loss`.
+    """
+    if isinstance(value, Mapping):
+        return _of_node(value, key)
+    if isinstance(value, (list, tuple)):
+        parts = [by_epoch(part, f"{key}[{number}]") for number, part in enumerate(value)]
+        return lambda epoch: [part(epoch) for part in parts]
+    return lambda epoch: value
+
+
+def _of_node(node: Mapping[str, Any], key: str) -> Callable[[int], Any]:
+    if is_schedule(node, key):
+        schedule: Schedule = build(node, key)
+        return schedule.at
+    if any(name.startswith("_") and name != "_target_" for name in node):
+        return lambda epoch: build(values_at(node, epoch, key), key)  # Hydra's own keys
+    parts = {k: by_epoch(v, f"{key}.{k}") for k, v in node.items() if k != "_target_"}
+    made: Callable[..., Any] = get_class(node["_target_"]) if "_target_" in node else dict
+    return lambda epoch: made(**{name: part(epoch) for name, part in parts.items()})
 
 
 def values_at(node: Mapping[str, Any], epoch: int, key: str = "loss") -> dict[str, Any]:
@@ -51,18 +69,11 @@ def values_at(node: Mapping[str, Any], epoch: int, key: str = "loss") -> dict[st
         if not isinstance(value, Mapping):
             found[name] = value
         elif is_schedule(value, f"{key}.{name}"):
-            found[name] = value_at(value, epoch, f"{key}.{name}")
+            schedule: Schedule = build(value, f"{key}.{name}")
+            found[name] = schedule.at(epoch)
         else:
             found[name] = values_at(value, epoch, f"{key}.{name}")
     return found
-
-
-def value_at(value: Any, epoch: int, key: str = "loss") -> Any:
-    """A setting in an epoch: itself, or its schedule's value."""
-    if not (isinstance(value, Mapping) and is_schedule(value, key)):
-        return value
-    schedule: Schedule = build(value, key)
-    return schedule.at(epoch)
 
 
 def schedules(

@@ -35,6 +35,8 @@ def why_alone(settings: Mapping[str, Any], data: CohortDataModule) -> str | None
         return f"a stack follows val/log_loss, not monitor={settings['monitor']}"
     if settings["answers"] != "stored":
         return "a stack learns from stored answers, not from a live teacher"
+    if settings["compile"]:
+        return f"compile={settings['compile']} is for one student's network"
     if settings["callbacks"]:
         return f"callbacks={', '.join(settings['callbacks'])} see one student's training"
     target = get_class(settings["optimizer"]["_target_"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,21 +12,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from hydra.utils import get_class
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from meddistill.compose import build_network, build_optimizer
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.losses import DistillationLoss
-from meddistill.losses.building import is_scheduled, loss_at, value_at
+from meddistill.losses.building import by_epoch, is_scheduled
 from meddistill.stack.best import BestMembers
 from meddistill.stack.distiller import StackedDistiller
 from meddistill.stack.memory import keep_freed_memory
 from meddistill.stack.network import StackedNetwork, stack_networks
 from meddistill.stack.rows import MemberRows
-from meddistill.training.fit import train
+from meddistill.training.fit import TRY_LOWER, train
 from meddistill.training.schedulers import schedule_of
 
+log = logging.getLogger(__name__)
 Halt = Callable[[int, Tensor], Tensor]
 """From (epochs done, best log loss [M]) to the members [M] that may go on."""
 
@@ -121,6 +124,12 @@ def fit_stack(
     best, answers, parameters = _fit_in_order(
         recipe, [students[m] for m in order], tables, checkpoints, save_seconds, in_order
     )
+    shares = np.array([tables[student.table].log_loss_of_shares for student in students])
+    if worse := int((best.score[back].numpy() > shares).sum()):
+        log.warning(
+            "%d of %d students end with a validation log loss worse than that of the class shares "
+            "alone: %s", worse, len(students), TRY_LOWER,
+        )  # fmt: skip
     return StackFit(
         weights={name: value[back.to(value.device)].cpu() for name, value in best.weights.items()},
         parameters=parameters,
@@ -148,11 +157,8 @@ def _fit_in_order(
         [student.seed for student in students],
     )
 
-    def loss_of(members: Sequence[int], epoch: int) -> DistillationLoss:
-        return member_loss(recipe.loss, [students[m] for m in members], epoch)
-
     module = StackedDistiller(
-        network, rows, loss_of,
+        network, rows, MemberLosses(recipe.loss, students),
         build_optimizer(recipe.optimizer, "optimizer"), [s.optimizer for s in students],
         recipe.patience, recipe.trainer, halt,
         scheduled=any(is_scheduled({**recipe.loss, **student.loss}) for student in students),
@@ -164,19 +170,32 @@ def _fit_in_order(
     return module.best, answers, parameters
 
 
-def member_loss(
-    node: Mapping[str, Any], students: Sequence[Student], epoch: int = 0
-) -> DistillationLoss:
-    """The loss of several members: what differs between them as tensors, one value a member."""
-    if any(student.loss.keys() != students[0].loss.keys() for student in students):
-        raise ValueError("members of a stack have the same settings of a loss, each its own values")
-    own = {
-        name: torch.tensor(
-            [value_at(student.loss[name], epoch) for student in students], dtype=torch.float64
-        )
-        for name in students[0].loss
-    }
-    return loss_at(node, epoch, own=own)
+class MemberLosses:
+    """The loss of several members in an epoch: what differs between them as tensors.
+
+    Args:
+        node: Config node of the loss.
+        students: All members, each with its own settings of it.
+    """
+
+    def __init__(self, node: Mapping[str, Any], students: Sequence[Student]) -> None:
+        names = students[0].loss.keys()
+        if any(student.loss.keys() != names for student in students):
+            raise ValueError(
+                "members of a stack have the same settings of a loss, each its own values"
+            )
+        self.made = get_class(node["_target_"])
+        self.shared = {k: by_epoch(v) for k, v in node.items() if k not in {"_target_", *names}}
+        self.own = {name: [by_epoch(student.loss[name]) for student in students] for name in names}
+
+    def __call__(self, members: Sequence[int], epoch: int) -> DistillationLoss:
+        """The loss of the members numbered by `members`: settings are tensors [members]."""
+        values: dict[str, Any] = {name: value(epoch) for name, value in self.shared.items()}
+        for name, settings in self.own.items():
+            numbers = [settings[member](epoch) for member in members]
+            values[name] = torch.tensor(numbers, dtype=torch.float64)
+        loss: DistillationLoss = self.made(**values)
+        return loss
 
 
 def _networks(

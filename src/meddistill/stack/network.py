@@ -109,6 +109,8 @@ def _refuse_known(network: nn.Module) -> None:
     for module in network.modules():
         if getattr(module, "track_running_stats", False):
             raise NotStackableError(f"{type(module).__name__} keeps running statistics")
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            raise NotStackableError(f"{type(module).__name__} looks at other rows of its batch")
         if isinstance(module, nn.RNNBase):
             raise NotStackableError(f"{type(module).__name__} has no batched form")
     if len(list(network.parameters())) != len(

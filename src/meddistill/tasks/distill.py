@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from meddistill.data.split import Split
 from meddistill.errors import SettingError, UserError, integer, number
 from meddistill.losses import DistillationLoss
 from meddistill.losses.base import Searched
-from meddistill.losses.building import build_loss, is_scheduled, loss_at
+from meddistill.losses.building import build_loss, by_epoch, is_scheduled
 from meddistill.losses.choice import check_loss, loss_name
 from meddistill.model import MeanOfProbabilities, Model
 from meddistill.runfolder import RunFolder
@@ -30,6 +29,7 @@ from meddistill.teachers.base import Teacher
 from meddistill.teaching import add_synthetic, build_teacher, teach
 from meddistill.training.callbacks import build_callbacks
 from meddistill.training.checkpoints import BEST
+from meddistill.training.compiled import check_compile, compiled
 from meddistill.training.distiller import Distiller, FrozenTeacher
 from meddistill.training.fit import Fitted, fit
 from meddistill.training.schedulers import Schedule, schedule_of
@@ -96,7 +96,8 @@ def train_student(
     if teacher is not None and loss.needs_features:
         connect(loss, student, teacher.network, data, settings["seed"])
     module = Distiller(
-        student, data.num_classes, build_optimizer(settings["optimizer"], "optimizer"), loss,
+        compiled(student, settings["compile"]), data.num_classes,
+        build_optimizer(settings["optimizer"], "optimizer"), loss,
         seed=settings["seed"], threshold=settings["threshold"], loss_at=_schedule(settings["loss"]),
         teacher=teacher, scheduler=_scheduler(settings),
     )  # fmt: skip
@@ -114,7 +115,7 @@ def _scheduler(settings: Mapping[str, Any]) -> Schedule | None:
 
 def _schedule(node: Mapping[str, Any]) -> Callable[[int], DistillationLoss] | None:
     """From an epoch to the loss then; None where it is always the same."""
-    return partial(loss_at, node) if is_scheduled(node) else None
+    return by_epoch(node) if is_scheduled(node) else None
 
 
 def check_student(settings: Mapping[str, Any]) -> None:
@@ -130,6 +131,7 @@ def check_student(settings: Mapping[str, Any]) -> None:
             raise SettingError(key, settings[key], f"must be one of {', '.join(choices)}")
     check_network(settings["student"], "student")
     _scheduler(settings)
+    check_compile(settings["compile"])
 
 
 def check_on(settings: Mapping[str, Any], loss: DistillationLoss, data: CohortDataModule) -> None:

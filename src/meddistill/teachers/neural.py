@@ -67,6 +67,7 @@ class NeuralTeacher(Teacher):
         scheduler: Mapping[str, Any] | None = None,
     ) -> None:
         check_network(network, "network")
+        build_optimizer(optimizer, "teacher.optimizer")
         self.network, self.optimizer, self.trainer = network, optimizer, trainer
         integer("trainer.max_epochs", trainer.get("max_epochs"), at_least=1)
         self.scheduler = dict(scheduler or {})

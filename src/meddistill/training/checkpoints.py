@@ -54,6 +54,7 @@ class BestEpoch(Callback):
         score: The best value; NaN while there is none.
         epoch: Its epoch, counted from 0.
         weights: The network's state dict then.
+        log_loss: Their validation log loss.
         step: Steps taken when weights were scored last.
     """
 
@@ -64,7 +65,7 @@ class BestEpoch(Callback):
 
     def forget(self) -> None:
         """There is no best yet."""
-        self.score, self.epoch, self.step = math.nan, -1, -1
+        self.score, self.epoch, self.step, self.log_loss = math.nan, -1, -1, math.nan
         self.weights: dict[str, Tensor] = {}
         self._scored: dict[str, Tensor] = {}
 
@@ -80,12 +81,14 @@ class BestEpoch(Callback):
         score, self.step = float(trainer.callback_metrics[self.monitor]), trainer.global_step
         if not self.sign * score >= self.sign * self.score and math.isfinite(score):
             self.score, self.epoch, self.weights = score, trainer.current_epoch, self._scored
+            self.log_loss = float(trainer.callback_metrics.get("val/log_loss", math.nan))
         if self.patience is not None and trainer.current_epoch - self.epoch >= self.patience:
             trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
         """The best epoch so far, for `last.ckpt`."""
-        return {name: getattr(self, name) for name in ("score", "epoch", "weights", "step")}
+        names = ("score", "epoch", "weights", "log_loss", "step")
+        return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with the best epoch of an interrupted run."""

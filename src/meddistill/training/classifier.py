@@ -17,6 +17,7 @@ from meddistill.evaluation.metrics import training_metrics
 from meddistill.losses import reduce_terms
 from meddistill.losses.ce import CE
 from meddistill.seeding import derive, seed_torch
+from meddistill.training.compiled import uncompiled
 from meddistill.training.kernels import by_kernel
 from meddistill.training.schedulers import Schedule
 from meddistill.training.stepping import Stepping, last_group
@@ -35,7 +36,7 @@ class Classifier(pl.LightningModule):
     take many steps at once where nothing can tell the difference (see `fast`).
 
     Args:
-        network: inputs [batch, *in_shape] -> logits [batch, num_classes].
+        network: inputs [batch, *in_shape] -> logits [batch, num_classes]; it may be compiled.
         num_classes: Number of classes.
         optimizer: From parameters to the optimizer.
         seed: Of the random numbers drawn while training (dropout).
@@ -54,7 +55,8 @@ class Classifier(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters("num_classes", "seed", "threshold")
-        self.network = network
+        self.network = uncompiled(network)
+        self._answering = (network,)  # as it was compiled; a tuple hides it from checkpoints
         self.optimizer_factory = optimizer
         self.seed, self.scheduler = seed, scheduler
         self.logs_steps = False  # `fit` sets it from the Trainer's arguments
@@ -92,7 +94,7 @@ class Classifier(pl.LightningModule):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """[batch, *in_shape] -> logits [batch, num_classes]."""
-        logits: Tensor = self.network(inputs)
+        logits: Tensor = self._answering[0](inputs)
         return logits
 
     def batch_loss(self, batch: Batch) -> Tensor:

@@ -15,8 +15,10 @@ import lightning.pytorch as pl
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, StochasticWeightAveraging
 from lightning.pytorch.loggers import Logger
+from torch import nn
 
 from meddistill import preemption
+from meddistill.data.batches import batch_sizes
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError, UserError
 from meddistill.evaluation.direction import lower_is_better
@@ -29,6 +31,7 @@ from meddistill.training.stepping import Stepping
 from meddistill.training.trainer import make_trainer, quiet
 
 log = logging.getLogger(__name__)
+TRY_LOWER = "what was learned misleads; a lower learning rate may help"
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ def fit(
     best = BestEpoch(monitor, lower_is_better(monitor), None if averages else patience)
     started = time.perf_counter()
     lightning = _trainer(checkpoints, trainer, [best, *callbacks], save_seconds, loggers, monitor)
+    _keep_batches_large(module, data, lightning.world_size)
     reason = reason_for_plain(module, trainer, cast(Any, lightning).callbacks)
     log.debug("steps: %s", reason or "many at once")
     with nullcontext() if reason else in_runs(module, data, Stepping.of(trainer)):
@@ -98,6 +102,11 @@ def fit(
             f"training diverged: {monitor} was never a finite number; lower the learning rate "
             "(optimizer.lr, or teacher.optimizer.lr for the teacher)"
         )
+    if lightning.is_global_zero and best.log_loss > data.log_loss_of_shares:
+        log.warning(
+            "validation log loss %.3f is worse than that of the class shares alone (%.3f): %s",
+            best.log_loss, data.log_loss_of_shares, TRY_LOWER,
+        )  # fmt: skip
     module.network.float().load_state_dict(best.weights)
     if lightning.is_global_zero and not trainer.get("fast_dev_run"):
         save_weights(module.network.state_dict(), checkpoints / BEST)
@@ -222,6 +231,16 @@ def _check_interval(trainer: Mapping[str, Any], data: CohortDataModule) -> None:
     if by_epoch and isinstance(interval, int) and interval > batches:
         mend = f"an epoch has {batches} batches; check_val_every_n_epoch=null counts over epochs"
         raise SettingError("trainer.val_check_interval", interval, mend)
+
+
+def _keep_batches_large(module: Classifier, data: CohortDataModule, devices: int) -> None:
+    """Batch norm needs two rows: a smaller last batch is joined with the one before it."""
+    norms = any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in module.modules())
+    data.fewest_rows = 2 if norms else 1
+    fewest = 2 * devices
+    if norms and min(batch_sizes(len(data.train_rows), data.batch_size, fewest)) < fewest:
+        mend = "batch norm needs two rows a batch on each device"
+        raise SettingError("batch_size", data.batch_size, mend)
 
 
 def _check_optimizer(module: Classifier, trainer: Mapping[str, Any]) -> None:
