@@ -41,6 +41,11 @@ def taught(cohort, split_seed, labels=1.0):
     return data
 
 
+def three_tables(cohort):
+    """Two splits of equal size, and the first one with few labels."""
+    return [taught(cohort, 0), taught(cohort, 1), taught(cohort, 0, labels=0.3)]
+
+
 def recipe(student="mlp_tiny", loss="kd", optimizer="adam", patience=4, scheduler=None, **trainer):
     loss_node = node("loss", loss)
     if isinstance(searched := build_loss(loss_node), Searched):

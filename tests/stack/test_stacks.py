@@ -17,7 +17,7 @@ from meddistill.data.munge import Munge
 from meddistill.data.schema import Schema
 from meddistill.losses.building import build_loss
 from meddistill.stack.fit import Student, fit_stack
-from stack_and_alone import MEMBERS, assert_members_as_alone, node, recipe, taught
+from stack_and_alone import MEMBERS, assert_members_as_alone, node, recipe, taught, three_tables
 
 
 def wine():
@@ -26,6 +26,11 @@ def wine():
     schema = Schema(numeric=tuple(bunch.data.columns))
     return Cohort("wine", schema.prepare(bunch.data), bunch.target.to_numpy(),
                   tuple(bunch.target_names), schema, number_rows(len(bunch.data)))  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tables(cohort):
+    return three_tables(cohort)
 
 
 def stacks(name):

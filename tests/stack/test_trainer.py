@@ -12,7 +12,7 @@ import torch
 
 from meddistill.stack.alone import why_alone
 from meddistill.stack.fit import fit_stack
-from stack_and_alone import MEMBERS, TRAINER, assert_members_as_alone, node, recipe
+from stack_and_alone import MEMBERS, TRAINER, assert_members_as_alone, node, recipe, three_tables
 
 PAGE = (Path(__file__).parents[2] / "docs/trainer.md").read_text()
 WORKS = re.findall(r"^\| `(\w+)` \| works \|", PAGE, re.MULTILINE)
@@ -46,6 +46,11 @@ SHORT = {"patience": 2, "max_epochs": 16}
 
 
 @pytest.fixture(scope="module")
+def tables(cohort):
+    return three_tables(cohort)
+
+
+@pytest.fixture(scope="module")
 def plain(tables, tmp_path_factory):
     fitted = fit_stack(recipe(**SHORT), HASTY, tables, tmp_path_factory.mktemp("plain"))
     assert fitted.epochs.min() < 12
@@ -54,7 +59,8 @@ def plain(tables, tmp_path_factory):
 
 def reason(data, **trainer):
     settings = {
-        "monitor": "val/log_loss", "answers": "stored", "loss": node("loss", "kd"),
+        "monitor": "val/log_loss", "answers": "stored", "callbacks": {}, "scheduler": {},
+        "loss": node("loss", "kd"),
         "optimizer": node("optimizer", "adam"), "student": node("student", "mlp_tiny"),
         "trainer": {**TRAINER, **trainer},
     }  # fmt: skip
