@@ -114,7 +114,7 @@ def test_what_is_no_folder_in_an_entrys_place_is_made_again(tmp_path, what, how,
 
 def test_a_lock_that_is_a_folder_is_one_message(tmp_path):
     (tmp_path / "key.lock").mkdir()
-    with pytest.raises(UserError, match=r"key\.lock can't be locked"):
+    with pytest.raises(UserError, match=r"key\.lock: a folder stands where a file must be"):
         Store(tmp_path).find_or_make("key", make)
 
 

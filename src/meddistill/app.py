@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from hydra_plugins.meddistill_sweepers import optuna
 from meddistill.compose import register_resolvers
 from meddistill.confdir import conf_dir
+from meddistill.disk import told
 from meddistill.errors import UserError
 from meddistill.preemption import watched
 from meddistill.tasks import run
@@ -52,7 +53,7 @@ def task(config: DictConfig) -> float:
     in_sweep = hydra_config.mode == RunMode.MULTIRUN
     try:
         _check_devices(config, in_sweep)
-        with watched():
+        with watched(), told():
             return run(config, Path(hydra_config.runtime.output_dir), in_sweep)
     except UserError as error:
         if in_sweep:

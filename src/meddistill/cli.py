@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from meddistill.confdir import FOLDER_VERBS, VERBS, listed_choices
+
+if TYPE_CHECKING:
+    from meddistill.errors import UserError
 
 GROUPS = ("data", "teacher", "student", "loss", "schedule", "optimizer", "accelerator", "logger",
           "experiment", "arm")  # fmt: skip
@@ -61,39 +66,58 @@ meddistill VERB --help shows a verb's settings. -m stands before the overrides o
 
 def _launch(verb: str) -> int:
     """Run the verb's Hydra app; its exit code."""
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
     from meddistill import app, sweep
-    from meddistill.errors import UserError
-    from meddistill.explain import explain
-    from meddistill.preemption import EXIT_CODE, Stopped
 
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us; Hydra would print and exit with 1
     try:
-        app.launch(verb)
-    except (UserError, HydraException, OmegaConfBaseException) as error:
-        if wants_traceback:
-            raise
-        return _fail(explain(error, verb))
+        code = _guarded(lambda: app.launch(verb), verb, wants_traceback)
+    finally:
+        shown = _guarded(sweep.show_table, verb, wants_traceback)
+    return code or shown
+
+
+def _guarded(work: Callable[[], object], verb: str, wants_traceback: bool = False) -> int:
+    """Do `work`; the exit code, after one message where it was refused."""
+    from meddistill.preemption import EXIT_CODE, Stopped
+
+    try:
+        work()
     except Stopped:
         print("meddistill: stopped; the same command goes on from here", file=sys.stderr)
         return EXIT_CODE
     except KeyboardInterrupt:
         print("\ninterrupted: the same command goes on from here", file=sys.stderr)
         return INTERRUPTED
-    finally:
-        sweep.show_table()
+    except Exception as error:
+        refused = _refusal(error, verb)
+        if refused is None or wants_traceback:
+            raise
+        return _fail(str(refused), refused.exit_code)
     return 0
+
+
+def _refusal(error: Exception, verb: str) -> UserError | None:
+    """What the user or the machine did wrong, as one message; None of our own fault."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from meddistill.disk import disk_error
+    from meddistill.errors import UserError
+    from meddistill.explain import explain
+
+    if isinstance(error, UserError):
+        return error
+    if (refused := disk_error(error)) is not None:
+        return refused
+    from_hydra = isinstance(error, (HydraException, OmegaConfBaseException))
+    return UserError(explain(error, verb)) if from_hydra else None
 
 
 def _with_folder(verb: str, arguments: list[str]) -> int:
     """Run a verb that reads a finished folder; its exit code."""
     import argparse
     from pathlib import Path
-
-    from meddistill.errors import UserError
 
     parser = argparse.ArgumentParser(f"meddistill {verb}", description=FOLDER_VERBS[verb])
     parser.add_argument("folder", type=Path, metavar="DIR", help="a sweep's (or a run's) folder")
@@ -102,7 +126,8 @@ def _with_folder(verb: str, arguments: list[str]) -> int:
         parser.add_argument("--best", action="store_true", help="of the best setting on validation")
         parser.add_argument("--to", type=Path, metavar="DIR", help="the new run folder")
     given = parser.parse_intermixed_args(arguments)
-    try:
+
+    def work() -> None:
         if verb == "report":
             from meddistill.report.folders import report
 
@@ -111,11 +136,10 @@ def _with_folder(verb: str, arguments: list[str]) -> int:
             from meddistill.pick import show_pick
 
             show_pick(given.folder, given.wanted, given.best, given.to)
-    except UserError as error:
-        return _fail(str(error))
-    return 0
+
+    return _guarded(work, verb)
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, code: int = USER_ERROR) -> int:
     print(f"meddistill: error: {message}", file=sys.stderr)
-    return USER_ERROR
+    return code

@@ -29,7 +29,7 @@ class DamagedError(UserError, ValueError):
     """
 
     def __init__(self, path: Path, why: str, mend: str = "") -> None:
-        mend = mend or "the command that made it, repeated with another folder, makes it again"
+        mend = mend or "the command that made it makes it again in another folder"
         super().__init__(f"{path} is damaged ({why[:200]}); {mend}")
         self.path, self.why, self.mend = path, why, mend
 

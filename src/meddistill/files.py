@@ -19,6 +19,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from meddistill.disk import disk_error
 from meddistill.errors import DamagedError, UserError
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,12 @@ def _note(path: Path, data: bytes) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """`value` as readable JSON, written atomically; NaN becomes null."""
-    write_atomically(path, json.dumps(_without_nan(value), indent=2, allow_nan=False) + "\n")
+    write_atomically(path, as_json(value))
+
+
+def as_json(value: Any) -> str:
+    """`value` as readable JSON; NaN becomes null."""
+    return json.dumps(_without_nan(value), indent=2, allow_nan=False) + "\n"
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -118,7 +124,7 @@ def locked(path: Path, seconds: float = -1) -> Iterator[None]:
     except Timeout:
         raise
     except (OSError, NotImplementedError) as error:
-        raise UserError(
+        raise disk_error(error) or UserError(
             f"{path} can't be locked ({error}): the folder must be writable and its file system "
             "must know flock (NFS 4 does, Lustre mounted with -o flock); choose another place "
             "(store=..., hydra.run.dir=..., hydra.sweep.dir=...)"

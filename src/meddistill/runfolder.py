@@ -108,13 +108,14 @@ class RunFolder:
     def metrics(self) -> dict[str, Any] | None:
         """What came of a finished run; None of an unfinished one, and where that is damaged."""
         try:
-            return self._sound(self._record("metrics.json"))
+            return self.sound(self._record("metrics.json"))
         except DamagedError:
             return None
 
-    def _sound(self, metrics: Any) -> dict[str, Any] | None:
+    @classmethod
+    def sound(cls, metrics: Any) -> dict[str, Any] | None:
         """The metrics, if they can be those of a finished run."""
-        whole = isinstance(metrics, dict) and all(fact in metrics for fact in self.facts)
+        whole = isinstance(metrics, dict) and all(fact in metrics for fact in cls.facts)
         return metrics if whole else None
 
     def _record(self, name: str) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,14 +10,20 @@ from typing import Any
 
 import pandas as pd
 
-from meddistill.errors import UserError
-from meddistill.files import read_json, shown, write_atomically
+from meddistill.errors import DamagedError, UserError
+from meddistill.files import read_json, shown
 from meddistill.report.page import Page, render
+from meddistill.report.publishing import publish
+from meddistill.report.reading import read_csv
 from meddistill.report.surface import surface_tables
 from meddistill.report.tables import Table, run_table
+from meddistill.runfolder import RunFolder
 from meddistill.sweep import JOBS, flat_metrics, read_rows
 from meddistill.trial.folder import RECORD
 
+STUDENT = ("member", "status", "seed")
+"""Columns of a table with a row a student."""
+REPEAT = "the command that made it, repeated, makes it again"
 SWEEP, REPORT, METRICS, PAGE = "sweep.csv", "report.md", "metrics.csv", "report.html"
 
 
@@ -32,26 +39,25 @@ def report(folder: Path) -> None:
 
         report_trial(folder)
     elif (folder / JOBS).exists():
-        report_jobs(folder)
-        if (folder / SWEEP).exists():
-            _write_sweep_page(folder, folder / SWEEP)
+        students = report_jobs(folder)
+        if students is not None:
+            _write_sweep_page(folder, students)
     elif (folder / METRICS).exists():
-        report_members(folder)
-        _write_sweep_page(folder, folder / METRICS)
+        _write_sweep_page(folder, report_members(folder))
     elif (folder / "metrics.json").exists():
         from meddistill.report.run_page import run_page
 
-        metrics = read_json(folder / "metrics.json")
+        metrics = read_metrics(folder)
         report_run(folder, metrics)
         _write_page(folder, run_page(folder, metrics))
     else:
         raise UserError(f"{folder} is no folder of a finished run, sweep or trial")
 
 
-def _write_sweep_page(folder: Path, table: Path) -> None:
+def _write_sweep_page(folder: Path, students: pd.DataFrame) -> None:
     from meddistill.report.sweep_page import sweep_page
 
-    _write_page(folder, sweep_page(folder.resolve().name, pd.read_csv(table)))
+    _write_page(folder, sweep_page(folder.resolve().name, students))
 
 
 def say_page(folder: Path) -> None:
@@ -60,40 +66,62 @@ def say_page(folder: Path) -> None:
 
 
 def _write_page(folder: Path, page: Page) -> None:
-    write_atomically(folder / PAGE, render(page))
-    print(f"Page: {shown(folder / PAGE)}")
+    publish(folder / PAGE, render(page), "Page")
 
 
 def report_run(folder: Path, metrics: Mapping[str, Any]) -> None:
     """A single run: its table, and `report.md`."""
     table = run_table(metrics)
-    _write(folder, [table])
     table.show()
-    print(f"Report: {shown(folder / REPORT)}")
+    _write(folder, [table])
 
 
-def report_members(folder: Path) -> None:
-    """A job with many members: the surface they make."""
-    for table in surface_tables(pd.read_csv(folder / METRICS)):
+def report_members(folder: Path) -> pd.DataFrame:
+    """A job with many members: the surface they make; the members, a row each."""
+    students = read_csv(folder / METRICS, STUDENT)
+    for table in surface_tables(students):
         table.show()
     print(f"Table: {shown(folder / METRICS)}")
+    return students
 
 
-def report_jobs(folder: Path) -> None:
-    """A multirun's jobs: the verdicts of trials, or the surface that students make."""
+def report_jobs(folder: Path) -> pd.DataFrame | None:
+    """A multirun's jobs: the verdicts of trials, or the surface that students make.
+
+    Returns:
+        The students, a row each; None of trials.
+    """
     from meddistill.report.trials import is_of_trials, report_trials
 
-    report_trials(folder) if is_of_trials(folder) else report_sweep(folder)
+    if is_of_trials(folder):
+        report_trials(folder)
+        return None
+    return report_sweep(folder)
 
 
-def report_sweep(folder: Path) -> None:
+def report_sweep(folder: Path) -> pd.DataFrame:
     """A sweep: all students in `sweep.csv`, the surface they make in `report.md`."""
-    collect(folder).to_csv(folder / SWEEP, index=False)
-    tables = surface_tables(pd.read_csv(folder / SWEEP))  # as anybody reads the file
-    _write(folder, tables)
+    text = collect(folder).to_csv(index=False)
+    students = pd.read_csv(io.StringIO(text))  # as anybody reads the file
+    tables = surface_tables(students)
     for table in tables:
         table.show()
-    print(f"Table: {shown(folder / SWEEP)}\nReport: {shown(folder / REPORT)}")
+    publish(folder / SWEEP, text, "Table")
+    _write(folder, tables)
+    return students
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """What came of a finished run.
+
+    Raises:
+        DamagedError: Its file is damaged.
+    """
+    file = folder / "metrics.json"
+    metrics = RunFolder.sound(read_json(file))
+    if metrics is None:
+        raise DamagedError(file, "it lacks what every run's has", REPEAT)
+    return metrics
 
 
 def collect(folder: Path) -> pd.DataFrame:
@@ -105,10 +133,10 @@ def _job(folder: Path, job: Mapping[str, Any]) -> pd.DataFrame:
     """The students of a job; one row for a failed one."""
     here = folder / job["folder"]
     if (here / METRICS).exists():
-        frame = pd.read_csv(here / METRICS)
+        frame = read_csv(here / METRICS, STUDENT)
     elif (here / "metrics.json").exists():
         facts = {"member": 0, "seed": job["seed"], "status": "completed"}
-        frame = pd.DataFrame([facts | flat_metrics(read_json(here / "metrics.json"))])
+        frame = pd.DataFrame([facts | flat_metrics(read_metrics(here))])
     else:
         frame = pd.DataFrame(
             [{"seed": job["seed"], "status": job["status"], "error": job["error"]}]
@@ -124,4 +152,4 @@ def _job(folder: Path, job: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _write(folder: Path, tables: list[Table]) -> None:
-    write_atomically(folder / REPORT, "\n".join(table.markdown() for table in tables))
+    publish(folder / REPORT, "\n".join(table.markdown() for table in tables), "Report")

@@ -17,6 +17,7 @@ from meddistill.files import read_json
 from meddistill.report.classes import classes_table
 from meddistill.report.curves import Answered, curves
 from meddistill.report.page import Cell, DataTable, Notice, Page, Section, Text
+from meddistill.report.reading import check_numbers, read_predictions
 from meddistill.report.tables import meaning, number
 from meddistill.report.trial_tables import CALIBRATION, MAIN, OPERATING
 
@@ -33,7 +34,9 @@ def run_page(folder: Path, metrics: Mapping[str, Any]) -> Page:
     data, threshold = metrics["data"], metrics["threshold"]
     model = metrics.get("student") or metrics["teacher"]
     classes = data["classes"]
-    predictions = pd.read_parquet(folder / "predictions.parquet")
+    columns = ("row", "split", "label", *probability_columns(classes))
+    predictions = read_predictions(folder / "predictions.parquet", columns)
+    check_numbers(predictions, folder / "predictions.parquet")
     test, held = (_answered(predictions, part, classes, model["name"]) for part in
                   ("test", "validation"))  # fmt: skip
     more = operating_points(test.probabilities, test.target) | calibration_measures(

@@ -11,17 +11,29 @@ import pandas as pd
 
 from meddistill.errors import UserError
 from meddistill.evaluation.verdict import NAMES, bottom_line
-from meddistill.files import read_json, shown, write_atomically, write_json
+from meddistill.files import as_json, read_json
 from meddistill.report import trial_plots as plots
 from meddistill.report import trial_tables as tables
 from meddistill.report.classes import classes_table
 from meddistill.report.page import DataTable, Notice, Page, Section, Text, Verdicts, render
+from meddistill.report.publishing import publish
+from meddistill.report.reading import read_csv, read_predictions
 from meddistill.report.tables import Table
-from meddistill.trial.folder import RECORD, REPORT, RESULTS, SUMMARY, TRIES
-from meddistill.trial.judge import judge, read_predictions
+from meddistill.trial.folder import (
+    PREDICTIONS,
+    RECORD,
+    REPORT,
+    RESULTS,
+    SUMMARY,
+    TRIES,
+    TrialFolder,
+)
+from meddistill.trial.judge import judge
 from meddistill.trial.results import results
 
 log = logging.getLogger(__name__)
+COLUMNS = ("setting", "split", "arm", "seed", "part", "row", "label")
+TRIED = ("setting", "split", "arm", "try", "chosen", "val/log_loss", "epochs")
 
 RULE = (
     "Every arm saw the same splits. Each arm's settings were chosen on validation rows inside each "
@@ -52,25 +64,27 @@ def report_trial(folder: Path, in_sweep: bool = False) -> None:
         UserError: The trial is not finished.
     """
     record = read_json(folder / RECORD)
-    summary = record.get("summary")
+    summary = TrialFolder.sound(record.get("summary"))
     if summary is None:
         raise UserError(f"{folder}: the trial is not finished; repeat its command to go on")
-    predictions = read_predictions(folder)
+    predictions = read_predictions(folder / PREDICTIONS, COLUMNS)
     measures = judge(predictions, summary)
-    found = results(measures, pd.read_csv(folder / TRIES), predictions, summary)
+    found = results(measures, read_csv(folder / TRIES, TRIED), predictions, summary)
     for number, setting in enumerate(found):
         setting["number"] = number
-    write_atomically(folder / RESULTS, measures.to_csv(index=False))
-    write_json(folder / SUMMARY, {"trial": summary, "settings": found})
     page = trial_page(found, summary, predictions, record["environment"])
-    write_atomically(folder / REPORT, render(page))
     if in_sweep:
         for setting in found:
             log.info("  %s: %s", setting["title"], in_short(setting["verdicts"]))
-        return
-    _print(found, summary)
-    print(f"Results: {shown(folder / RESULTS)}, {shown(folder / SUMMARY)}")
-    print(f"Report: {shown(folder / REPORT)}")
+    else:
+        _print(found, summary)
+    files = {
+        RESULTS: ("Table", measures.to_csv(index=False)),
+        SUMMARY: ("Results", as_json({"trial": summary, "settings": found})),
+        REPORT: ("Report", render(page)),
+    }
+    for name, (what, content) in files.items():
+        publish(folder / name, content, None if in_sweep else what)
 
 
 def trial_page(

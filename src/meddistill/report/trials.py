@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from meddistill.evaluation.verdict import NAMES
-from meddistill.files import read_json, shown, write_atomically
+from meddistill.files import read_json
+from meddistill.report.publishing import publish
 from meddistill.report.tables import Table
 from meddistill.report.trial_tables import plain, signed_interval
 from meddistill.sweep import JOBS, read_rows
@@ -34,12 +35,11 @@ def report_trials(folder: Path) -> None:
     jobs = sorted(read_rows(folder / JOBS), key=lambda job: int(job["job"]))
     varied = _varied(jobs)
     lines = [line for job in jobs for line in _lines(folder, job, varied)]
-    write_atomically(folder / VERDICTS, pd.DataFrame(lines).to_csv(index=False))
     failed = [f"job {j['job']} failed: {j['error']}" for j in jobs if j["status"] != "completed"]
     table = _table(lines, varied, [NOTE, *failed])
-    write_atomically(folder / REPORT, table.markdown())
     table.show()
-    print(f"Table: {shown(folder / VERDICTS)}\nReport: {shown(folder / REPORT)}")
+    publish(folder / VERDICTS, pd.DataFrame(lines).to_csv(index=False), "Table")
+    publish(folder / REPORT, table.markdown(), "Report")
 
 
 def _overrides(job: Mapping[str, Any]) -> dict[str, str]:

@@ -42,7 +42,7 @@ class StackFolder(RunFolder):
     def metrics(self) -> dict[str, Any] | None:
         """The summary of a finished job; None of an unfinished one."""
         job = self._record(self.record)
-        return None if job is None else self._sound(job.get("summary"))
+        return None if job is None else self.sound(job.get("summary"))
 
     def write_settings(self, current: Mapping[str, Any]) -> None:
         """Write what makes the job."""

@@ -12,8 +12,8 @@ from omegaconf import DictConfig
 
 from meddistill.compose import resolved
 from meddistill.errors import UserError
-from meddistill.files import write_atomically
 from meddistill.report.folders import report_members, report_run, say_page
+from meddistill.report.publishing import publish
 from meddistill.report.tables import run_line, run_table
 from meddistill.runfolder import RunFolder, is_main_process
 from meddistill.stack.folder import StackFolder
@@ -94,4 +94,4 @@ def _show(metrics: Mapping[str, Any], folder: Path, in_sweep: bool) -> None:
         )  # fmt: skip
     else:
         log.info("%s", run_line(metrics))
-        write_atomically(folder / "report.md", run_table(metrics).markdown())
+        publish(folder / "report.md", run_table(metrics).markdown())

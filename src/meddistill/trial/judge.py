@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,15 +14,9 @@ from meddistill.evaluation.fidelity import agreement, kl_from_teacher, negative_
 from meddistill.evaluation.members import evaluate_members
 from meddistill.evaluation.operating import operating_points
 from meddistill.evaluation.predictions import probability_columns
-from meddistill.trial.folder import PREDICTIONS
 
 Numbers = NDArray[np.float64]
 KEYS = ["setting", "split", "arm"]
-
-
-def read_predictions(folder: Path) -> pd.DataFrame:
-    """A trial's predictions by row."""
-    return pd.read_parquet(folder / PREDICTIONS)
 
 
 def judge(predictions: pd.DataFrame, summary: Mapping[str, Any]) -> pd.DataFrame:

@@ -1,0 +1,63 @@
+"""Tables of a finished folder, read with their damage named."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from meddistill.errors import DamagedError
+
+ANEW = "remove the file's folder and repeat the command that made it"
+
+
+def read_csv(path: Path, columns: Collection[str]) -> pd.DataFrame:
+    """A table of ours that has at least `columns`.
+
+    Raises:
+        DamagedError: It is cut, or is another table.
+    """
+    try:
+        frame = pd.read_csv(path)
+    except ValueError as error:  # pandas' own errors, and text that is none
+        raise DamagedError(path, str(error), ANEW) from error
+    return _with_columns(frame, columns, path)
+
+
+def read_predictions(path: Path, columns: Collection[str]) -> pd.DataFrame:
+    """Predictions by row, which have at least `columns`.
+
+    Raises:
+        DamagedError: It is cut, or is another table.
+    """
+    try:
+        frame = pd.read_parquet(path)
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, ValueError, OSError) as error:
+        raise DamagedError(path, str(error), ANEW) from error
+    return _with_columns(frame, columns, path)
+
+
+def check_numbers(predictions: pd.DataFrame, path: Path) -> None:
+    """Refuse to report predictions of which a probability is no number.
+
+    Raises:
+        DamagedError: It says how many rows, and the first.
+    """
+    probabilities = predictions[[name for name in predictions if str(name).startswith("p_")]]
+    wrong = ~np.isfinite(probabilities.to_numpy(dtype=np.float64)).all(axis=1)
+    if wrong.any():
+        first = predictions["row"][wrong].iloc[0]
+        why = f"{wrong.sum()} line(s) hold a probability that is no number, first of row {first}"
+        raise DamagedError(path, why, ANEW)
+
+
+def _with_columns(frame: pd.DataFrame, columns: Collection[str], path: Path) -> pd.DataFrame:
+    missing = [name for name in columns if name not in frame]
+    if missing:
+        raise DamagedError(path, f"it has no column {', '.join(missing)}", ANEW)
+    return frame
