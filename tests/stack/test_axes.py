@@ -101,6 +101,14 @@ def test_members_of_other_architecture_or_budget_train_in_stacks_of_their_own(da
     assert sorted(len(chunk.members) for chunk in chunks(found, data)) == [2, 2, 2, 2]
 
 
+def test_members_whose_learning_rates_move_otherwise_train_in_stacks_of_their_own(data):
+    found = members("scheduler.warmup=0,0.2", "optimizer.lr=0.001,0.01", more=["scheduler=cosine"])
+    cut = chunks(found, data)
+    assert [len(chunk.members) for chunk in cut] == [2, 2]
+    assert [chunk.reason for chunk in cut] == [None, None]
+    assert [chunk.recipe.scheduler["warmup"] for chunk in cut] == [0, 0.2]
+
+
 def test_chunks_are_of_about_equal_size_and_hold_every_member_once(data):
     found = members("seed=range(0,10)", more=["stack.chunk=4"])
     cut = chunks(found, data)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 
+from meddistill.confdir import conf_dir
 from meddistill.stack.alone import why_alone
 from meddistill.stack.fit import fit_stack
-from stack_and_alone import MEMBERS, TRAINER, assert_members_as_alone, node, recipe, three_tables
+from meddistill.stack.members import expand
+from stack_and_alone import MEMBERS, TRAINER, assert_members_as_alone, recipe, three_tables
 
 PAGE = (Path(__file__).parents[2] / "docs/trainer.md").read_text()
 WORKS = re.findall(r"^\| `(\w+)` \| works \|", PAGE, re.MULTILINE)
@@ -57,14 +61,15 @@ def plain(tables, tmp_path_factory):
     return fitted
 
 
+@cache
+def settings():
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        config = compose("distill", ["student=mlp_tiny", "stack.axes=['seed=0']"])
+    return expand(config)[0].settings
+
+
 def reason(data, **trainer):
-    settings = {
-        "monitor": "val/log_loss", "answers": "stored", "callbacks": {}, "scheduler": {},
-        "loss": node("loss", "kd"),
-        "optimizer": node("optimizer", "adam"), "student": node("student", "mlp_tiny"),
-        "trainer": {**TRAINER, **trainer},
-    }  # fmt: skip
-    return why_alone(settings, data)
+    return why_alone({**settings(), "trainer": {**TRAINER, **trainer}}, data)
 
 
 def test_every_argument_that_works_is_in_one_of_the_lists():

@@ -48,7 +48,7 @@ class MemberSchedulers:
             scheduler.optimizer.param_groups = left[run]
 
     def after_step(self, number: int) -> None:
-        """Move after an optimizer step, counted from 1 over the whole training."""
+        """Move after the step on an epoch's batch, counted from 1, as Lightning counts."""
         if self.schedule.interval == "step" and number % self.schedule.frequency == 0:
             for scheduler in self.schedulers.values():
                 scheduler.step()
