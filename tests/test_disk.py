@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from conftest import SMALL_TEACHER
-from meddistill.disk import CHOSEN, MACHINE, disk_error
+from meddistill.disk import REFUSALS, disk_error
 from meddistill.errors import DiskError, UserError
 from meddistill.files import write_atomically
 
@@ -32,7 +32,7 @@ def refuse(monkeypatch, number, name=""):
     monkeypatch.setattr(Path, "replace", replace)
 
 
-@pytest.mark.parametrize("number", [*MACHINE, *CHOSEN])
+@pytest.mark.parametrize("number", REFUSALS)
 def test_every_refusal_names_the_file_the_reason_and_a_mend(tmp_path, monkeypatch, number):
     refuse(monkeypatch, number)
     with pytest.raises(OSError, match=r".") as found:
@@ -40,7 +40,7 @@ def test_every_refusal_names_the_file_the_reason_and_a_mend(tmp_path, monkeypatc
     said = disk_error(found.value)
     assert str(said).startswith(f"{tmp_path / 'file'}: ")
     assert "; " in str(said)
-    assert said.exit_code == (1 if number in MACHINE else 2)
+    assert said.exit_code == (1 if REFUSALS[number][0] is DiskError else 2)
     assert pickle.loads(pickle.dumps(said)).exit_code == said.exit_code  # through a launcher
     assert list(tmp_path.iterdir()) == []
 

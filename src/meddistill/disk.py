@@ -9,35 +9,33 @@ from contextlib import contextmanager
 from meddistill.errors import DiskError, UserError
 
 PLACE = "choose another place (store=..., hydra.run.dir=... or hydra.sweep.dir=...)"
+AGAIN = "repeat the command that makes it"
 ROOM = f"make room or {PLACE}, and repeat the command, which goes on from here"
-MACHINE = {
-    errno.ENOSPC: ("the disk is full", ROOM),
-    errno.EDQUOT: ("the disk's quota is used up", ROOM),
-    errno.EFBIG: ("a file may not become that large here", PLACE),
-    errno.EIO: ("the disk failed (input/output error)", f"check it, or {PLACE}"),
-    errno.ESTALE: ("the network's file system lost it", "repeat the command"),
-    errno.ENOENT: ("it is gone", "repeat the command, which makes anew what was removed meanwhile"),
-    errno.EMFILE: ("too many files are open", "raise the limit (ulimit -n)"),
-    errno.ENFILE: ("too many files are open on this machine", "close other programs"),
+REFUSALS: dict[int, tuple[type[UserError], str, str]] = {
+    errno.ENOSPC: (DiskError, "the disk is full", ROOM),
+    errno.EDQUOT: (DiskError, "the disk's quota is used up", ROOM),
+    errno.EFBIG: (DiskError, "a file may not become that large here", PLACE),
+    errno.EIO: (DiskError, "the disk failed (input/output error)", f"check it, or {PLACE}"),
+    errno.ESTALE: (DiskError, "the network's file system lost it", AGAIN),
+    errno.EMFILE: (DiskError, "too many files are open", "raise the limit (ulimit -n)"),
+    errno.ENFILE: (DiskError, "too many files are open on this machine", "close other programs"),
+    errno.ENOENT: (UserError, "it is not there, or not any more", AGAIN),
+    errno.EROFS: (UserError, "its file system is read-only", PLACE),
+    errno.EACCES: (UserError, "there is no right to it", PLACE),
+    errno.EPERM: (UserError, "it is not permitted", PLACE),
+    errno.ENAMETOOLONG: (UserError, "its name is too long", PLACE),
+    errno.ENOTDIR: (UserError, "a file stands where a folder must be", PLACE),
+    errno.EEXIST: (UserError, "a file stands where a folder must be", PLACE),
+    errno.EISDIR: (UserError, "a folder stands where a file must be", PLACE),
+    errno.ELOOP: (UserError, "its links lead round in a circle", PLACE),
 }
-"""By error number why it failed and the mend, where the machine is to blame."""
-CHOSEN = {
-    errno.EROFS: "its file system is read-only",
-    errno.EACCES: "there is no right to it",
-    errno.EPERM: "it is not permitted",
-    errno.ENAMETOOLONG: "its name is too long",
-    errno.ENOTDIR: "a file stands where a folder must be",
-    errno.EEXIST: "a file stands where a folder must be",
-    errno.EISDIR: "a folder stands where a file must be",
-    errno.ELOOP: "its links lead round in a circle",
-}
-"""By error number why it failed, where the user chose the place."""
+"""By error number whether the machine or a chosen place is to blame, why, and the mend."""
 
 
 def refused(error: BaseException | None) -> OSError | None:
     """The file system's refusal that caused `error`, if one did and the user was not told yet."""
     while error is not None and not isinstance(error, UserError):
-        if isinstance(error, OSError) and (error.errno in MACHINE or error.errno in CHOSEN):
+        if isinstance(error, OSError) and error.errno in REFUSALS:
             return error
         error = error.__cause__
     return None
@@ -47,7 +45,7 @@ def reason(error: OSError) -> str:
     """Which file was refused, and why."""
     # A library may say in words what it was doing; Python's own errors name the file.
     name = error.filename or error.strerror or "a file"
-    return f"{name}: {CHOSEN.get(error.errno or 0) or MACHINE[error.errno or 0][0]}"
+    return f"{name}: {REFUSALS[error.errno or 0][1]}"
 
 
 def disk_error(error: BaseException | None) -> UserError | None:
@@ -60,9 +58,8 @@ def disk_error(error: BaseException | None) -> UserError | None:
     found = refused(error)
     if found is None:
         return None
-    if found.errno in CHOSEN:
-        return UserError(f"{reason(found)}; {PLACE}")
-    return DiskError(f"{reason(found)}; {MACHINE[found.errno or 0][1]}")
+    kind, _, mend = REFUSALS[found.errno or 0]
+    return kind(f"{reason(found)}; {mend}")
 
 
 @contextmanager

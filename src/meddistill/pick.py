@@ -17,7 +17,8 @@ from meddistill.errors import UserError
 from meddistill.evaluation.direction import lower_is_better
 from meddistill.evaluation.surface import find_axes, surface
 from meddistill.files import read_json, shown, write_atomically
-from meddistill.report.folders import METRICS, collect, report_run
+from meddistill.report.folders import METRICS, STUDENT, collect, report_run
+from meddistill.report.reading import read_csv, read_predictions
 from meddistill.runfolder import RunFolder
 from meddistill.stack.folder import PREDICTIONS, read_entry
 from meddistill.sweep import JOBS
@@ -65,7 +66,7 @@ def _students(folder: Path) -> pd.DataFrame:
         text = collect(folder).to_csv(index=False)
         frame = pd.read_csv(io.StringIO(text))  # one type a column, whatever the jobs wrote
     elif (folder / METRICS).exists():
-        frame = pd.read_csv(folder / METRICS)
+        frame = read_csv(folder / METRICS, STUDENT)
     else:
         raise UserError(f"{folder} is no folder of a sweep, nor of a job with many students")
     return frame[frame["status"] == "completed"]
@@ -177,7 +178,7 @@ def _save_weights(job: Path, entry: Mapping[str, Any], card: Any, path: Path) ->
 
 def _predictions(job: Path, member: int) -> pd.DataFrame:
     """A member's predictions, as a single run has them."""
-    table = pd.read_parquet(job / PREDICTIONS, filters=[("member", "==", member)])
+    table = read_predictions(job / PREDICTIONS, ("row", "split", "label", "member"), member)
     texts = dict.fromkeys(("row", "split", "label"), "str")
     numbers = {name: "float64" for name in table.columns if name.startswith("p_")}
     return table.astype({**texts, **numbers}).assign(member=0)

@@ -15,11 +15,14 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from meddistill.errors import DamagedError
 from meddistill.files import locked, write_atomically
 from meddistill.runfolder import is_main_process
 
 log = logging.getLogger(__name__)
 JOBS = "jobs.csv"
+COLUMNS = ("job", "status", "folder", "seed", "overrides", "error")
+LISTED_ANEW = "the sweep's command, repeated, lists its jobs anew"
 _sweep_folder: list[Path] = []  # of this process: Hydra keeps its callbacks to itself
 
 
@@ -78,10 +81,7 @@ def add_row(path: Path, row: dict[str, Any]) -> None:
     """Put a job's row into the table, in place of an earlier one of the same folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.with_suffix(".lock")):
-        rows: list[dict[str, Any]] = [
-            old for old in read_rows(path) if old["folder"] != row["folder"]
-        ]
-        rows.append(row)
+        rows = [*(old for old in _earlier(path) if old["folder"] != row["folder"]), row]
         columns = list(dict.fromkeys(key for each in rows for key in each))
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -90,12 +90,31 @@ def add_row(path: Path, row: dict[str, Any]) -> None:
         write_atomically(path, text.getvalue())
 
 
+def _earlier(path: Path) -> list[dict[str, Any]]:
+    """The table's rows; none of a damaged one, which is said."""
+    try:
+        return read_rows(path)
+    except DamagedError as error:
+        log.warning("%s", error)
+        return []
+
+
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The table's rows, as text; none where there is no table."""
+    """The table's rows, as text; none where there is no table.
+
+    Raises:
+        DamagedError: It is cut, or is another table.
+    """
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DamagedError(path, str(error), LISTED_ANEW) from error
+    if not rows or any(row.get(name) is None for row in rows for name in COLUMNS):
+        raise DamagedError(path, "it is no whole table of jobs", LISTED_ANEW)
+    return rows
 
 
 def show_table() -> None:

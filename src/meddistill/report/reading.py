@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Collection
 from pathlib import Path
 
@@ -21,22 +22,27 @@ def read_csv(path: Path, columns: Collection[str]) -> pd.DataFrame:
         DamagedError: It is cut, or is another table.
     """
     try:
-        frame = pd.read_csv(path)
+        text = path.read_text(encoding="utf-8")
+        frame = pd.read_csv(io.StringIO(text))
     except ValueError as error:  # pandas' own errors, and text that is none
         raise DamagedError(path, str(error), ANEW) from error
+    if not text.endswith("\n"):
+        raise DamagedError(path, "it ends within a line", ANEW)
     return _with_columns(frame, columns, path)
 
 
-def read_predictions(path: Path, columns: Collection[str]) -> pd.DataFrame:
-    """Predictions by row, which have at least `columns`.
+def read_predictions(
+    path: Path, columns: Collection[str], member: int | None = None
+) -> pd.DataFrame:
+    """Predictions by row, which have at least `columns`; of all members, or of one.
 
     Raises:
         DamagedError: It is cut, or is another table.
     """
+    content = io.BytesIO(path.read_bytes())
+    wanted = None if member is None else [("member", "==", member)]
     try:
-        frame = pd.read_parquet(path)
-    except FileNotFoundError:
-        raise
+        frame = pd.read_parquet(content, filters=wanted)
     except (pa.ArrowException, ValueError, OSError) as error:
         raise DamagedError(path, str(error), ANEW) from error
     return _with_columns(frame, columns, path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,13 @@ def dumped(value: Mapping[str, Any]) -> bytes:
 
 
 def read_entry(folder: Path, entry: str) -> bytes:
-    """One entry of a job's `members.zip`."""
-    with zipfile.ZipFile(folder / MEMBERS) as archive:
-        return archive.read(entry)
+    """One entry of a job's `members.zip`.
+
+    Raises:
+        DamagedError: The archive is cut, or the entry's checksum is not that of its bytes.
+    """
+    try:
+        with zipfile.ZipFile(folder / MEMBERS) as archive:
+            return archive.read(entry)
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError) as error:
+        raise DamagedError(folder / MEMBERS, str(error)) from error
