@@ -103,6 +103,8 @@ class Batches:
         self.rows, self.seed, self.in_runs = rows, seed, in_runs
         self.rank, self.ranks, self.epoch = rank, ranks, 0
         self.sizes = batch_sizes(len(rows.target), batch_size, fewest)
+        of_row = torch.tensor(self.sizes).repeat_interleave(torch.tensor(self.sizes))
+        self._row_weight = (ranks / of_row).to(rows.target.device)
 
     @property
     def sampler(self) -> Batches:
@@ -119,9 +121,10 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch | list[Batch]]:
         runs = [self.sizes[k : k + STEPS_A_RUN] for k in range(0, len(self.sizes), STEPS_A_RUN)]
-        indices = torch.split(self._order(), [sum(run) for run in runs])
-        for index, sizes in zip(indices, runs, strict=True):
-            batches = self._cut(index, sizes)
+        lengths = [sum(run) for run in runs]
+        parts = torch.split(self._order(), lengths), torch.split(self._row_weight, lengths)
+        for index, row_weight, sizes in zip(*parts, runs, strict=True):
+            batches = self._cut(index, row_weight, sizes)
             if self.in_runs:
                 yield batches
             else:
@@ -133,28 +136,33 @@ class Batches:
             return torch.arange(count, device=device)
         return shuffled(count, self.seed, self.epoch).to(device)
 
-    def _cut(self, index: Tensor, sizes: list[int]) -> list[Batch]:
+    def _cut(self, index: Tensor, row_weight: Tensor, sizes: list[int]) -> list[Batch]:
         """The batches of the rows numbered by `index`, gathered at once and cut apart."""
         rows = self.rows.at(index)
-        size = torch.tensor(sizes, device=index.device)
-        batch = torch.repeat_interleave(size)
-        labelled = torch.zeros(len(size), device=index.device).index_add_(0, batch, rows.labelled)
         columns = Batch(
             inputs=rows.inputs,
             target=rows.target,
-            label_weight=rows.labelled * (self.ranks / labelled.clamp(min=1))[batch],
-            row_weight=(self.ranks / size)[batch],
+            label_weight=self._label_weight(rows.labelled, sizes),
+            row_weight=row_weight,
             answers=rows.answers,
             teacher_inputs=rows.teacher_inputs,
         )
-        mine = slice(self.rank, None, self.ranks)
-        cuts: list[Sequence[Tensor | None]] = []
-        for column in columns:
-            if column is None:
-                cuts.append([None] * len(sizes))
-            else:
-                cuts.append([part[mine] for part in torch.split(column, sizes)])
+        cuts = [self._mine(column, sizes) for column in columns]
         return [Batch(*parts) for parts in zip(*cuts, strict=True)]
+
+    def _label_weight(self, labelled: Tensor, sizes: list[int]) -> Tensor:
+        """[rows] 1 / labelled rows of the batch on labelled rows, times the ranks."""
+        size = torch.tensor(sizes, device=labelled.device)
+        batch = torch.repeat_interleave(size, output_size=len(labelled))
+        count = torch.zeros(len(size), device=labelled.device).index_add_(0, batch, labelled)
+        return labelled * (self.ranks / count.clamp(min=1))[batch]
+
+    def _mine(self, column: Tensor | None, sizes: list[int]) -> Sequence[Tensor | None]:
+        """This rank's share of each batch."""
+        if column is None:
+            return [None] * len(sizes)
+        parts: Sequence[Tensor] = torch.split(column, sizes)
+        return [part[self.rank :: self.ranks] for part in parts] if self.ranks > 1 else parts
 
 
 def batch_sizes(count: int, batch_size: int, fewest: int = 1) -> list[int]:

@@ -56,6 +56,7 @@ class BestEpoch(Callback):
         weights: The network's state dict then.
         log_loss: Their validation log loss.
         step: Steps taken when weights were scored last.
+        steps: Steps of the whole training.
     """
 
     def __init__(self, monitor: str, lower_is_better: bool, patience: int | None) -> None:
@@ -65,7 +66,8 @@ class BestEpoch(Callback):
 
     def forget(self) -> None:
         """There is no best yet."""
-        self.score, self.epoch, self.step, self.log_loss = math.nan, -1, -1, math.nan
+        self.score, self.log_loss = math.nan, math.nan
+        self.epoch, self.step, self.steps = -1, -1, 0
         self.weights: dict[str, Tensor] = {}
         self._scored: dict[str, Tensor] = {}
 
@@ -84,6 +86,10 @@ class BestEpoch(Callback):
             self.log_loss = float(trainer.callback_metrics.get("val/log_loss", math.nan))
         if self.patience is not None and trainer.current_epoch - self.epoch >= self.patience:
             trainer.should_stop = True
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Count the steps."""
+        self.steps = trainer.global_step
 
     def state_dict(self) -> dict[str, Any]:
         """The best epoch so far, for `last.ckpt`."""

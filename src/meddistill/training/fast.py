@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
+import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.core.optimizer import LightningOptimizer
@@ -74,25 +75,79 @@ def needs_closure(optimizer: torch.optim.Optimizer) -> bool:
 
 
 @contextmanager
-def in_runs(module: Classifier, data: CohortDataModule, stepping: Stepping) -> Iterator[None]:
-    """Have `data` hand over runs of batches, and `module` take a step on each of them."""
-
-    def training_step(run: Sequence[Batch], batch_idx: int) -> None:
-        optimizer = cast(LightningOptimizer, module.optimizers())
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        batches = len(cast(Batches, module.trainer.train_dataloader).sizes)
-        for number, batch in enumerate(run, start=batch_idx * STEPS_A_RUN + 1):
-            loss = Classifier.training_step(module, batch, number - 1)
-            torch.autograd.backward(stepping.scaled(loss, number, batches))
-            if stepping.is_due(number, batches):
-                stepping.clip(parameters)
-                optimizer.step()
-                optimizer.zero_grad()
-
-    module.automatic_optimization, data.in_runs = False, True
-    module.training_step = training_step  # type: ignore[method-assign, assignment]
+def in_runs(
+    lightning: pl.Trainer,
+    module: Classifier,
+    data: CohortDataModule,
+    settings: Mapping[str, Any],
+    best: BestEpoch,
+) -> Iterator[None]:
+    """Have `data` hand over runs of batches, and `module` take a step on each, and validate."""
+    module.automatic_optimization, data.in_runs, lightning.limit_val_batches = False, True, 0
+    runs = _Runs(lightning, module, data, settings, best)
+    module.training_step = runs.take  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
-        module.automatic_optimization, data.in_runs = True, False
+        module.automatic_optimization, data.in_runs, lightning.limit_val_batches = True, False, 1.0
         del module.training_step
+
+
+class _Runs:
+    """Steps on runs of batches, and validation after an epoch's last run.
+
+    Lightning's own loop over validation rows takes as long as some ten steps of a small network.
+
+    Args:
+        lightning: The Trainer.
+        module: What is trained.
+        data: Its rows.
+        settings: The Trainer's arguments.
+        best: Told of every validation.
+    """
+
+    def __init__(
+        self,
+        lightning: pl.Trainer,
+        module: Classifier,
+        data: CohortDataModule,
+        settings: Mapping[str, Any],
+        best: BestEpoch,
+    ) -> None:
+        self.lightning, self.module, self.data, self.best = lightning, module, data, best
+        self.stepping = Stepping.of(settings)
+        self.validates_every = settings.get("check_val_every_n_epoch") or 1
+        self.validation: list[Batch] = []
+
+    def take(self, run: Sequence[Batch], batch_idx: int) -> None:
+        """The optimizer's steps on a run of batches."""
+        optimizer = cast(LightningOptimizer, self.module.optimizers()).optimizer
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        batches = len(cast(Batches, self.lightning.train_dataloader).sizes)
+        counted = self.lightning.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+        for number, batch in enumerate(run, start=batch_idx * STEPS_A_RUN + 1):
+            loss = Classifier.training_step(self.module, batch, number - 1)
+            torch.autograd.backward(self.stepping.scaled(loss, number, batches))
+            if self.stepping.is_due(number, batches):
+                self.stepping.clip(parameters)
+                counted.increment_ready()
+                optimizer.step()
+                counted.increment_completed()
+                for parameter in parameters:
+                    parameter.grad = None
+        if number == batches and (self.module.current_epoch + 1) % self.validates_every == 0:
+            self._validate()
+
+    @torch.no_grad()
+    def _validate(self) -> None:
+        """What Lightning does at the end of an epoch."""
+        self.validation = self.validation or cast(list[Batch], list(self.data.val_dataloader()))
+        modes = [(each, each.training) for each in self.module.network.modules()]
+        self.module.network.eval()
+        for number, batch in enumerate(self.validation):
+            self.module.validation_step(batch, number)
+        self.best.on_validation_epoch_end(self.lightning, self.module)
+        self.module.on_validation_epoch_end()
+        for each, training in modes:
+            each.training = training
+        self.best.on_validation_end(self.lightning, self.module)

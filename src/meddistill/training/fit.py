@@ -27,7 +27,6 @@ from meddistill.training.checkpoints import BEST, LAST, BestEpoch, SaveState, sa
 from meddistill.training.classifier import Classifier
 from meddistill.training.fast import in_runs, needs_closure, reason_for_plain
 from meddistill.training.progress import EpochProgress
-from meddistill.training.stepping import Stepping
 from meddistill.training.trainer import make_trainer, quiet
 
 log = logging.getLogger(__name__)
@@ -91,9 +90,9 @@ def fit(
     _keep_batches_large(module, data, lightning.world_size)
     reason = reason_for_plain(module, trainer, cast(Any, lightning).callbacks)
     log.debug("steps: %s", reason or "many at once")
-    with nullcontext() if reason else in_runs(module, data, Stepping.of(trainer)):
+    with nullcontext() if reason else in_runs(lightning, module, data, trainer, best):
         _run(lightning, module, checkpoints, trainer, data)
-    if averages and lightning.current_epoch < trainer["max_epochs"]:
+    if averages and lightning.current_epoch < (lightning.max_epochs or 0):
         log.warning("swa: training stopped before its last epoch, so nothing was averaged")
         averages = False
     _score_the_end(lightning, module, trainer, data, best, averages)
@@ -195,7 +194,7 @@ def _score_the_end(
 
     Averaged weights win whatever came before; without any validation the last ones do.
     """
-    if best.step == lightning.global_step and not averages:
+    if best.step == best.steps and not averages:
         return
     if averages:
         best.forget()
