@@ -7,12 +7,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.files import write_json
 
 NETWORK, ESTIMATOR, SCORES, SEVERAL = "network", "estimator", "scores", "several"
+AVERAGES = ("probabilities", "logits")
+"""How several models are mixed."""
+CARD = "model.json"
+PARTS = "parts"
+"""Where the models of several lie, each in a folder by its name."""
 OUT_OF_FOLD = "out_of_fold.parquet"
 """Answers for rows that the model was fitted on, by models that were not."""
 
@@ -29,7 +32,6 @@ class Card:
         classes: Class names; with two, the last is positive.
         schema: Columns by role.
         in_shape: Shape of one row's inputs.
-        trained_on: Keys of the rows it was trained or validated on; none where that is not known.
         kind: What answers: networks, a scikit-learn estimator, several models, or nothing (a file
             of scores).
         clamp: Lowest probability that an estimator answers, before it is tempered.
@@ -43,7 +45,6 @@ class Card:
     classes: list[str]
     schema: dict[str, list[str]]
     in_shape: list[int]
-    trained_on: list[str]
     kind: str = NETWORK
     clamp: float = 0.0
     temperature: float = 1.0
@@ -54,7 +55,7 @@ class Card:
     def files(self) -> list[str]:
         """The files that make up the model, relative to its folder."""
         more = [OUT_OF_FOLD] if self.out_of_fold else []
-        return ["model.json", "preprocessing.skops", *self.checkpoints, *more]
+        return [CARD, "preprocessing.skops", *self.checkpoints, *more]
 
     @staticmethod
     def of(
@@ -65,15 +66,12 @@ class Card:
         clamp: float = 0.0,
     ) -> Card:
         """The card of a model trained on `data`."""
-        cohort, split = data.cohort, data.split
-        rows = np.sort(np.concatenate([split.train, split.validation]))
         return Card(
             network=dict(network),
             checkpoints=list(checkpoints),
-            classes=list(cohort.classes),
-            schema=cohort.schema.to_dict(),
+            classes=list(data.cohort.classes),
+            schema=data.cohort.schema.to_dict(),
             in_shape=list(data.in_shape),
-            trained_on=[cohort.keys[row] for row in rows],
             kind=kind,
             clamp=clamp,
         )
@@ -81,4 +79,4 @@ class Card:
 
 def save_card(folder: Path, card: Card) -> None:
     """Write `model.json`."""
-    write_json(folder / "model.json", asdict(card))
+    write_json(folder / CARD, asdict(card))

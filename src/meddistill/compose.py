@@ -122,8 +122,8 @@ def build(node: Mapping[str, Any], key: str, **facts: Any) -> Any:
 def check_network(node: Mapping[str, Any], key: str) -> None:
     """Refuse a network that can't be built here, which its config node alone shows.
 
-    A folder's config may come from anywhere: it may name a network and nothing else. A class of an
-    optional package says that this is absent in a static method `check_installed`.
+    A class of an optional package says that this is absent in a static method `check_installed`.
+    A network that a model's folder names is `folder_networks`' to build.
 
     Raises:
         UserError: There is no such class, it is no network, or its package is not installed.

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +13,7 @@ import skops.io
 
 from meddistill.errors import UserError
 from meddistill.files import write_atomically
+from meddistill.model_files import check_archive
 
 FILE = "estimator.skops"
 TRUSTED: dict[str, tuple[str, ...]] = {
@@ -46,12 +51,45 @@ TRUSTED: dict[str, tuple[str, ...]] = {
 
 None of them runs code when it is read: they hold numbers, and xgboost and lightgbm parse a model.
 """
+DATA = {
+    "BytesNode", "BytearrayNode", "CachedNode", "DefaultDictNode", "DictNode", "JsonNode",
+    "ListNode", "LossNode", "MaskedArrayNode", "NdArrayNode", "ObjectNode", "RandomGeneratorNode",
+    "RandomStateNode", "ReduceNode", "SetNode", "SliceNode", "SparseMatrixNode", "TreeNode",
+    "TupleNode", "TypeNode",
+}  # fmt: skip
+"""How skops describes data: neither functions, methods and operators, nor parts of these."""
+CALLS = ("FunctionTransformer",)
+"""Classes of scikit-learn that call what they hold."""
 
 
 def untrusted_types(content: bytes) -> list[str]:
-    """Types in a classifier as skops dumped it that a folder's reader would refuse."""
+    """Types in a classifier as skops dumped it that a folder's reader would refuse.
+
+    skops trusts functions and methods of scikit-learn, numpy and scipy by itself; a classifier
+    needs none, and one that is called when it answers could do what nobody expects of it.
+    """
     known = {name for names in TRUSTED.values() for name in names}
-    return sorted(set(skops.io.get_untrusted_types(data=content)) - known)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        nodes = list(_nodes(json.loads(archive.read("schema.json"))))
+    strange = {
+        f"{node.get('__module__')}.{node.get('__class__')} ({node.get('__loader__')})"
+        for node in nodes
+        if node.get("__loader__") not in DATA or node.get("__class__") in CALLS
+    }
+    return sorted(strange or set(skops.io.get_untrusted_types(data=content)) - known)
+
+
+def _nodes(value: Any) -> Iterator[dict[str, Any]]:
+    """Every description of an object in what skops wrote, without recursion."""
+    left = [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, dict):
+            if "__loader__" in each or "__class__" in each:
+                yield each
+            left += each.values()
+        elif isinstance(each, list):
+            left += each
 
 
 def dump_estimator(estimator: Any) -> bytes:
@@ -85,17 +123,26 @@ def save_estimator(folder: Path, estimator: Any) -> None:
     write_atomically(folder / FILE, dump_estimator(estimator))
 
 
-def load_estimator(path: Path) -> Any:
+def load_estimator(content: bytes, name: str) -> Any:
     """Read what `save_estimator` wrote; other types than those of `TRUSTED` are refused.
+
+    Args:
+        content: The file's bytes.
+        name: The file's name, for messages.
 
     Raises:
         ValueError: The file holds other types, or needs a library that is not installed.
     """
-    content = path.read_bytes()
-    unknown = untrusted_types(content)
+    check_archive(content, name)
+    try:
+        unknown = untrusted_types(content)
+    except Exception as error:  # skops raises whatever a damaged schema makes it raise
+        raise ValueError(f"{name!r} is damaged, or no file of a classifier: {error}") from error
     if unknown:
-        raise ValueError(f"{path} holds types that no known classifier has: {', '.join(unknown)}")
+        raise ValueError(f"{name!r} holds types that no known classifier has: {', '.join(unknown)}")
     try:
         return skops.io.loads(content, trusted=skops.io.get_untrusted_types(data=content))
     except ImportError as error:
-        raise ValueError(f"{path} needs a library that is not installed ({error})") from error
+        raise ValueError(f"{name!r} needs a library that is not installed ({error})") from error
+    except Exception as error:
+        raise ValueError(f"{name!r} is damaged, or no file of a classifier: {error}") from error

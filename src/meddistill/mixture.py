@@ -10,14 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp
 
-from meddistill.card import Card
+from meddistill.card import PARTS, Card
 from meddistill.data.preprocessing import Preprocessing
 from meddistill.estimator import NoAnswers
 from meddistill.model import Model
 
 Numbers = NDArray[np.float64]
-PARTS = "parts"
-AVERAGES = ("probabilities", "logits")
 
 
 def part_folder(folder: Path, name: str) -> Path:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import shutil
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +13,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from meddistill.card import ESTIMATOR, SCORES, SEVERAL, Card
-from meddistill.compose import build_network
-from meddistill.data.cohort import Cohort
+from meddistill.card import CARD, ESTIMATOR, PARTS, SCORES, SEVERAL, Card
+from meddistill.card_checks import read_card
 from meddistill.data.preprocessing import Preprocessing
 from meddistill.data.schema import Schema
 from meddistill.errors import UserError
 from meddistill.estimator import EstimatorAnswers, NoAnswers, tempered
 from meddistill.estimator_file import load_estimator
-from meddistill.files import read_json
-from meddistill.training.checkpoints import load_weights
+from meddistill.files import write_atomically
+from meddistill.folder_networks import folder_network, read_weights
+from meddistill.known_rows import KNOWN_ROWS
+from meddistill.model_files import read_regular
 
 ROWS_AT_ONCE = 8192
 
@@ -98,70 +98,106 @@ class Model:
         probabilities = np.exp(self.log_probabilities(rows))
         return pd.DataFrame(probabilities, index=rows.index, columns=self.card.classes)
 
-    def seen(self, cohort: Cohort, positions: NDArray[np.int64]) -> list[str]:
-        """Keys of those rows of `cohort` that the model was trained or validated on."""
-        trained_on = set(self.card.trained_on)
-        return [cohort.keys[row] for row in positions if cohort.keys[row] in trained_on]
-
 
 def copy_model(card: Card, source: Path, folder: Path) -> None:
-    """Copy a model's files from one folder to another."""
-    for name in card.files:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / name, folder / name)
-
-
-def load_model(folder: str | Path) -> Model:
-    """The model of a run folder (of a student or a teacher), on the CPU.
-
-    Nothing is unpickled: weights load with `weights_only`, preprocessing with skops, and the
-    network's class must be a `torch.nn.Module`.
+    """Copy a model's files, and which rows it has seen, from one folder to another.
 
     Raises:
-        UserError: The folder holds no finished model, or its files don't fit together.
+        UserError: A file lies outside the folder, or is none.
     """
-    folder = Path(folder)
+    known = [KNOWN_ROWS] if (source / KNOWN_ROWS).exists() else []
     try:
-        card = Card(**read_json(folder / "model.json"))
+        for name in (*card.files, *known):
+            write_atomically(folder / name, read_regular(source, name))
+    except ValueError as error:
+        raise UserError(f"{source} can't be copied: {error}") from error
+
+
+def load_model(folder: str | Path, trust: Iterable[str] = ()) -> Model:
+    """The model of a run folder (of a student or a teacher), on the CPU.
+
+    The folder may come from anywhere. Nothing is unpickled: weights load with `weights_only`,
+    preprocessing and estimators by lists of types. No class is imported but meddistill's own
+    networks and those that `trust` names, and no file is read that lies outside the folder.
+
+    Args:
+        folder: The model's folder.
+        trust: Networks of your own that it may name, such as `["mypackage.nets.Wide"]`.
+
+    Raises:
+        UserError: The folder holds no finished model, names a class that nobody trusts, or its
+            files don't fit together.
+    """
+    folder, trust = Path(folder), list(trust)
+    try:
+        card = read_card(folder)
         preprocessing = Preprocessing.load(
             folder / "preprocessing.skops", Schema.from_dict(card.schema)
         )
         if card.kind == SEVERAL:
-            return _mixed(card, folder, preprocessing)
-        network = _answering(card, folder)
+            return _mixed(card, folder, preprocessing, trust)
+        network = _answering(card, folder, trust)
+        model = Model(card, network, preprocessing)
+        _check_answer(model)
+    except UserError:
+        raise
     except (
-        OSError, ValueError, TypeError, RuntimeError, KeyError, zipfile.BadZipFile,
+        OSError, ValueError, TypeError, RuntimeError, KeyError, AttributeError, MemoryError,
+        zipfile.BadZipFile,
     ) as error:  # fmt: skip
         raise UserError(f"{folder} holds no finished model: {error}") from error
-    return Model(card, network, preprocessing)
+    return model
 
 
-def _mixed(card: Card, folder: Path, preprocessing: Preprocessing) -> Model:
+def _mixed(card: Card, folder: Path, preprocessing: Preprocessing, trust: list[str]) -> Model:
     """Several models, each in a folder of its own below."""
     from meddistill.mixture import MixedModel, part_folder
 
-    names = list(card.network["weights"])
-    parts = {name: load_model(part_folder(folder, name)) for name in names}
+    parts = {}
+    for name in card.network["weights"]:
+        read_regular(folder, f"{PARTS}/{name}/{CARD}")  # the way there leads through no link
+        parts[name] = load_model(part_folder(folder, name), trust)
+        if parts[name].card.classes != card.classes:
+            raise ValueError(f"its part '{name}' has other classes")
     return MixedModel(card, preprocessing, parts)
 
 
-def _answering(card: Card, folder: Path) -> nn.Module:
+def _answering(card: Card, folder: Path, trust: list[str]) -> nn.Module:
     """What turns inputs into log-probabilities."""
     if card.kind == ESTIMATOR:
+        content = read_regular(folder, card.checkpoints[0])
         return EstimatorAnswers(
-            load_estimator(folder / card.checkpoints[0]), card.clamp, len(card.classes),
+            load_estimator(content, card.checkpoints[0]), card.clamp, len(card.classes),
             card.columns, card.temperature,
         )  # fmt: skip
     if card.kind == SCORES:
         return NoAnswers()
     members = []
-    for checkpoint in card.checkpoints:
-        network = build_network(card.network, "model", card.in_shape, len(card.classes), seed=0)
-        load_weights(network, folder / checkpoint)
-        members.append(network)
+    for name in card.checkpoints:
+        weights = read_weights(read_regular(folder, name), name)
+        shape = card.in_shape, len(card.classes)
+        members.append(folder_network(card.network, *shape, weights, trust))
     return MeanOfProbabilities(members, card.temperature)
 
 
-def predict(folder: str | Path, rows: pd.DataFrame) -> pd.DataFrame:
-    """Load the model of a run folder and answer for raw rows: a column of probabilities a class."""
-    return load_model(folder).predict_proba(rows)
+@torch.no_grad()
+def _check_answer(model: Model) -> None:
+    """Refuse a model whose parts don't fit together: one empty row must get finite answers."""
+    if isinstance(model.network, NoAnswers):
+        return
+    schema = model.preprocessing.schema
+    row = pd.DataFrame([[None] * len(schema.columns)], columns=schema.columns, dtype=object)
+    answers = model.log_probabilities(row)
+    if answers.shape != (1, len(model.card.classes)) or not np.isfinite(answers).all():
+        raise ValueError(f"its files don't fit together: it answers {answers.tolist()!r:.80}")
+
+
+def predict(folder: str | Path, rows: pd.DataFrame, trust: Iterable[str] = ()) -> pd.DataFrame:
+    """Load the model of a run folder and answer for raw rows: a column of probabilities a class.
+
+    Args:
+        folder: As for `load_model`.
+        rows: [rows] raw ones, with at least the columns that the model was trained with.
+        trust: As for `load_model`.
+    """
+    return load_model(folder, trust).predict_proba(rows)

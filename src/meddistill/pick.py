@@ -127,7 +127,9 @@ def _copied(job: Path, to: Path | None) -> Path:
 
 def _written(job: Path, row: pd.Series[Any], to: Path | None) -> Path:
     """A member of a job, in the files of a single run."""
-    from meddistill.card import Card, save_card
+    from meddistill.card import save_card
+    from meddistill.card_checks import card_of
+    from meddistill.known_rows import save_known_rows
 
     entry = _entry(job, int(row["member"]))
     settings = _settings(job, entry["changes"])
@@ -138,11 +140,12 @@ def _written(job: Path, row: pd.Series[Any], to: Path | None) -> Path:
         return path
     try:
         facts = json.loads(read_entry(job, f"tables/{entry['table']}.json"))
-        card = Card(**{**facts, "network": settings["student"]})
+        card = card_of({**facts, "network": settings["student"]})
         save_card(path, card)
+        save_known_rows(path, json.loads(read_entry(job, f"tables/{entry['table']}.rows.json")))
         preprocessing = read_entry(job, f"tables/{entry['table']}.skops")
         write_atomically(path / "preprocessing.skops", preprocessing)
-        _save_weights(job, entry, card, path)
+        _save_weights(job, entry, path / card.checkpoints[0])
         table = _predictions(job, entry["member"])
         write_atomically(path / PREDICTIONS, table.to_parquet(index=False))
         run.finish(_metrics(job, entry, row, table, card.classes))
@@ -164,16 +167,13 @@ def _settings(job: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
     return with_changes(as_single(config), changes)
 
 
-def _save_weights(job: Path, entry: Mapping[str, Any], card: Any, path: Path) -> None:
+def _save_weights(job: Path, entry: Mapping[str, Any], checkpoint: Path) -> None:
     import torch
 
-    from meddistill.compose import build_network
     from meddistill.training.checkpoints import save_weights
 
     part = torch.load(io.BytesIO(read_entry(job, entry["part"])), weights_only=True)
-    network = build_network(card.network, "student", card.in_shape, len(card.classes), seed=0)
-    state = {name: part[name][entry["place"]].clone() for name in network.state_dict()}
-    save_weights(state, path / card.checkpoints[0])
+    save_weights({name: value[entry["place"]].clone() for name, value in part.items()}, checkpoint)
 
 
 def _predictions(job: Path, member: int) -> pd.DataFrame:

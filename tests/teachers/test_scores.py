@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from meddistill.errors import SettingError, UserError
+from meddistill.known_rows import read_known_rows
 from meddistill.targets import find_targets
 from meddistill.teachers.checkpoint import CheckpointTeacher
 from meddistill.teachers.scores import ScoresTeacher
@@ -207,7 +208,7 @@ def test_a_folder_of_scores_cannot_teach_other_rows(frame, named, split, tmp_pat
     frame.to_csv("scores.csv", index=False)
     teacher = ScoresTeacher("scores.csv", id="id", column="p_{class}")
     targets = find_targets(teacher, named, split, tmp_path / "store", {})
-    assert targets.model().seen(named, split.train) == []
+    assert read_known_rows(targets.folder) == []
     assert targets.model().parts() == []
     with pytest.raises(UserError, match="can't be asked for others"):
         find_targets(CheckpointTeacher(str(targets.folder)), named, split, tmp_path / "store", {})

@@ -17,6 +17,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from meddistill.data.schema import Schema
 from meddistill.files import write_atomically
+from meddistill.model_files import read_regular
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,8 @@ class Preprocessing:
     @staticmethod
     def load(path: Path, schema: Schema) -> Preprocessing:
         """Read what `save` wrote; types besides arrays and scikit-learn's are refused."""
-        return Preprocessing(schema, skops.io.load(path, trusted=TRUSTED))
+        content = read_regular(path.parent, path.name)
+        return Preprocessing(schema, skops.io.loads(content, trusted=TRUSTED))
 
     def _report_unseen(self, prepared: pd.DataFrame) -> None:
         if not self.schema.categorical:

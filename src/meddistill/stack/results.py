@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from meddistill.card import Card
 from meddistill.evaluation.members import evaluate_members
 from meddistill.evaluation.predictions import probability_columns
+from meddistill.known_rows import rows_known
 from meddistill.losses import DistillationLoss
 from meddistill.stack.folder import MEMBERS, METRICS, PREDICTIONS, StackFolder, dumped
 from meddistill.stack.members import Member
@@ -204,6 +205,7 @@ def _add_table(archive: zipfile.ZipFile, number: int, table: Table, run: StackFo
     """What a member needs besides its weights to answer for new rows."""
     card = Card.of({}, ["checkpoints/best.ckpt"], table.data)
     archive.writestr(f"tables/{number}.json", json.dumps(asdict(card)))
+    archive.writestr(f"tables/{number}.rows.json", json.dumps(rows_known(table.data)))
     table.data.save_preprocessing(run.parts)
     archive.write(run.parts / "preprocessing.skops", f"tables/{number}.skops")
 

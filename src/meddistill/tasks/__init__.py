@@ -58,6 +58,14 @@ def _folder(settings: Mapping[str, Any]) -> type[RunFolder]:
 
 def _work(config: DictConfig, settings: dict[str, Any], run_folder: RunFolder) -> dict[str, Any]:
     # Imported here: a finished run is shown without torch and Lightning.
+    from meddistill.folder_networks import trusting
+
+    with trusting(settings):
+        return _verb(config, settings, run_folder)
+
+
+def _verb(config: DictConfig, settings: dict[str, Any], run_folder: RunFolder) -> dict[str, Any]:
+    """The verb's own work; a folder's network may be one that the config itself names."""
     if settings["verb"] == "teacher":
         from meddistill.tasks.teacher import train_teacher
 

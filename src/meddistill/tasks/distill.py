@@ -16,6 +16,7 @@ from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
 from meddistill.errors import SettingError, UserError, integer, number
+from meddistill.known_rows import rows_known, save_known_rows
 from meddistill.losses import DistillationLoss
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss, by_epoch, is_scheduled
@@ -214,6 +215,7 @@ def _conclude(
     labels = settings["data"]["labels"]
     data.save_preprocessing(run.path)
     card = Card.of(settings["student"], [f"checkpoints/{BEST}"], data)
+    save_known_rows(run.path, rows_known(data))
     save_card(run.path, card)
     model = Model(card, MeanOfProbabilities([student.cpu()]), data.preprocessing)
     name = "distilled student" if loss.ever_distils else "student alone"

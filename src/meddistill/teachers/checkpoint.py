@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import logging
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +13,12 @@ from meddistill.card import NETWORK
 from meddistill.data.cohort import Cohort
 from meddistill.data.split import Split
 from meddistill.errors import SettingError, UserError
-from meddistill.files import checksum
+from meddistill.known_rows import seen_in_test
 from meddistill.model import copy_model, load_model
+from meddistill.model_files import read_regular
 from meddistill.teachers.base import Teacher
+
+log = logging.getLogger(__name__)
 
 
 class CheckpointTeacher(Teacher):
@@ -20,15 +26,25 @@ class CheckpointTeacher(Teacher):
 
     Args:
         path: The run folder.
+        trust: Networks of your own that the folder may name, besides those of this config.
+        trust_unseen: Teach though the folder doesn't say which rows its model was trained on, as
+            one that was handed on does not.
+
+    Raises:
+        UserError: The folder holds no model that can be opened.
     """
 
-    def __init__(self, path: str) -> None:
-        self.path = Path(path)
-        if not (self.path / "model.json").is_file():
+    def __init__(self, path: str, trust: Sequence[str] = (), trust_unseen: bool = False) -> None:
+        self.path, self.trust_unseen = Path(path), trust_unseen
+        if isinstance(trust, str):
+            raise SettingError("trust", trust, f"must be a list: teacher.trust=[{trust}]")
+        if not isinstance(trust_unseen, bool):
+            raise SettingError("trust_unseen", trust_unseen, "must be true or false")
+        if not os.path.lexists(self.path / "model.json"):
             raise SettingError(
                 "path", path, "is no folder of a finished run (it has no model.json)"
             )
-        self.model = load_model(self.path)
+        self.model = load_model(self.path, trust)
 
     @property
     def live(self) -> bool:
@@ -42,7 +58,8 @@ class CheckpointTeacher(Teacher):
 
     def identity(self) -> dict[str, Any]:
         """The content of its files, wherever they lie."""
-        return {name: checksum(self.path / name) for name in self.model.card.files}
+        content = {name: read_regular(self.path, name) for name in self.model.card.files}
+        return {name: hashlib.sha256(each).hexdigest() for name, each in content.items()}
 
     def fit(self, cohort: Cohort, split: Split, folder: Path, trainer: Mapping[str, Any]) -> None:
         """Check that it may teach here, and copy it.
@@ -55,7 +72,9 @@ class CheckpointTeacher(Teacher):
                 f"teacher.path={self.path}: its classes {self.model.card.classes} are not those "
                 f"of {cohort.name}, {list(cohort.classes)}, in this order"
             )
-        seen = self.model.seen(cohort, split.test)
+        seen = seen_in_test(self.path, cohort, split)
+        if seen is None:
+            self._check_unseen()
         if seen:
             raise UserError(
                 f"teacher.path={self.path}: it was trained on {len(seen)} of the {len(split.test)} "
@@ -63,3 +82,16 @@ class CheckpointTeacher(Teacher):
                 "data.split_seed it was trained with, or train it anew (teacher=mlp_ensemble)"
             )
         copy_model(self.model.card, self.path, folder)
+
+    def _check_unseen(self) -> None:
+        """Say that nobody can check it, and go on only where the user knows."""
+        said = (
+            f"teacher.path={self.path} doesn't say which rows its model was trained on, so nobody "
+            "can check whether test rows are among them"
+        )
+        if not self.trust_unseen:
+            raise UserError(
+                f"{said}: if you know that none is, set teacher.trust_unseen=true; otherwise test "
+                "figures of teacher and student would be too good"
+            )
+        log.warning("%s (teacher.trust_unseen=true)", said)

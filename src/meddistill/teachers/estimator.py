@@ -22,6 +22,7 @@ from meddistill.data.split import Positions, Split
 from meddistill.errors import SettingError, integer, number
 from meddistill.estimator import EstimatorAnswers
 from meddistill.estimator_file import FILE, dump_estimator, save_estimator
+from meddistill.known_rows import rows_known, save_known_rows
 from meddistill.teachers.base import Teacher
 from meddistill.teachers.calibrate import calibration, temperature_of
 from meddistill.teachers.finished_folds import FinishedFolds, Numbers
@@ -115,6 +116,7 @@ class EstimatorTeacher(Teacher):
         if held is not None:
             save_out_of_fold(folder, cohort, rows, held)
         data.save_preprocessing(folder)
+        save_known_rows(folder, rows_known(data))
         card = Card.of({}, [FILE], data, ESTIMATOR, self.clamp)
         save_card(
             folder,

@@ -16,6 +16,7 @@ from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
 from meddistill.errors import SettingError, integer, number
+from meddistill.known_rows import rows_known, save_known_rows
 from meddistill.model import load_model
 from meddistill.seeding import derive
 from meddistill.teachers.base import Teacher
@@ -90,6 +91,7 @@ class NeuralTeacher(Teacher):
         data = CohortDataModule(cohort, split, labels=self.labels, batch_size=self.batch_size)
         checkpoints = self.train_members(data, folder, {**trainer, **self.trainer})
         data.save_preprocessing(folder)
+        save_known_rows(folder, rows_known(data))
         self.save(folder, Card.of(self.network, checkpoints, data), data)
 
     def save(self, folder: Path, card: Card, data: CohortDataModule) -> None:

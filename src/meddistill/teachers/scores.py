@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from meddistill.data.split import Split
 from meddistill.errors import SettingError, number
 from meddistill.estimator import clamped_log
 from meddistill.files import checksum
+from meddistill.known_rows import save_known_rows
 from meddistill.teachers.base import Teacher
 from meddistill.teachers.score_file import (
     match_rows,
@@ -90,8 +90,8 @@ class ScoresTeacher(Teacher):
         """Write a model without answers for new rows; there is nothing to train."""
         data = CohortDataModule(cohort, split)
         data.save_preprocessing(folder)
-        card = Card.of({}, [], data, SCORES, self.clamp)
-        save_card(folder, replace(card, trained_on=[]))  # what it was made from is not known
+        save_known_rows(folder, [])  # the file's own; what made the scores is not known
+        save_card(folder, Card.of({}, [], data, SCORES, self.clamp))
 
     def answers(self, cohort: Cohort, folder: Path) -> NDArray[np.float64]:
         """[rows, classes] log-probabilities of the cohort's rows.

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meddistill.card import SEVERAL, Card, save_card
+from meddistill.card import AVERAGES, PARTS, SEVERAL, Card, save_card
 from meddistill.compose import build
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
 from meddistill.errors import SettingError, number
-from meddistill.mixture import AVERAGES, PARTS, mix, part_folder
+from meddistill.known_rows import read_known_rows, rows_known, save_known_rows
+from meddistill.mixture import mix, part_folder
 from meddistill.model import load_model
 from meddistill.teachers.base import Teacher
 
@@ -81,13 +81,17 @@ class SeveralTeacher(Teacher):
     def fit(self, cohort: Cohort, split: Split, folder: Path, trainer: Mapping[str, Any]) -> None:
         """Put the card of the mixture beside the parts, which lie in `folder` already."""
         data = CohortDataModule(cohort, split)
-        cards = {name: load_model(part_folder(folder, name)).card for name in self.teachers}
-        files = [f"{PARTS}/{name}/{file}" for name, card in cards.items() for file in card.files]
+        parts = {name: part_folder(folder, name) for name in self.teachers}
+        files = [
+            f"{PARTS}/{name}/{file}"
+            for name, part in parts.items()
+            for file in load_model(part).card.files
+        ]
         how = {"average": self.average, "weights": self.weights}
-        card = Card.of(how, files, data, SEVERAL)
-        seen = set(card.trained_on).union(*(each.trained_on for each in cards.values()))
         data.save_preprocessing(folder)
-        save_card(folder, replace(card, trained_on=sorted(seen)))
+        known = [read_known_rows(part) or [] for part in parts.values()]
+        save_known_rows(folder, sorted(set(rows_known(data)).union(*known)))
+        save_card(folder, Card.of(how, files, data, SEVERAL))
 
     def answers(self, cohort: Cohort, folder: Path) -> NDArray[np.float64]:
         """[rows, classes] log-probabilities: the mix of what each part answers when it teaches."""
