@@ -36,6 +36,7 @@ class MemberRows:
         self._validation = _positions([data.labelled_validation for data in tables], starts)
         self.table, self.seeds = torch.tensor(table), list(seeds)
         self.batch_size = tables[0].batch_size
+        self._all_labelled = bool(self.rows.labelled[self._train].all())
         numbers = self.rows.inputs[0].numel() * len(self.seeds)
         self._part = max(1, LARGEST_GATHER // max(1, numbers))
 
@@ -85,12 +86,16 @@ class MemberRows:
     def batch(self, index: Tensor) -> Batch:
         """The rows numbered by `index` [M, batch], as tensors [M, batch, ...]."""
         rows = self.rows.at(index)
-        labelled = rows.labelled.sum(dim=1, keepdim=True).clamp(min=1)
+        row_weight = torch.full(index.shape, 1 / index.shape[1], device=rows.inputs.device)
+        label_weight = row_weight
+        if not self._all_labelled:
+            labelled = rows.labelled.sum(dim=1, keepdim=True).clamp(min=1)
+            label_weight = rows.labelled * (1 / labelled)
         return Batch(
             inputs=rows.inputs,
             target=rows.target,
-            label_weight=rows.labelled * (1 / labelled),
-            row_weight=torch.full_like(rows.labelled, 1 / index.shape[1]),
+            label_weight=label_weight,
+            row_weight=row_weight,
             answers=rows.answers,
             teacher_inputs=None,
         )
