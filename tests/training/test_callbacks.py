@@ -192,6 +192,10 @@ def test_callbacks_are_combined_on_the_command_line(meddistill):
     assert metrics["student"]["validation"]["log_loss"] == pytest.approx(metrics["score"], abs=1e-5)
     rows = pd.concat(map(pd.read_csv, Path("run/logs").rglob("metrics.csv")))
     assert any(column.startswith("lr-Adam") for column in rows)
+    test = metrics["student"]["test"]
+    assert rows["test/log_loss"].dropna().tolist() == [pytest.approx(test["log_loss"])]
+    assert rows["step"][rows["val/auroc"].notna()].tolist() == [5, 11, 17, 23]
+    assert rows["lr"][rows["val/auroc"].notna()].notna().all()
     assert list(Path("run").rglob("epoch=*.ckpt"))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, Timer
+from lightning.pytorch.loggers import CSVLogger
 
 from meddistill.compose import build_network
 from meddistill.losses.kd import KD
@@ -135,3 +136,31 @@ def test_the_step_is_counted_alike(tmp_path, data, adam, trainer_settings):
 
     fit(module(adam), data, tmp_path, {**trainer_settings, "max_epochs": 2}, callbacks=[Notes()])
     assert counted == [(6, 6), (12, 12)]
+
+
+class StoppedError(Exception):
+    """A kill, as far as one process can play it."""
+
+
+class KillingLogger(CSVLogger):
+    """Ends the fit in an epoch; no callback, so that many steps are taken at once."""
+
+    def log_metrics(self, metrics, step=None):
+        if metrics["epoch"] == 3:
+            raise StoppedError
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_a_fit_killed_where_steps_are_taken_at_once_resumes_to_the_same_weights(
+    every, tmp_path, data, adam, trainer_settings
+):
+    settings = {**trainer_settings, "max_epochs": 7, "check_val_every_n_epoch": every}
+    whole, resumed, sees = module(adam), module(adam), SeesSteps()
+    expected = fit(whole, data, tmp_path / "whole", settings, callbacks=[sees])
+    with pytest.raises(StoppedError):
+        fit(module(adam), data, tmp_path / "killed", settings, save_seconds=0,
+            loggers=[KillingLogger(tmp_path)])  # fmt: skip
+    assert (tmp_path / "killed/checkpoints/last.ckpt").exists()
+    result = fit(resumed, data, tmp_path / "killed", settings)
+    assert torch.equal(weights(whole), weights(resumed))
+    assert (result.score, result.epochs, result.steps) == (expected.score, 7, 7 * 6)

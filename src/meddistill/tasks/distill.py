@@ -76,8 +76,17 @@ def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
     if not fitted.is_main:
         return {"score": fitted.score}
     metrics = _conclude(settings, run, data, loss, student, targets, fitted)
+    _log_test(loggers, metrics["student"]["test"], fitted.steps)
     run.finish({**metrics, "search": found})
     return metrics
+
+
+def _log_test(loggers: Sequence[Logger], measures: Mapping[str, Any], step: int) -> None:
+    """Hand the loggers the measures of the test rows, once."""
+    row = {f"test/{name}": value for name, value in measures.items() if isinstance(value, float)}
+    for logger in loggers:
+        logger.log_metrics(row, step=step)
+        logger.save()
 
 
 def train_student(

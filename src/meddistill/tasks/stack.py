@@ -161,7 +161,7 @@ def _train_alone(settings: Mapping[str, Any], table: Table, folder: Path) -> dic
     try:
         fitted = train_student(settings, student, loss, data, table.targets, folder)
     except DivergedError:
-        fitted = Fitted(score=math.nan, epochs=0, seconds=0, is_main=True)
+        fitted = Fitted(score=math.nan, epochs=0, steps=0, seconds=0, is_main=True)
     with torch.no_grad():
         answers = MeanOfProbabilities([student.cpu().eval()])(data.inputs)
     return {

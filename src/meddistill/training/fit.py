@@ -40,12 +40,14 @@ class Fitted:
     Attributes:
         score: The monitored value of the best epoch.
         epochs: Epochs trained in all.
+        steps: Optimizer's steps in all.
         seconds: Wall-clock time of this process's part of the fit.
         is_main: Whether this process (rank 0) writes the results.
     """
 
     score: float
     epochs: int
+    steps: int
     seconds: float
     is_main: bool
 
@@ -112,6 +114,7 @@ def fit(
     return Fitted(
         score=best.score,
         epochs=lightning.current_epoch,
+        steps=best.steps,
         seconds=time.perf_counter() - started,
         is_main=lightning.is_global_zero,
     )
