@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import math
+import re
+import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+LONGEST, LONGEST_VALUE = 1500, 200
+"""Characters of a message, and of a setting's value in it, at most."""
+UNUSUAL = re.compile(r"[^\n -~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u058f\u1e00-\u1fff]")
+"""Characters to look at: some of them steer a terminal, or can't be seen."""
+
 
 class UserError(Exception):
-    """A mistake the user can mend; the command line prints it alone and exits with 2."""
+    """A mistake the user can mend; the command line prints it alone and exits with 2.
+
+    Whatever cells and names stand in the message, it can neither steer a terminal nor fill it.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: object) -> None:
+        super().__init__(shortened(visible(str(message)), LONGEST))
 
 
 class DiskError(UserError):
@@ -48,7 +62,8 @@ class SettingError(UserError):
     """
 
     def __init__(self, key: str, value: object, mend: str) -> None:
-        super().__init__(f"{key}={value}: {mend}")
+        given = shortened(visible(str(value)).replace("\n", "\\n"), LONGEST_VALUE)
+        super().__init__(f"{key}={given}: {mend}")
         self.key, self.value, self.mend = key, value, mend
 
     def __reduce__(self) -> tuple[type[SettingError], tuple[str, str, str]]:
@@ -58,6 +73,44 @@ class SettingError(UserError):
     def under(self, prefix: str) -> SettingError:
         """The same error with its key's config group put before it."""
         return SettingError(f"{prefix}.{self.key}", self.value, self.mend)
+
+
+def visible(text: str) -> str:
+    """`text` with control characters and marks of direction spelled out; line breaks stay."""
+
+    def spelled(found: re.Match[str]) -> str:
+        character = found[0]
+        unseen = unicodedata.category(character)[0] == "C" or character in "\u2028\u2029"
+        return character.encode("unicode_escape").decode() if unseen else character
+
+    return UNUSUAL.sub(spelled, text)
+
+
+def shortened(text: str, most: int) -> str:
+    """`text` of at most `most` characters: its middle gives way."""
+    if len(text) <= most:
+        return text
+    head = (most - 5) * 2 // 3
+    return f"{text[:head]} ... {text[head + 5 - most :]}"
+
+
+def shown(value: object, most: int = 60) -> str:
+    """A cell or a name from a user's file in quotes, on one line of printable characters."""
+    text = shortened(visible(str(value)).replace("\n", "\\n"), most)
+    return f"'{text}'"
+
+
+def listed(names: Iterable[object], most: int = 5) -> str:
+    """Names from a user's file as `shown`, the first few of them."""
+    every = list(names)
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(shown(name) for name in every[:most]) + more
+
+
+def columns_named(names: Iterable[object], most: int = 5) -> str:
+    """`listed` after the word column, in the plural where there are several."""
+    every = list(names)
+    return f"column{'s' if len(every) > 1 else ''} {listed(every, most)}"
 
 
 def number(

@@ -113,7 +113,10 @@ def test_a_groups_column_is_no_feature_and_a_row_without_one_is_its_own(visits):
 
 @pytest.mark.parametrize(
     ("group", "says"),
-    [("wrong", "data.group=wrong: no such column"), ("ill", "data.group=ill: is the target")],
+    [
+        ("wrong", "data.group=wrong: no such column"),
+        ("ill", "data.group=ill: is named in data.target too"),
+    ],
 )
 def test_a_column_that_can_not_group_is_refused(visits, group, says):
     with pytest.raises(UserError, match=says):

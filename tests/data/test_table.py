@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import gzip
 import re
 import shlex
@@ -80,7 +79,7 @@ def test_numbers_and_text_become_numeric_and_categorical_columns_and_the_note_sa
     assert cohort.features["age"].tolist() == patients()["age"].tolist()
     assert cohort.features["sex"].tolist() == patients()["sex"].tolist()
     assert cohort.target.tolist() == patients()["diagnosis"].tolist()
-    assert "columns read as numeric (1): age; categorical (1): sex" in cohort.notes
+    assert "columns read as numeric (1): 'age'; categorical (1): 'sex'" in cohort.notes
     assert cohort.name == "patients.csv"
     assert not cohort.has_ids
     assert cohort.row.tolist() == [str(row) for row in range(ROWS)]
@@ -195,7 +194,6 @@ def test_many_classes_may_be_words(read):
         ((1, 0, 0), 1.0, "1"),
         (("false", "true", "true"), True, "true"),
         (("True", "False", "False"), False, "False"),
-        (("Y", "y", "y"), "y", "y"),
     ],
 )
 def test_the_given_positive_class_is_class_1_and_nothing_is_guessed(read, cells, positive, chosen):
@@ -223,12 +221,6 @@ def test_a_positive_class_that_is_none_is_refused_with_the_classes(refused, posi
     message = refused(patients(), positive=positive)
     assert f"data.positive={positive}" in message
     assert "the classes are ['0', '1']" in message
-
-
-def test_a_positive_class_that_fits_two_classes_but_for_the_case_is_refused(refused):
-    message = refused(patients(diagnosis=each("YES", "Yes", "Yes")), positive="yes")
-    assert "data.positive=yes" in message
-    assert "['YES', 'Yes']" in message
 
 
 def test_a_positive_class_among_three_is_refused(refused):
@@ -278,7 +270,7 @@ def test_dropped_columns_are_no_features_and_make_no_row_another(read):
 def test_a_column_of_dates_is_refused_until_it_is_dropped_as_the_message_says(read, refused):
     frame = patients(seen=pd.date_range("2020-01-01", periods=ROWS))
     message = refused(frame, "p.parquet")
-    assert "column 'seen' holds dates" in message
+    assert "dates or times of day: column 'seen', row 1: '2020-01-01 00:00:00'" in message
     assert "data.drop=['seen']" in message
     assert "seen" not in read(frame, "p.parquet", drop=["seen"]).features
 
@@ -287,7 +279,7 @@ def test_a_column_of_dates_is_refused_until_it_is_dropped_as_the_message_says(re
 def test_a_column_of_lists_is_refused_until_it_is_dropped_as_the_message_says(read, refused, cell):
     frame = patients(trace=each(None, cell))
     message = refused(frame, "p.parquet")
-    assert "column 'trace' holds a list" in message
+    assert "a list in each cell: column 'trace', row 2" in message
     assert "data.drop=['trace']" in message
     assert "trace" not in read(frame, "p.parquet", drop=["trace"]).features
 
@@ -306,7 +298,7 @@ def test_a_count_that_looks_like_an_id_is_a_number_where_the_user_says_so(read):
 
 def test_text_in_a_column_that_the_user_calls_numeric_is_refused_by_row_and_value(refused):
     message = refused(patients(), numeric=["sex"])
-    assert "column 'sex', row 2: 'f' is not a number (24 such cells)" in message
+    assert "column 'sex', row 2: 'f' is no number (24 such cells)" in message
     assert "data.missing" in message
 
 
@@ -328,7 +320,9 @@ def test_no_column_is_left_out_in_silence(read):
         "patient_id": "a different whole number in every row, like an id",
     }
     for column, reason in reasons.items():
-        assert any(n.startswith(f"column '{column}' left out: {reason}") for n in cohort.notes)
+        assert any(
+            f"'{column}'" in note and f" left out: {reason}" in note for note in cohort.notes
+        )
 
 
 @pytest.mark.parametrize("key", ["numeric", "categorical"])
@@ -348,7 +342,8 @@ def test_a_constant_of_a_parquet_file_is_named_by_its_value(read):
 def test_infinities_are_missing_and_counted_in_a_note(read, name):
     cohort = read(patients(lab=each(np.inf, 2.5, -np.inf, 4.5)), name)
     assert cohort.features["lab"].isna().tolist() == each(True, False, True, False)
-    assert "column 'lab': 12 infinite cell(s) read as missing" in cohort.notes
+    note = "column 'lab': 12 infinite cell(s) read as missing (so is what is beyond 3.4e38)"
+    assert note in cohort.notes
 
 
 def test_copies_of_a_row_are_counted_in_a_note_and_stay_on_one_side_of_every_split(read):
@@ -365,13 +360,14 @@ def test_copies_of_a_row_are_counted_in_a_note_and_stay_on_one_side_of_every_spl
 def test_a_column_that_is_not_there_is_named_with_its_key_and_those_that_are(refused, key):
     value = "Age" if key in ("target", "id") else ["Age"]
     message = refused(patients(), **{key: value})
-    assert message == f"data.{key}=Age: no such column; the table has age, sex, diagnosis"
+    have = "'age', 'sex', 'diagnosis'"
+    assert message == f"data.{key}=Age: no such column; is 'age' meant? The table has {have}"
 
 
 def test_of_very_many_columns_a_message_lists_only_the_first(refused):
     genes = pd.DataFrame({f"gene{k}": np.arange(ROWS) ** 2 / 7 for k in range(100)})
     assert refused(pd.concat([patients(), genes], axis=1), target="y").endswith(
-        "gene16 and 83 more"
+        "'gene16' and 83 more"
     )
 
 
@@ -589,31 +585,22 @@ def test_a_corrupt_parquet_file_is_refused(refused, write, damage, tmp_path):
 
 def test_an_index_with_the_name_of_a_column_is_refused(refused):
     frame = patients().set_index(pd.Index(np.arange(ROWS)[::-1], name="age"))
-    message = refused(frame, "p.parquet")
-    assert "can't be read as Parquet" in message
-    assert "age" in message
+    assert "column name 'age' stands twice" in refused(frame, "p.parquet")
 
 
 def test_a_column_name_twice_in_a_parquet_file_is_refused(tmp_path):
     lab = pa.array(np.arange(ROWS) / 7)
     twice = pa.table([lab, lab, pa.array(each(0, 1))], names=["lab", "lab", "diagnosis"])
     pq.write_table(twice, tmp_path / "p.parquet")
-    with pytest.raises(SettingError, match=r"p.parquet: can't be read as Parquet .*lab"):
+    with pytest.raises(UserError, match=r"p.parquet: column name 'lab' stands twice"):
         table(str(tmp_path / "p.parquet"), "diagnosis")
-
-
-def test_days_of_a_parquet_file_are_left_out_and_said_like_any_text_of_its_own(read):
-    days = [datetime.date(2020, 1, 1 + row) for row in range(ROWS)]
-    cohort = read(patients(day=days), "p.parquet")
-    assert "day" not in cohort.features
-    assert any(note.startswith("column 'day' left out: text that differs") for note in cohort.notes)
 
 
 def test_a_forgotten_decimal_comma_is_an_error_that_names_the_setting(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("x;y\n" + "".join(f"{i},{i + 1};{i % 2}\n" for i in range(30)))
     with pytest.raises(
-        UserError, match=r"column 'x', row 2: '0,1' has a decimal comma.*data\.decimal"
+        UserError, match=r"a decimal comma: column 'x', row 2: '0,1'.*data\.decimal"
     ):
         table(str(path), "y", separator=";")
     assert table(str(path), "y", separator=";", decimal=",").schema.numeric == ("x",)

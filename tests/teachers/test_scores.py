@@ -163,7 +163,7 @@ def test_an_id_that_stands_twice_is_refused_with_its_row(frame, named):
     ("cell", "said"),
     [
         ("high", "'high' is no number: mend it (1 such cells)"),
-        (None, "nan is empty: fill it in (1 such cells)"),
+        (None, "'' is empty: fill it in (1 such cells)"),
         (1.5, "'1.5' is no probability"),
         (-0.5, "'-0.5' is no probability"),
         ("inf", "'inf' is no probability"),

@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from meddistill.data.schema import Schema, as_numbers, blank, to_numbers
-from meddistill.errors import UserError
+from meddistill.data import findings
+from meddistill.data.cells import LARGEST, Notation, UnreadableError, spelling_of, text_of
+from meddistill.data.columns import Column, Key
+from meddistill.data.findings import KEEP, Doubt, Findings
+from meddistill.data.looks import (
+    FEWEST,
+    NEARLY,
+    are_days,
+    is_code,
+    naming,
+    numbering,
+    tells_classes,
+)
+from meddistill.data.missing import LIKE_MISSING, PANDAS, Missing
+from meddistill.data.notation import POINT, describe, find_notation
+from meddistill.data.schema import Schema, too_large
+from meddistill.errors import UserError, listed, shown
 
 STRAY_SHARE = 0.5
 """A column with some text is numeric with strays while under this share of its cells is text."""
-ID_NAME = re.compile(r"(^|[_\W])(id|nr|nbr|number|mrn|index|unnamed: \d+)$", re.IGNORECASE)
-DECIMAL_COMMA = r"[+-]?\d+,\d+"
-FEWEST_FOR_ID = 20
 
 
 @dataclass(frozen=True)
 class Roles:
-    """Columns whose role the user fixed."""
+    """What the user fixed.
 
-    numeric: Sequence[str]
-    categorical: Sequence[str]
+    Attributes:
+        numeric: Columns to read as numbers.
+        categorical: Columns to read as categories.
+        missing: The spellings of a missing cell.
+        notation: Decimal mark and mark of thousands.
+    """
+
+    numeric: Sequence[str] = ()
+    categorical: Sequence[str] = ()
+    missing: tuple[str, ...] = ()
+    notation: Notation = field(default_factory=Notation)
 
 
 @dataclass(frozen=True)
@@ -35,88 +58,197 @@ class Guess:
     notes: list[str]
 
 
-def guess_roles(features: pd.DataFrame, fixed: Roles, missing: tuple[str, ...]) -> Guess:
+def guess_roles(
+    features: pd.DataFrame, fixed: Roles, target: NDArray[np.int64] | None = None
+) -> Guess:
     """Sort the columns into numbers and categories; leave out ids and constants, and say so.
 
+    Args:
+        features: [rows] raw cells.
+        fixed: What the user said.
+        target: [rows] class numbers, by which a numbering that gives them away is found.
+
     Raises:
-        UserError: Text stands in a column of numbers, or no column is left.
+        UserError: A column can't be read for sure, or no column is left.
     """
-    numeric: list[str] = []
-    categorical: list[str] = []
-    notes: list[str] = []
-    strays: list[str] = []
-    for column in features.columns:
-        cells = blank(features[column], missing)
-        free = column not in (*fixed.numeric, *fixed.categorical)
-        text = cells[to_numbers(cells).isna() & cells.notna()]
-        if free:
-            _check_decimal(str(column), text)
-        reason = _useless(cells) if free else None
-        if reason:
-            notes.append(f"column '{column}' left out: {reason}")
-        elif column in fixed.categorical:
-            categorical.append(column)
-        elif column in fixed.numeric:
-            as_numbers(cells)
-            numeric.append(column)
+    gone = Missing(fixed.missing)
+    columns = [Column(name, features[name].tolist(), gone) for name in features.columns]
+    return _Sorter(columns, fixed, features.index, target).guess()
+
+
+class _Sorter:
+    """Sorts the columns of one table, one after the other."""
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        fixed: Roles,
+        rows: pd.Index[Any],
+        target: NDArray[np.int64] | None,
+    ) -> None:
+        self.columns, self.fixed, self.rows, self.target = columns, fixed, rows, target
+        self.points = any(POINT.fullmatch(text) for column in columns for text in _some(column))
+        self.numeric: list[str] = []
+        self.categorical: list[str] = []
+        self.notation: dict[str, Notation] = {}
+        self.literal: list[str] = []
+        self.spelled: list[str] = []
+        self.infinite: dict[str, int] = {}
+        self.found = Findings()
+
+    def guess(self) -> Guess:
+        for column in self.columns:
+            self._sort(column)
+        self.found.refuse_doubts()
+        notes = self.found.notes()
+        if not self.numeric and not self.categorical:
+            raise UserError("no feature column is left:\n  " + "\n  ".join(notes))
+        schema = Schema(
+            tuple(self.numeric), tuple(self.categorical), self.fixed.missing, self.notation,
+            tuple(self.literal), tuple(self.spelled),
+        )  # fmt: skip
+        large = [too_large(self.infinite)] if self.infinite else []
+        return Guess(schema, [_summary(schema), *notes, *large])
+
+    def _sort(self, column: Column) -> None:
+        self.found.missing |= column.missing_words
+        if column.lists:
+            self._ask(column, findings.LISTS, [])
+        elif column.name in self.fixed.categorical:
+            self._as_category(column)
+        elif column.name in self.fixed.numeric:
+            self._number(column, free=False)
+        elif left_out := _constant(column):
+            self.found.note(column.name, f" left out: {left_out}")
+        elif 2 * column.dates() > column.known:
+            self._ask(column, findings.DATES, [])
         else:
-            if 0 < len(text) < STRAY_SHARE * cells.notna().sum():
-                strays.append(_stray(str(column), text))
-            (categorical if len(text) else numeric).append(column)
-        notes += _infinite(str(column), cells) if column in numeric else []
-    if strays:
-        raise UserError("text where numbers were:\n  " + "\n  ".join(strays))
-    if not numeric and not categorical:
-        raise UserError("no feature column is left:\n  " + "\n  ".join(notes))
-    schema = Schema(tuple(numeric), tuple(categorical), missing)
-    return Guess(schema, [_summary(schema), *notes])
+            self._number(column, free=True)
 
+    def _number(self, column: Column, free: bool) -> None:
+        """Read a column as numbers in the notation that fits; as text where none does."""
+        notation, example = self.fixed.notation, ""
+        numbers, others = column.read(notation)
+        if others:
+            found = find_notation(column.texts(), notation, self.points)
+            if isinstance(found, Doubt):
+                return self._ask(column, found, others)
+            if found and all(isinstance(key[1], str) for key in others):
+                example, notation = str(others[0][1]), found
+                numbers, others = column.read(notation)
+        if others and free:
+            return self._text(column, others)
+        values = column.values(numbers)
+        if free and (reason := numbering(column.name, values, len(column.cells))):
+            return self.found.note(column.name, f" left out: {reason}{KEEP}")
+        if free and (doubt := self._suspicious(values)):
+            return self._ask(column, doubt, [])
+        return self._as_number(column, numbers, notation, example)
 
-def _check_decimal(column: str, text: pd.Series[Any]) -> None:
-    """Numbers with decimal commas would pass for categories, or for an id."""
-    commas = text[text.astype(str).str.fullmatch(DECIMAL_COMMA)]
-    if len(commas) > STRAY_SHARE * max(1, len(text)):
-        raise UserError(
-            f"column '{column}', row {commas.index[0]}: {commas.iloc[0]!r} has a decimal comma "
-            f"({len(commas)} such cells): set data.decimal=\"','\", or read the column as "
-            f"categories (data.categorical=['{column}'])"
-        )
-
-
-def _useless(cells: pd.Series[Any]) -> str | None:
-    known = cells.dropna()
-    if known.empty:
-        return "every cell is empty"
-    if known.nunique() == 1 and len(known) == len(cells):
-        return f"constant ('{known.iloc[0]}' in every row)"
-    if len(known) < FEWEST_FOR_ID:
+    def _suspicious(self, values: NDArray[np.float64]) -> Doubt | None:
+        if are_days(values):
+            return findings.DAYS_AS_NUMBERS
+        complete = self.target is not None and len(values) == len(self.target)
+        if complete and self.target is not None and tells_classes(values, self.target):
+            return findings.TELLS
         return None
-    keep = f"; it is kept by data.numeric=['{cells.name}'] or data.categorical=['{cells.name}']"
-    numbers = to_numbers(known)
-    if numbers.isna().all() and known.nunique() > 0.9 * len(known):
-        return f"text that differs in nearly every row, like an id or free text{keep}"
-    whole = numbers.notna().all() and bool((numbers % 1 == 0).all())
-    counts = bool((numbers.diff().dropna() == 1).all())
-    if whole and known.nunique() == len(cells) and (counts or ID_NAME.search(str(cells.name))):
-        return f"a different whole number in every row, like an id{keep}"
+
+    def _as_number(
+        self, column: Column, numbers: Mapping[Key, float], notation: Notation, example: str
+    ) -> None:
+        self.numeric.append(column.name)
+        if notation != Notation():
+            self.notation[column.name] = notation
+        if example:
+            self.found.note(column.name, f": {describe(notation, example)}")
+        if column.has_durations():
+            self.found.note(column.name, ": durations read as days")
+        large = column.total(key for key, number in numbers.items() if abs(number) > LARGEST)
+        if large:
+            self.infinite[column.name] = large
+
+    def _text(self, column: Column, others: Sequence[Key]) -> None:
+        """Sort a column of text, or of text and numbers."""
+        if len(others) == len(column.counts) and (reason := _names_rows(column)):
+            return self.found.note(column.name, f" left out: {reason}{KEEP}")
+        if column.total(others) < STRAY_SHARE * column.known:
+            texts = {str(key[1]).strip() for key in others}
+            if not all(map(is_code, texts)):
+                return self._ask_about_strays(column, others, texts)
+            self.found.note(column.name, ": codes with letters beside numbers, read as categories")
+        return self._as_category(column)
+
+    def _ask_about_strays(self, column: Column, others: Sequence[Key], texts: set[str]) -> None:
+        if all(text.lower() in LIKE_MISSING for text in texts):
+            self.found.missing |= texts
+            return self._ask(column, findings.LIKE_MISSING, others)
+        return self._ask(column, findings.STRAYS, others)
+
+    def _as_category(self, column: Column) -> None:
+        self.categorical.append(column.name)
+        marks = Notation(self.fixed.notation.decimal)
+        if marks != Notation():
+            self.notation[column.name] = marks
+        by_value, by_spelling = self._spellings(column, marks)
+        if any(len(different) > 1 for different in by_value.values()):
+            self.literal.append(column.name)
+            self.found.note(column.name, ": numbers of one value stay apart by their spelling")
+        for merged in by_spelling.values():
+            if len(merged) > 1:
+                one = listed(sorted(merged)).replace("{columns}", "")
+                self.found.note(column.name, f": {one} are one category")
+        words = {key[1].strip() for key in column.counts if isinstance(key[1], str)}
+        if words & set(PANDAS) and not column.has_nulls:
+            self.spelled.append(column.name)
+
+    def _spellings(
+        self, column: Column, marks: Notation
+    ) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+        """Categories by value -> their literal forms, and literal forms -> their spellings."""
+        by_value: dict[str, set[str]] = defaultdict(set)
+        by_spelling: dict[str, set[str]] = defaultdict(set)
+        for key in column.counts:
+            try:
+                value, written = text_of(key[1], marks), spelling_of(key[1])
+            except UnreadableError as error:
+                raise UserError(
+                    f"column {shown(column.name)}, row {self.rows[column.place(key)]}: "
+                    f"{shown(key[1])} {error}: write the column as text, or leave it out with "
+                    f"data.drop=[{shown(column.name)}]"
+                ) from error
+            if value is not None and written is not None:
+                literal = text_of(written, marks, literal=True) or ""
+                by_value[value].add(literal)
+                by_spelling[literal].add(written)
+        return by_value, by_spelling
+
+    def _ask(self, column: Column, doubt: Doubt, keys: Sequence[Key]) -> None:
+        place = column.place(keys[0] if keys else next(iter(column.counts), None))
+        cell, count = column.cells[place], column.total(keys)
+        self.found.doubt(column.name, doubt, self.rows[place], cell, count)
+
+
+def _some(column: Column) -> list[str]:
+    """Different texts of a column, enough to see how its numbers are written."""
+    return [key[1].strip() for key in list(column.counts)[:100] if isinstance(key[1], str)]
+
+
+def _constant(column: Column) -> str | None:
+    if not column.counts:
+        return "every cell is empty"
+    if len(column.counts) == 1 and column.known == len(column.cells):
+        return f"constant ({shown(next(iter(column.counts))[1])} in every row)"
     return None
 
 
-def _stray(column: str, text: pd.Series[Any]) -> str:
-    return (
-        f"column '{column}', row {text.index[0]}: {text.iloc[0]!r} ({len(text)} such cells): mend "
-        f"the cells, name the spelling of a missing value (data.missing=['{text.iloc[0]}']), or "
-        f"read the column as categories (data.categorical=['{column}'])"
-    )
-
-
-def _infinite(column: str, cells: pd.Series[Any]) -> list[str]:
-    numbers = to_numbers(cells).abs()
-    count = int((numbers == float("inf")).sum())
-    return [f"column '{column}': {count} infinite cell(s) read as missing"] if count else []
+def _names_rows(column: Column) -> str | None:
+    """Why a column of text tells rows or patients apart, or None."""
+    if column.known >= FEWEST and len(column.counts) > NEARLY * column.known:
+        return "text that differs in nearly every row, like an id or free text"
+    return naming(column.name, len(column.counts), column.known)
 
 
 def _summary(schema: Schema) -> str:
-    parts = [f"numeric ({len(schema.numeric)}): {', '.join(schema.numeric[:40]) or 'none'}"]
-    parts += [f"categorical ({len(schema.categorical)}): {', '.join(schema.categorical[:40])}"]
+    parts = [f"numeric ({len(schema.numeric)}): {listed(schema.numeric, 40) or 'none'}"]
+    parts += [f"categorical ({len(schema.categorical)}): {listed(schema.categorical, 40)}"]
     return "columns read as " + "; ".join(parts[: 2 if schema.categorical else 1])

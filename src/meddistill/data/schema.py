@@ -2,114 +2,183 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import logging
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from meddistill.errors import UserError
+from meddistill.data.cells import LARGEST, PLAIN, Notation, UnreadableError, text_of, value_of
+from meddistill.data.missing import Missing
+from meddistill.data.rows import take_columns
+from meddistill.errors import UserError, columns_named, shown
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Schema:
-    """Feature columns by role, and the spellings of a missing cell besides the empty one."""
+    """Feature columns by role, and what is known of their cells' spelling.
+
+    Attributes:
+        numeric: Columns of numbers.
+        categorical: Columns of categories.
+        missing: All spellings of a missing cell besides the empty one.
+        notation: How the numbers of a column are written, where not as Python does.
+        literal: Categories in which numbers of one value are told apart by spelling, as 01 and 1.
+        spelled: Categories with a word that pandas reads as missing by default, such as None.
+    """
 
     numeric: tuple[str, ...]
     categorical: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    notation: Mapping[str, Notation] = field(default_factory=dict)
+    literal: tuple[str, ...] = ()
+    spelled: tuple[str, ...] = ()
 
     @property
     def columns(self) -> list[str]:
         """All feature columns, numeric ones first."""
         return [*self.numeric, *self.categorical]
 
+    @cached_property
+    def gone(self) -> Missing:
+        """What counts as missing."""
+        return Missing(self.missing)
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists, for JSON."""
-        return {key: list(value) for key, value in asdict(self).items()}
+        """Plain lists and dictionaries, for JSON."""
+        values = asdict(self)
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in values.items()
+        }
 
     @staticmethod
-    def from_dict(values: Mapping[str, Sequence[str]]) -> Schema:
+    def from_dict(values: Mapping[str, Any]) -> Schema:
         """The inverse of `to_dict`."""
-        return Schema(**{key: tuple(value) for key, value in values.items()})
+        named = dict(values)
+        written = named.pop("notation", {})
+        notation = {column: Notation(**parts) for column, parts in written.items()}
+        return Schema(notation=notation, **{key: tuple(value) for key, value in named.items()})
+
+    def number(self, column: str, cell: Any) -> float:
+        """The number in a cell of a numeric column: NaN where missing, infinite where too large.
+
+        Raises:
+            UnreadableError: The cell is no number.
+        """
+        if isinstance(cell, str) and cell.strip() in self.gone.spellings:
+            return math.nan
+        value = value_of(cell, self.notation.get(column, PLAIN))
+        value = (
+            value
+            if -LARGEST <= value <= LARGEST or value != value
+            else math.copysign(math.inf, value)
+        )
+        return math.nan if value in self.gone.numbers else value
+
+    def category(self, column: str, cell: Any) -> str | float:
+        """The category in a cell of a categorical column; NaN where missing.
+
+        Raises:
+            UnreadableError: The cell is no category.
+        """
+        if self.gone.covers(cell):
+            return math.nan
+        text = text_of(cell, self.notation.get(column, PLAIN), column in self.literal)
+        return math.nan if text is None else text
 
     def prepare(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The feature columns of raw rows: float64 (NaN where missing) and text (NaN likewise).
 
-        Infinities count as missing. Columns that the schema does not name are not read.
+        Infinities, and what float32 can't hold, count as missing, and a warning counts them.
+        Columns that the schema does not name are not read. Prepared rows are unchanged.
 
         Raises:
-            UserError: A column is absent, or text stands where a number must.
+            UserError: A column is absent, or a cell is not what its column needs.
         """
-        absent = [column for column in self.columns if column not in rows.columns]
-        if absent:
-            raise UserError(
-                f"these rows lack {_listed(absent)}, which the model was trained with: "
-                "add the columns (their cells may be empty)"
-            )
-        prepared = {}
-        for column in self.columns:
-            cells = blank(rows[column], self.missing)
-            prepared[column] = as_numbers(cells) if column in self.numeric else as_text(cells)
-        return pd.DataFrame(prepared, index=rows.index, columns=self.columns)
+        frame = take_columns(rows, self.columns)
+        prepared: dict[str, NDArray[Any]] = {}
+        infinite = {}
+        for column in self.numeric:
+            numbers = self._numbers(column, frame[column])
+            count = int(np.isinf(numbers).sum())
+            if count:
+                infinite[column] = count
+                numbers = np.where(np.isinf(numbers), np.nan, numbers)
+            prepared[column] = numbers
+        for column in self.categorical:
+            read = _each(frame[column], partial(self.category, column))
+            prepared[column] = np.array(read, dtype=object)
+        if infinite:
+            log.warning("%s", too_large(infinite))
+        return pd.DataFrame(prepared, index=frame.index, columns=self.columns)
+
+    def _numbers(self, column: str, cells: pd.Series[Any]) -> NDArray[np.float64]:
+        """[rows] float64, infinite beyond float32."""
+        if isinstance(cells.dtype, np.dtype) and cells.dtype.kind in "fiu":
+            numbers = cells.to_numpy(dtype=np.float64, copy=True)
+            numbers[np.abs(numbers) > LARGEST] = np.inf
+            if self.gone.numbers:
+                numbers[np.isin(numbers, list(self.gone.numbers))] = np.nan
+            return numbers
+        return np.array(_each(cells, partial(self.number, column)), dtype=np.float64)
 
 
-def blank(cells: pd.Series[Any], missing: Sequence[str]) -> pd.Series[Any]:
-    """The cells with surrounding spaces cut and every spelling of a missing one made NaN."""
-    if pd.api.types.is_numeric_dtype(cells):
-        numbers = to_numbers(pd.Series(missing, dtype="object")).dropna()
-        return cells.mask(cells.isin(numbers)) if len(numbers) else cells
-    gone = {"", *missing}
-
-    def cut(cell: object) -> object:
-        text = cell.strip() if isinstance(cell, str) else cell
-        return np.nan if isinstance(text, str) and text in gone else text
-
-    return _by_value(cells, cut)
+def too_large(counts: Mapping[str, int]) -> str:
+    """What is said of cells that are infinite or beyond float32, of all columns at once."""
+    each = f"{columns_named(counts)}: {sum(counts.values())} infinite cell(s) read as missing"
+    return f"{each} (so is what is beyond 3.4e38)"
 
 
-def to_numbers(cells: pd.Series[Any]) -> pd.Series[float]:
-    """Cells as float64, NaN where they are missing or no number; infinities stay."""
-    if pd.api.types.is_numeric_dtype(cells):
-        return cells.astype("float64")
-    codes, values = pd.factorize(cells)
-    numbers = pd.to_numeric(pd.Series(values, dtype="object"), errors="coerce").to_numpy("float64")
-    return pd.Series(np.append(numbers, np.nan)[codes], index=cells.index, name=cells.name)
+def read_each(cells: Iterable[Any], read: Callable[[Any], Any]) -> list[Any]:
+    """`read` of each cell, once a distinct one; the error itself where a cell can't be read."""
+    known: dict[Any, Any] = {}
+    results = []
+    for cell in cells:
+        try:
+            key = (cell.__class__, cell)
+            if key not in known:
+                known[key] = _attempt(read, cell)
+            results.append(known[key])
+        except TypeError:  # a list has no hash
+            results.append(_attempt(read, cell))
+    return results
 
 
-def as_numbers(cells: pd.Series[Any]) -> pd.Series[float]:
-    """Cells as float64, infinities as NaN; a `UserError` names the first cell that is no number."""
-    numbers = to_numbers(cells)
-    unreadable = cells[numbers.isna() & cells.notna()]
-    if len(unreadable):
+def _attempt(read: Callable[[Any], Any], cell: Any) -> Any:
+    try:
+        return read(cell)
+    except UnreadableError as error:
+        return error
+
+
+def _each(cells: pd.Series[Any], read: Callable[[Any], Any]) -> list[Any]:
+    """`read_each`, or a `UserError` that names the first cell that can't be read."""
+    results = read_each(cells.tolist(), read)
+    check_read(str(cells.name), cells.index, cells.tolist(), results)
+    return results
+
+
+def check_read(
+    column: str, rows: Sequence[Any] | pd.Index[Any], cells: Sequence[Any], results: Sequence[Any]
+) -> None:
+    """Refuse a column some of whose cells could not be read, by the first of them."""
+    wrong = [place for place, result in enumerate(results) if isinstance(result, UnreadableError)]
+    if wrong:
+        first = wrong[0]
         raise UserError(
-            f"column '{cells.name}', row {unreadable.index[0]}: {unreadable.iloc[0]!r} is not a "
-            f"number ({len(unreadable)} such cells): mend the cells, or name the spelling of a "
-            f"missing value in data.missing"
+            f"column {shown(column)}, row {rows[first]}: {shown(cells[first])} {results[first]} "
+            f"({len(wrong)} such cells): {_mend(results[first])}"
         )
-    return numbers.mask(np.isinf(numbers))
 
 
-def as_text(cells: pd.Series[Any]) -> pd.Series[Any]:
-    """Cells as text; 1.0 from a numeric column is spelled 1, as a CSV file spells it."""
-    return _by_value(cells, _spell)
-
-
-def _by_value(cells: pd.Series[Any], change: Callable[[object], object]) -> pd.Series[Any]:
-    """`change` of each cell, worked out once a distinct value; missing cells stay NaN."""
-    codes, values = pd.factorize(cells)
-    changed = np.array([*map(change, values), np.nan], dtype=object)
-    return pd.Series(changed[codes], index=cells.index, name=cells.name)
-
-
-def _spell(cell: object) -> str:
-    if isinstance(cell, (float, np.floating)) and float(cell).is_integer():
-        return str(int(cell))
-    return str(cell)
-
-
-def _listed(columns: Sequence[str]) -> str:
-    head = ", ".join(f"'{column}'" for column in columns[:5])
-    more = f" and {len(columns) - 5} more" if len(columns) > 5 else ""
-    return f"column{'s' if len(columns) > 1 else ''} {head}{more}"
+def _mend(error: UnreadableError) -> str:
+    if "spelling" in str(error) or "become one" in str(error):
+        return "read the file with dtype=str, so that codes stay as they are written"
+    return "mend the cells, or name the spelling of a missing value in data.missing"

@@ -6,15 +6,17 @@ import difflib
 import re
 import zlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from meddistill.data.cells import NUMBER, Notation, UnreadableError, spelling_of, value_of
 from meddistill.data.reading import read_table
-from meddistill.data.schema import as_text, blank, to_numbers
-from meddistill.errors import SettingError, UserError
+from meddistill.data.schema import check_read, read_each
+from meddistill.errors import SettingError, UserError, shown
 
 SUM_TOLERANCE = 0.01
 """How far a row's probabilities may be from 1 together: files hold rounded numbers."""
@@ -34,11 +36,17 @@ def read_scores(path: Path, separator: str, decimal: str, encoding: str) -> pd.D
     if frame is not None:
         return frame
     try:
-        return read_table(path, separator, decimal, encoding)
+        frame = read_table(path, separator, decimal, encoding)
     except SettingError as error:  # the reader speaks of data.*
         raise SettingError(READERS_KEY.sub("", error.key), error.value, error.mend) from None
     except UserError as error:
         raise UserError(READERS_KEY.sub("teacher.", str(error))) from None
+    return frame if decimal == "." else frame.map(partial(_dotted, Notation(decimal)))
+
+
+def _dotted(notation: Notation, cell: object) -> object:
+    plain = notation.plain(cell.strip()) if isinstance(cell, str) else ""
+    return plain if NUMBER.fullmatch(plain) else cell
 
 
 def match_rows(frame: pd.DataFrame, column: str, wanted: Sequence[str], path: Path) -> pd.DataFrame:
@@ -48,7 +56,10 @@ def match_rows(frame: pd.DataFrame, column: str, wanted: Sequence[str], path: Pa
         SettingError: An id is in the file more than once, or not at all.
     """
     check_column(frame, column, "teacher.id", path)
-    ids = as_text(blank(frame[column], ())).dropna()
+    cells = frame[column].tolist()
+    names = read_each(cells, spelling_of)
+    check_read(column, frame.index, cells, names)
+    ids = pd.Series(names, index=frame.index, dtype=object).dropna()
     again = ids[ids.duplicated()]
     if len(again):
         raise SettingError(
@@ -90,18 +101,20 @@ def read_probabilities(
 def read_column(frame: pd.DataFrame, name: str, path: Path) -> NDArray[np.float64]:
     """[rows] Probabilities of one column; a `SettingError` names the first cell that is none."""
     check_column(frame, name, "teacher.column", path)
-    cells = blank(frame[name], ())
-    numbers = to_numbers(cells)
+    cells = frame[name].tolist()
+    read = read_each(cells, value_of)
+    unreadable = np.array([isinstance(number, UnreadableError) for number in read])
+    numbers = pd.Series(np.where(unreadable, np.nan, read), dtype=np.float64)
     for wrong, what in (
-        (cells.isna(), "is empty: fill it in"),
-        (numbers.isna(), "is no number: mend it"),
+        (numbers.isna() & ~unreadable, "is empty: fill it in"),
+        (unreadable, "is no number: mend it"),
         (~numbers.between(-ROUNDING, 1 + ROUNDING), "is no probability (percent / 100 is one)"),
     ):
         first = np.flatnonzero(wrong)
         if len(first):
             raise SettingError(
                 "teacher.path", path, f"column '{name}', row {frame.index[first[0]]}: "
-                f"{cells.iloc[first[0]]!r} {what} ({len(first)} such cells)",
+                f"{shown(cells[first[0]])} {what} ({len(first)} such cells)",
             )  # fmt: skip
     return np.asarray(numbers.clip(0, 1), dtype=np.float64)
 

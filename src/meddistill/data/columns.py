@@ -1,0 +1,101 @@
+"""A raw column, looked at once a distinct cell."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meddistill.data.cells import DAYS, TRUTH, Notation, UnreadableError, is_null, value_of
+from meddistill.data.looks import is_date
+from meddistill.data.missing import Missing
+
+Key = tuple[type, Any]
+"""A cell with its type, since 1 and True are equal."""
+
+
+class Column:
+    """The cells of a raw column that are not missing, and what they can be read as.
+
+    Args:
+        name: Of the column.
+        cells: [rows] as they are in the file.
+        missing: What counts as missing.
+    """
+
+    def __init__(self, name: str, cells: Sequence[Any], missing: Missing) -> None:
+        self.name, self.cells = name, cells
+        self.keys: list[Key] = [(cell.__class__, cell) for cell in cells]
+        self.lists = False
+        try:
+            counts = Counter(self.keys)
+        except TypeError:  # a list or a dictionary has no hash
+            self.lists, counts = True, Counter()
+        gone = {key for key in counts if missing.covers(key[1])}
+        self.counts = {key: count for key, count in counts.items() if key not in gone}
+        self.known = sum(self.counts.values())
+        self.missing_words = {key[1].strip() for key in gone if isinstance(key[1], str)} - {""}
+        self.has_nulls = any(is_null(key[1]) for key in gone)
+
+    def place(self, key: Key | None) -> int:
+        """The first row of a distinct cell; the first row of a list where there is no key."""
+        if key is not None:
+            return self.keys.index(key)
+        lists = (place for place, key in enumerate(self.keys) if key[0] in (list, dict, np.ndarray))
+        return next(lists, 0)
+
+    def read(self, notation: Notation) -> tuple[dict[Key, float], list[Key]]:
+        """Those distinct cells that are numbers, and those that are not.
+
+        True and false are no numbers here, as they would be where a number is needed.
+        """
+        numbers: dict[Key, float] = {}
+        others: list[Key] = []
+        for key in self.counts:
+            try:
+                if is_truth(key[1]):
+                    others.append(key)
+                else:
+                    numbers[key] = value_of(key[1], notation)
+            except UnreadableError:
+                others.append(key)
+        return numbers, others
+
+    def values(self, numbers: Mapping[Key, float]) -> NDArray[np.float64]:
+        """[cells that are numbers] in the order of the rows."""
+        found = [numbers[key] for key in self.keys if key in numbers]
+        return np.array(found, dtype=np.float64)
+
+    def total(self, keys: Iterable[Key]) -> int:
+        """How many cells these distinct ones are."""
+        return sum(self.counts[key] for key in keys)
+
+    def texts(self) -> dict[str, int]:
+        """How often each text stands in the column."""
+        counts: Counter[str] = Counter()
+        for key, count in self.counts.items():
+            if isinstance(key[1], str):
+                counts[key[1].strip()] += count
+        return dict(counts)
+
+    def dates(self) -> int:
+        """Cells that are dates or times of day."""
+        return self.total(key for key in self.counts if is_date(key[1]))
+
+    def has_durations(self) -> bool:
+        """Whether some cell is a duration, such as 3 days."""
+        return any(
+            hasattr(key[1], "total_seconds")
+            or (isinstance(key[1], str) and "day" in key[1] and DAYS.fullmatch(key[1].strip()))
+            for key in self.counts
+        )
+
+
+def is_truth(cell: Any) -> bool:
+    """Whether a cell is true or false, typed or written."""
+    if isinstance(cell, str):
+        return cell.strip().lower() in TRUTH
+    return isinstance(cell, (bool, np.bool_))

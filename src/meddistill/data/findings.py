@@ -1,0 +1,90 @@
+"""What was decided about columns, and what is in doubt: said once for all columns of one cause."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from meddistill.errors import UserError, columns_named, listed, shown
+
+KEEP = "; kept by data.numeric={columns} or data.categorical={columns}"
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why columns can't be read for sure.
+
+    Attributes:
+        why: What is wrong.
+        mend: What to do; {columns} and {missing} stand for lists as a command line takes them.
+    """
+
+    why: str
+    mend: str
+
+
+AS_CATEGORIES = "read as categories with data.categorical={columns}"
+OR_DROP = "or leave out with data.drop={columns}"
+DATES = Doubt(
+    "dates or times of day",
+    f"turn them into numbers (an age, days since admission), {AS_CATEGORIES}, {OR_DROP}",
+)
+DAYS_AS_NUMBERS = Doubt(
+    "whole numbers that are dates (yyyymmdd)",
+    "turn them into numbers that count (an age, days since admission), read them as they are with "
+    f"data.numeric={{columns}}, {OR_DROP}",
+)
+LISTS = Doubt("a list in each cell", f"spread it over columns, {OR_DROP}")
+TELLS = Doubt(
+    "a different whole number in every row, whose order alone tells the classes apart, as a number "
+    "given to the rows would",
+    f"keep with data.numeric={{columns}}, {OR_DROP}",
+)
+LIKE_MISSING = Doubt(
+    "text where numbers were",
+    "mend the cells, name all spellings of a missing value (data.missing={missing}), "
+    f"{AS_CATEGORIES}, {OR_DROP}",
+)
+STRAYS = Doubt("text where numbers were", f"mend the cells, {AS_CATEGORIES}, {OR_DROP}")
+
+
+class Findings:
+    """Notes and doubts, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._notes: dict[str, list[str]] = defaultdict(list)
+        self._doubts: dict[Doubt, dict[str, str]] = defaultdict(dict)
+        self.missing: set[str] = set()
+
+    def note(self, column: str, text: str) -> None:
+        """Say `text`, which follows the column's name; {columns} stands for a list."""
+        self._notes[text].append(column)
+
+    def doubt(self, column: str, doubt: Doubt, row: object, cell: object, count: int = 0) -> None:
+        """Ask the user about a column, by its first cell in doubt."""
+        many = f" ({count} such cells)" if count else ""
+        self._doubts[doubt][column] = f"column {shown(column)}, row {row}: {shown(cell)}{many}"
+
+    def notes(self) -> list[str]:
+        """A sentence for each thing that was decided."""
+        return [
+            f"{columns_named(names)}{text.replace('{columns}', _as_list(names))}"
+            for text, names in self._notes.items()
+        ]
+
+    def refuse_doubts(self) -> None:
+        """Raise a `UserError` of all doubts, if there is one."""
+        if self._doubts:
+            raise UserError("\n".join(self._message(*item) for item in self._doubts.items()))
+
+    def _message(self, doubt: Doubt, places: dict[str, str]) -> str:
+        first = "; ".join(list(places.values())[:3])
+        more = f"; and in {len(places) - 3} more columns" if len(places) > 3 else ""
+        mend = doubt.mend.replace("{columns}", _as_list(list(places)))
+        mend = mend.replace("{missing}", _as_list(sorted(self.missing)))
+        return f"{doubt.why}: {first}{more}: {mend}"
+
+
+def _as_list(names: Sequence[str]) -> str:
+    return f"[{listed(names, 20)}]"

@@ -1,0 +1,119 @@
+"""What a column looks like by its name and its cells: ids, dates, codes."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FEWEST = 20
+"""Rows below which nothing is told from so few."""
+NEARLY = 0.9
+WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+NUMBERING = frozenset([
+    "nr", "nbr", "no", "num", "number", "index", "idx", "key", "row", "case", "serial", "visit",
+    "stay", "order", "seq",
+])  # fmt: skip
+PERSON = frozenset([
+    "id", "ids", "pid", "uid", "uuid", "guid", "ssn", "mrn", "nhs", "subject", "patient",
+    "participant", "person", "record", "encounter", "hadm", "accession", "admission", "barcode",
+    "sample", "chart",
+])  # fmt: skip
+JOINED = re.compile(
+    r"(patient|subject|case|record|encounter|visit|hadm|stay|sample|person|study|row|participant|admission)_?"
+    r"(id|nr|nbr|no|num|number|key)"
+)
+MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+ZONE = r"(?: ?(?:z|utc|[+-][0-9]{2}:?[0-9]{2}))?"
+CLOCK = rf"[0-9]{{1,2}}:[0-9]{{2}}(?::[0-9]{{2}}(?:[.,][0-9]+)?)?(?: ?[ap]m)?{ZONE}"
+DAY = "|".join(
+    [
+        r"[0-9]{4}([-/.])[0-9]{1,2}\1[0-9]{1,2}",
+        r"[0-9]{1,2}([-/.])[0-9]{1,2}\2(?:[0-9]{4}|[0-9]{2})",
+        rf"[0-9]{{1,2}}[-. /]*{MONTH}[-. ,/]*(?:[0-9]{{4}}|[0-9]{{2}})",
+        rf"{MONTH}[-. ]*[0-9]{{1,2}},? +[0-9]{{4}}",
+        rf"{MONTH}[-. ]+[0-9]{{4}}",
+        r"[0-9]{4}-(?:0[1-9]|1[0-2])",
+    ]
+)
+DATE = re.compile(rf"(?:{DAY})(?:[t ,]+{CLOCK})?|{CLOCK}", re.IGNORECASE)
+CODE = re.compile(r"[A-Za-z]{1,4}[-. ]?[0-9][0-9A-Za-z.\-/]*")
+
+
+def is_date(cell: Any) -> bool:
+    """Whether a cell is a date or a time of day, typed or written."""
+    if isinstance(cell, str):
+        return bool(DATE.fullmatch(cell.strip()))
+    return isinstance(cell, (datetime.date, datetime.time, np.datetime64))
+
+
+def are_whole(numbers: NDArray[np.float64]) -> bool:
+    """Whether all are whole numbers."""
+    return bool(np.isfinite(numbers).all()) and not (numbers % 1).any()
+
+
+def are_days(numbers: NDArray[np.float64]) -> bool:
+    """Whether all numbers are dates written as yyyymmdd."""
+    if not are_whole(numbers) or len(np.unique(numbers)) < 3:
+        return False
+    year, month, day = numbers // 10_000, numbers // 100 % 100, numbers % 100
+    valid = (
+        (year >= 1900) & (year <= 2100) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)
+    )
+    return bool(valid.all())
+
+
+def is_code(text: str) -> bool:
+    """Whether text beside numbers looks like one of their kind, such as V57 beside 250.83."""
+    return bool(CODE.fullmatch(text.strip()))
+
+
+def named_as_person(name: str) -> bool:
+    """Whether a name says that the column tells patients, or their records, apart."""
+    words = [word.lower() for word in WORDS.findall(name)]
+    joined = any(JOINED.fullmatch(word) for word in words) or bool(JOINED.fullmatch(name.lower()))
+    return joined or (bool(words) and (words[-1] in PERSON or _numbers_a_person(words)))
+
+
+def _numbers_a_person(words: Sequence[str]) -> bool:
+    return len(words) > 1 and words[-1] in NUMBERING and words[-2] in PERSON
+
+
+def named_as_id(name: str) -> bool:
+    """Whether a name says that the column numbers the rows."""
+    words = [word.lower() for word in WORDS.findall(name)]
+    return named_as_person(name) or (bool(words) and words[-1] in NUMBERING) or "unnamed" in words
+
+
+def numbering(name: str, numbers: NDArray[np.float64], rows: int) -> str | None:
+    """Why a column of known numbers is an id, or None."""
+    if len(numbers) < FEWEST or not are_whole(numbers):
+        return None
+    different = len(np.unique(numbers))
+    if different == rows:
+        steps = np.diff(numbers)
+        dense = numbers.max() - numbers.min() < 2 * rows
+        if dense or (steps > 0).all() or (steps < 0).all() or named_as_id(name):
+            return "a different whole number in every row, like an id"
+    if named_as_id(name) and different > NEARLY * len(numbers):
+        return "a different whole number in nearly every row, like an id"
+    return naming(name, different, len(numbers))
+
+
+def naming(name: str, different: int, known: int) -> str | None:
+    """Why a column with so many different cells names patients, or None."""
+    if known >= FEWEST and named_as_person(name) and different > max(FEWEST, known / 5):
+        return "by its name it tells patients apart (data.group keeps the rows of each together)"
+    return None
+
+
+def tells_classes(numbers: NDArray[np.float64], target: NDArray[np.int64]) -> bool:
+    """Whether the order of different whole numbers, one a row, alone says the class."""
+    if len(numbers) < FEWEST or not are_whole(numbers) or len(np.unique(numbers)) < len(target):
+        return False
+    ordered = target[np.argsort(numbers)]
+    return 1 + int((np.diff(ordered) != 0).sum()) == len(np.unique(target))

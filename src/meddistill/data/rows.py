@@ -1,0 +1,86 @@
+"""The columns that are needed out of any rows, found by name; or one message of what is wrong."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from meddistill.errors import UserError, columns_named, listed, shown
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+UNSEEN = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+")
+
+
+def clean_name(name: object) -> str:
+    """A column's or a class's name: one line, in one Unicode form, without what can't be seen."""
+    text = str(name)
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", UNSEEN.sub("", text))
+    return CONTROL.sub(" ", text).strip()
+
+
+def check_names(path: object, names: Sequence[str]) -> None:
+    """Refuse a name that stands twice in a file's header."""
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise UserError(
+            f"{path}: column name {shown(twice[0])} stands twice in the header: rename one"
+        )
+
+
+def take_columns(rows: Any, columns: Sequence[str]) -> pd.DataFrame:
+    """The columns named, from a frame's columns or else its index.
+
+    Raises:
+        UserError: There is no frame, or a column is absent or there twice.
+    """
+    if not isinstance(rows, pd.DataFrame):
+        raise UserError(
+            "rows come as a pandas.DataFrame with a column for each input, not as "
+            f"{type(rows).__name__}: one patient is pd.DataFrame([{{'age': 63, ...}}])"
+        )
+    if list(rows.columns) == list(columns):
+        _check_twice(list(columns), columns)
+        return rows
+    if rows.columns.nlevels > 1:
+        raise UserError("these rows have names of columns in several levels: give each one name")
+    names = [clean_name(name) for name in rows.columns]
+    _check_twice(names, columns)
+    place = {name: number for number, name in enumerate(names)}
+    if all(column in place for column in columns):
+        return rows.iloc[:, [place[column] for column in columns]].set_axis(list(columns), axis=1)
+    return _with_index(rows, names, columns)
+
+
+def _check_twice(names: Sequence[str], columns: Sequence[str]) -> None:
+    if len(set(names)) == len(names):
+        return
+    needed = set(columns)
+    twice = sorted({name for name in names if name in needed and names.count(name) > 1})
+    if twice:
+        raise UserError(f"these rows have {columns_named(twice)} more than once: leave one of each")
+
+
+def _with_index(rows: pd.DataFrame, names: list[str], columns: Sequence[str]) -> pd.DataFrame:
+    found = {name: rows.iloc[:, number] for number, name in enumerate(names)}
+    for level, name in enumerate(rows.index.names):
+        if name is not None and clean_name(name) not in found:
+            cells = rows.index.get_level_values(level)
+            found[clean_name(name)] = pd.Series(cells, index=rows.index)
+    absent = [column for column in columns if column not in found]
+    if absent:
+        close = difflib.get_close_matches(absent[0], list(found), n=1, cutoff=0.7)
+        near = f" (is {shown(close[0])} meant?)" if close else ""
+        raise UserError(
+            f"these rows lack {columns_named(absent)}, which the model was trained with{near}: "
+            f"add the columns (their cells may be empty); there are {listed(found)}"
+        )
+    frame = (
+        pd.concat([found[column] for column in columns], axis=1) if columns else rows.iloc[:, :0]
+    )
+    return frame.set_axis(list(columns), axis=1)
