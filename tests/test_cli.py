@@ -46,7 +46,8 @@ def test_each_verbs_help_shows_its_choices_and_settings(meddistill, verb):
     assert code == 0
     assert "data         breast_cancer, table" in out
     assert "split_seed: 0" in out
-    assert ("student      logistic, mlp_small, mlp_tiny" in out) == (verb == "distill")
+    assert "student      logistic, mlp_small, mlp_tiny" in out
+    assert ("optimizer    adam, adamw, sgd" in out) == (verb == "distill")
 
 
 def test_an_unknown_verb_names_the_verbs(meddistill):
@@ -87,7 +88,7 @@ def test_an_unknown_verb_names_the_verbs(meddistill):
         ("teacher.network={breadth: 9}", "teacher.network: it has no such key inside"),
         ("trainer.max_epochs=0", "trainer.max_epochs=0: must be a whole number of at least 1"),
         ("+trainer.callbacks=[]", "trainer.callbacks=[]: can't be set here"),
-        ("trainer.precision=3", "Precision 3 is invalid"),
+        ("trainer.precision=3", "trainer.precision=3: would round"),
         ("threads=0", "threads=0: must be a whole number of at least 1"),
         ("teacher=checkpoint", "teacher.path is not set"),
         ("loss", "loss"),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -13,11 +15,12 @@ from hydra.core.plugins import Plugins
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from hydra_plugins.meddistill_sweepers import optuna
+from hydra_plugins.meddistill_sweepers import optuna, stacked
 from meddistill.compose import register_resolvers
 from meddistill.confdir import conf_dir
 from meddistill.disk import told
 from meddistill.errors import UserError
+from meddistill.known import check_hydra
 from meddistill.preemption import watched
 from meddistill.tasks import run
 
@@ -35,6 +38,7 @@ def launch(verb: str) -> None:
     """
     Plugins.instance()  # finds every plugin's choices, of which ours replace some
     optuna.offer()
+    stacked.offer()
     command = list(sys.argv)
     sys.argv = [command[0], *command[2:]]  # Hydra takes the rest for overrides
     try:
@@ -51,13 +55,17 @@ def task(config: DictConfig) -> float:
         sys.argv.insert(1, config.verb)  # Lightning starts DDP's other processes by repeating it
     hydra_config = HydraConfig.get()
     in_sweep = hydra_config.mode == RunMode.MULTIRUN
+    folder = Path(hydra_config.runtime.output_dir)
     try:
+        check_hydra(cast(DictConfig, hydra_config))
         _check_devices(config, in_sweep)
         with watched(), told():
-            return run(config, Path(hydra_config.runtime.output_dir), in_sweep)
+            return run(config, folder, in_sweep)
     except UserError as error:
         if in_sweep:
             raise
+        with suppress(OSError):
+            folder.rmdir()  # if it is empty: Hydra makes it before it asks us
         _refused.append(error)
         return math.nan
 

@@ -95,6 +95,9 @@ def build(node: Mapping[str, Any], key: str, **facts: Any) -> Any:
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
+    for name in facts:
+        if node.get(name) is not None:
+            raise SettingError(f"{key}.{name}", node[name], "is no setting: the run decides it")
     try:
         return instantiate(dict(node), **facts, _convert_="all")
     except InstantiationException as error:
@@ -176,11 +179,13 @@ def build_optimizer(node: Mapping[str, Any], key: str) -> OptimizerFactory:
 def _unknown_key(node: Mapping[str, Any], key: str, facts: Mapping[str, Any]) -> str | None:
     from hydra.utils import get_object
 
+    from meddistill.known import not_taken
+
     taken = list(inspect.signature(get_object(str(node["_target_"]))).parameters)
     for name, value in node.items():
         if not name.startswith("_") and name not in taken:
             own = [known for known in taken if known not in facts]
-            return f"{key}.{name}={value}: no such setting; there are {', '.join(own) or 'none'}"
+            return f"{key}.{name}={value}: {not_taken(name, own)}"
     return None
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import Any, cast
 
 from meddistill.errors import UserError
+from meddistill.known import no_such
 
 UNKNOWN = re.compile(r"Could not override '([^']+)'")
 NO_CHOICE = re.compile(r"Could not find '([^']+)/([^'/]+)'")
 AVAILABLE = re.compile(r"^\t(\S+)$", re.MULTILINE)
 NOT_THERE = re.compile(r"Interpolation key '([^']+)' not found\s+full_key: (\S+)")
+NOT_TAKEN = re.compile(r"unexpected keyword argument '(\w+)'.*?full_key: (\S+)", re.DOTALL)
+TWICE = re.compile(r"Multiple values for (\S+)\. To override .* '[^']*: ([^']*)'")
 NO_GROUP = re.compile(r"Could not override '([^']+)'\.\s*No match in the defaults list")
 
 
@@ -23,6 +25,10 @@ def explain(error: BaseException, verb: str) -> str:
             return str(cause)
         cause = cause.__cause__ or cause.__context__
     text = str(error)
+    if match := TWICE.search(text):
+        return f"{match[1]}={match[2]}: leave out the +, which would add a second {match[1]}"
+    if match := NOT_TAKEN.search(text):
+        return f"{match[2]}.{match[1]}: no such setting (--cfg hydra -p {match[2]} shows all)"
     if match := NO_GROUP.search(text):
         return f"{match[1]}: there is no such group of choices (see meddistill {verb} --help)"
     if match := UNKNOWN.search(text):
@@ -49,9 +55,9 @@ def _unknown_key(key: str, verb: str) -> str:
     elif key in every:
         said = "no such setting with the choices at hand, it is one of others"
     else:
-        close = difflib.get_close_matches(key, known, n=1)
-        said = "no such setting" + (f"; did you mean {close[0]}?" if close else "")
-    return f"{key}: {said} (meddistill {verb} --help shows all; +{key}=... adds one)"
+        said = no_such(key, known)
+    adds = f"; +{key}=... adds one that it takes" if "." in key else ""
+    return f"{key}: {said} (meddistill {verb} --help shows all{adds})"
 
 
 def _keys_of_choices(group: str) -> list[str]:

@@ -59,13 +59,25 @@ class RunFolder:
         self._held = ExitStack()
         self._new: list[Path] = []
 
+    def finished(self) -> dict[str, Any] | None:
+        """What came of the run, if it is finished and these settings made it; writes nothing.
+
+        Raises:
+            UserError: Another config made it.
+        """
+        made_by = self.made_by()
+        if made_by is None:
+            return None
+        self._refuse_other(made_by, identity(self.config))
+        return self.metrics()
+
     def open(self) -> dict[str, Any] | None:
         """Claim the folder; the metrics of a finished run, or None where there is work to do.
 
         Raises:
             UserError: Another config made it, or another process is at work in it.
         """
-        if (finished := self._finished()) is not None:
+        if (finished := self.finished()) is not None:
             return finished
         if not is_main_process():
             return None
@@ -74,7 +86,7 @@ class RunFolder:
         self._new = [path for name in ours if not (path := self.path / name).exists()]
         self._claim()
         try:
-            if (finished := self._finished()) is not None:  # by the process that had the lock
+            if (finished := self.finished()) is not None:  # by the process that had the lock
                 self.close()
                 return finished
             self._begin()
@@ -177,14 +189,6 @@ class RunFolder:
                 f"{self.path}: another process is at work in this folder; wait for it, or choose "
                 "another hydra.run.dir"
             ) from None
-
-    def _finished(self) -> dict[str, Any] | None:
-        """What came of the run, if it is finished and these settings made it."""
-        made_by = self.made_by()
-        if made_by is None:
-            return None
-        self._refuse_other(made_by, identity(self.config))
-        return self.metrics()
 
     def _refuse_other(self, made_by: Mapping[str, Any], current: Mapping[str, Any]) -> None:
         keys = sorted({*made_by, *current})

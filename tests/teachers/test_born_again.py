@@ -124,7 +124,7 @@ def test_every_setting_makes_another_teacher():
         ({"generations": 0}, r"generations=0: must be a whole number of at least 1"),
         ({"alpha": 2.0}, r"alpha=2.0: must be a number at least 0 and at most 1"),
         ({"members": 3}, r"members=3: a generation is one network"),
-        ({"network": None}, r"network=None: is the student's network.*\+student=mlp_small"),
+        ({"network": None}, r"network=None: is the student's network.*student=mlp_small"),
         ({"out_of_fold": True}, r"out_of_fold=True: networks are stopped early"),
     ],
 )
@@ -137,7 +137,7 @@ def test_its_network_is_the_students(meddistill, cohort):
     small = ["teacher.trainer.max_epochs=1", "hydra.run.dir=run"]
     code, _, err = meddistill("teacher", "teacher=self", *small)
     assert code == 2
-    assert "add +student=mlp_small" in err
-    code, _, err = meddistill("teacher", "teacher=self", "+student=mlp_small", *small)
+    assert "add student=mlp_small" in err
+    code, _, err = meddistill("teacher", "teacher=self", "student=mlp_small", *small)
     assert code == 0, err
     assert load_model("run").num_parameters == 30 * 32 + 32 + 32 * 2 + 2

@@ -19,7 +19,7 @@ WITH_PACKAGE = [
     *([verb, f"student._target_=meddistill.models.published.{kind}"]
       for verb in ("distill", "trial") for kind in KINDS),
     ["distill", "teacher=several", "+teacher@teacher.of.net=resnet"],
-    ["teacher", "teacher=self", "+student=logistic",
+    ["teacher", "teacher=self", "student=logistic",
      "student._target_=meddistill.models.published.ResNet"],
     ["distill", "-m", "teacher=resnet", "seed=range(0,2)"],
     ["distill", "-m", "student._target_=meddistill.models.published.ResNet", "seed=range(0,2)"],

@@ -2,13 +2,14 @@
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
@@ -96,7 +97,7 @@ class OptunaSweeper(Sweeper):
 
         monitor = str(config.get("monitor", "val/log_loss"))
         self.sweeper.direction = "minimize" if lower_is_better(monitor) else "maximize"
-        self.folder = str(config.hydra.sweep.dir)
+        self.config, self.folder = config, str(config.hydra.sweep.dir)
         if self.storage is None:
             self.storage = f"{SQLITE}{self.folder}/optuna.db"
         self.sweeper.storage = self.storage
@@ -109,8 +110,13 @@ class OptunaSweeper(Sweeper):
             UserError: The search space holds what is to be averaged over, or no trial finished.
         """
         from meddistill.errors import UserError
+        from meddistill.known import check_sweep
 
-        _refuse_replicates([*self.sweeper._parse_sweeper_params_config(), *arguments])
+        given = [*self.sweeper._parse_sweeper_params_config(), *arguments]
+        overrides = OverridesParser.create().parse_overrides(given)
+        assert self.config is not None  # by `setup`
+        check_sweep(self.config, overrides)
+        _refuse_replicates(overrides)
         if str(self.storage).startswith(SQLITE):
             Path(str(self.storage).removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
         _quiet()
@@ -165,10 +171,10 @@ def _quiet() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _refuse_replicates(arguments: list[str]) -> None:
+def _refuse_replicates(overrides: Sequence[Override]) -> None:
     from meddistill.errors import UserError
 
-    for override in OverridesParser.create().parse_overrides(arguments):
+    for override in overrides:
         key = override.key_or_group
         if override.is_sweep_override() and key in REPLICATES:
             axis = str(override.input_line).lstrip("+")

@@ -7,8 +7,10 @@ from itertools import pairwise
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from omegaconf import OmegaConf
 
 
 class StackedSweeper(BasicSweeper):
@@ -37,9 +39,15 @@ class StackedSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Launch the jobs, and return what they returned."""
-        if self.config is not None and "stack" in self.config:
-            arguments = self._stacked([*self._parse_config(), *arguments])
-            self.params = {}  # they are among the arguments now
+        from meddistill.known import check_sweep  # here, as Hydra imports sweepers at every start
+
+        assert self.config is not None
+        arguments = [*self._parse_config(), *arguments]
+        self.params = {}  # they are among the arguments now
+        overrides = OverridesParser.create().parse_overrides(arguments)
+        check_sweep(self.config, overrides)
+        if "stack" in self.config and self.config.verb != "trial":
+            arguments = self._stacked(arguments, overrides)
         return super().sweep(arguments)
 
     def validate_batch_is_legal(self, batch: Any) -> None:
@@ -47,9 +55,8 @@ class StackedSweeper(BasicSweeper):
         if len(batch) > 1:
             super().validate_batch_is_legal(batch)
 
-    def _stacked(self, arguments: list[str]) -> list[str]:
+    def _stacked(self, arguments: list[str], overrides: Sequence[Override]) -> list[str]:
         """The arguments with all stackable sweeps in `stack.axes`."""
-        overrides = OverridesParser.create().parse_overrides(arguments)
         last = {override.get_key_element(): override for override in overrides}
         axes = [override for key, override in last.items() if self._stacks(key, override)]
         if not axes:
@@ -77,6 +84,13 @@ class StackedSweeper(BasicSweeper):
         edges = [total * job // jobs for job in range(jobs + 1)]
         parts = [f"[{first},{end}]" for first, end in pairwise(edges)]
         return [f"stack.members={','.join(parts)}"]
+
+
+def offer() -> None:
+    """Make it `hydra/sweeper=basic` too, without anything to stack, as it checks the keys first."""
+    node = OmegaConf.create({"_target_": f"{__name__}.StackedSweeper", "max_batch_size": None})
+    node.params = None
+    ConfigStore.instance().store(group="hydra/sweeper", name="basic", node=node, provider="ours")
 
 
 def _length(override: Override) -> int:

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from meddistill.compose import resolved
 from meddistill.errors import UserError
+from meddistill.known import check_sections, check_targets
 from meddistill.report.folders import report_members, report_run, say_page
 from meddistill.report.publishing import publish
 from meddistill.report.tables import run_line, run_table
@@ -33,9 +34,13 @@ def run(config: DictConfig, folder: Path, in_sweep: bool = False) -> float:
     Returns:
         The monitored score on the validation rows, for optimising sweepers.
     """
+    check_sections(config)
     settings = resolved(config)
     run_folder = _folder(settings)(folder, settings)
-    metrics = run_folder.open()
+    metrics = run_folder.finished()
+    if metrics is None:
+        check_targets(settings)
+        metrics = run_folder.open()
     if metrics is None:
         try:
             metrics = _work(config, settings, run_folder)

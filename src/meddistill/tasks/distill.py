@@ -133,6 +133,7 @@ def check_student(settings: Mapping[str, Any]) -> None:
     check(settings)
     integer("patience", settings["patience"], at_least=1)
     integer("seed", settings["seed"])
+    _check_stack(settings)
     if settings["stack"]["chunk"] is not None:
         integer("stack.chunk", settings["stack"]["chunk"], at_least=1)
     number("save_seconds", settings["save_seconds"], at_least=0)
@@ -142,6 +143,16 @@ def check_student(settings: Mapping[str, Any]) -> None:
     check_network(settings["student"], "student")
     _scheduler(settings)
     check_compile(settings["compile"])
+
+
+def _check_stack(settings: Mapping[str, Any]) -> None:
+    """Refuse axes where nothing would expand them."""
+    axes, members = settings["stack"]["axes"], settings["stack"]["members"]
+    if members is not None and not axes:
+        raise SettingError("stack.members", members, "is a part of the students of stack.axes")
+    if axes and settings["verb"] == "trial":
+        mend = "a trial has arms and splits in their place; -m makes a trial of each value"
+        raise SettingError("stack.axes", axes, mend)
 
 
 def check_on(settings: Mapping[str, Any], loss: DistillationLoss, data: CohortDataModule) -> None:

@@ -7,11 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from meddistill.confdir import conf_dir
+from meddistill.errors import SettingError
 from meddistill.model import copy_model
 from meddistill.runfolder import RunFolder, is_main_process
-from meddistill.targets import find_targets
+from meddistill.targets import SHARED, find_targets
 from meddistill.tasks.common import check, describe_data, judge_model, prepare
 from meddistill.teaching import build_teacher
+
+PLACE = ("devices", "num_nodes", "strategy")
+"""Arguments of the Trainer that a teacher is said not to take: it is trained on one device."""
 
 
 def train_teacher(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
@@ -21,6 +28,7 @@ def train_teacher(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]
         The run's metrics; `score` is the validation log loss.
     """
     check(settings)
+    _check_read(settings)
     teacher = build_teacher(settings)
     cohort, split = prepare(settings)
     targets = find_targets(teacher, cohort, split, Path(settings["store"]), settings["trainer"])
@@ -42,3 +50,20 @@ def train_teacher(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]
     }
     run.finish(metrics)
     return metrics
+
+
+def _check_read(settings: Mapping[str, Any]) -> None:
+    """Refuse what a teacher alone does not read.
+
+    Raises:
+        SettingError: A student that nobody teaches, or the Trainer's arguments of one.
+    """
+    student = settings.get("student")
+    if student is not None and student not in settings["teacher"].values():
+        mend = "only teacher=self reads it; a student is trained by 'meddistill distill'"
+        raise SettingError("student", student["_target_"], mend)
+    plain = yaml.safe_load((conf_dir() / "accelerator" / "_trainer.yaml").read_text("utf-8"))
+    for name, value in settings["trainer"].items():
+        if name not in (*SHARED, *PLACE) and value != plain.get(name):
+            mend = f"is a student's; a teacher's own is teacher.trainer.{name}"
+            raise SettingError(f"trainer.{name}", value, mend)

@@ -33,6 +33,9 @@ from meddistill.trial.tables import read_units, teach_units
 from meddistill.trial.units import Unit, label_settings, make_units, setting_title
 
 log = logging.getLogger(__name__)
+MEASURES = ("accuracy", "auroc", "average_precision", "brier", "calibration_error", "log_loss",
+            "sensitivity", "specificity")  # fmt: skip
+"""What can have a margin, and with it a verdict."""
 
 
 def run_trial(settings: Mapping[str, Any], run: TrialFolder) -> dict[str, Any]:
@@ -71,6 +74,9 @@ def _arms(settings: Mapping[str, Any]) -> dict[str, Arm]:
     trial = settings["trial"]
     integer("trial.seeds", trial["seeds"], at_least=1)
     for measure, margin in trial["margins"].items():
+        if measure not in MEASURES:
+            mend = f"is no measure; there are {', '.join(MEASURES)}"
+            raise SettingError(f"trial.margins.{measure}", margin, mend)
         number(f"trial.margins.{measure}", margin, at_least=0)
     arms = {
         name: build(node, f"arms.{name}", _recursive_=False)

@@ -24,7 +24,7 @@ from meddistill.training.distiller import Distiller
 
 log = logging.getLogger(__name__)
 NO_NETWORK = (
-    "is the student's network, and there is no student here: add +student=mlp_small (or another), "
+    "is the student's network, and there is no student here: add student=mlp_small (or another), "
     "or give teacher.network its own"
 )
 

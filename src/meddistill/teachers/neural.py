@@ -25,6 +25,7 @@ from meddistill.training.checkpoints import BEST
 from meddistill.training.classifier import Classifier, OptimizerFactory
 from meddistill.training.fit import fit
 from meddistill.training.schedulers import Schedule, schedule_of
+from meddistill.training.trainer import check_arguments
 
 log = logging.getLogger(__name__)
 NO_FOLDS = (
@@ -70,6 +71,11 @@ class NeuralTeacher(Teacher):
         check_network(network, "network")
         build_optimizer(optimizer, "teacher.optimizer")
         self.network, self.optimizer, self.trainer = network, optimizer, trainer
+        check_arguments(trainer)
+        for name in ("devices", "num_nodes", "strategy"):
+            if name in trainer:
+                mend = "a teacher is trained on one device"
+                raise SettingError(f"trainer.{name}", trainer[name], mend)
         integer("trainer.max_epochs", trainer.get("max_epochs"), at_least=1)
         self.scheduler = dict(scheduler or {})
         schedule_of(self.scheduler, trainer["max_epochs"])

@@ -71,7 +71,8 @@ def fit_estimator(arm: EstimatorArm, settings: Mapping[str, Any], table: Table) 
     """A classifier with a try's settings, fitted on the labelled training rows."""
     data = table.data
     rows = data.split.train[data.labelled[data.split.train]]
-    estimator = build(arm.with_try(settings), "estimator", **_seed(arm, table))
+    node = arm.with_try(settings)
+    estimator = build(node, "estimator", **_seed(node, table))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an unconverged try is judged by its validation rows
         what = f"{arm.label} ({_said(settings)})"
@@ -98,11 +99,12 @@ def _said(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in settings.items()) or "one try"
 
 
-def _seed(arm: EstimatorArm, table: Table) -> dict[str, int]:
-    """The run's seed, for classifiers that take one."""
+def _seed(node: Mapping[str, Any], table: Table) -> dict[str, int]:
+    """The run's seed, for classifiers that take one and weren't given it."""
     import inspect
 
     from hydra.utils import get_object
 
-    takes = inspect.signature(get_object(arm.estimator["_target_"])).parameters
-    return {"random_state": table.settings["seed"]} if "random_state" in takes else {}
+    takes = inspect.signature(get_object(node["_target_"])).parameters
+    wanted = "random_state" in takes and node.get("random_state") is None
+    return {"random_state": table.settings["seed"]} if wanted else {}

@@ -84,6 +84,9 @@ def _splits(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
         splits: list[dict[str, Any]] = seeds
     else:
         integer("trial.folds", folds, at_least=2)
+        if settings["data"].get("fold") is not None:
+            mend = "trial.folds makes every fold the test part in turn: leave one of the two out"
+            raise SettingError("data.fold", settings["data"]["fold"], mend)
         splits = [{**seed, "data.fold": [k, folds]} for seed in seeds for k in range(folds)]
     if len(splits) < 2:
         raise SettingError("trial.repeats", repeats, "a trial needs two splits at least")
