@@ -29,7 +29,7 @@ from meddistill.models.mlp import MLP
 TEMPERATURES = (1, 1.5, 2, 3, 4, 5, 6, 8, 10, 15)
 ALPHAS = (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1)
 BATCH, EPOCHS, PATIENCE = 64, 200, 20
-LOOPED, PLAIN, FEWER = 50, 20, 5
+LOOPED, PLAIN, FEWER = 25, 20, 5
 PROGRAM = (sys.executable, "-m", "meddistill")
 TEACHER = ("teacher=mlp", "teacher.trainer.max_epochs=20")
 
@@ -140,7 +140,7 @@ def benchmark(largest: int, rounds: int) -> None:
     grid = [(float(t), a, s) for s in range(10) for t in TEMPERATURES for a in ALPHAS]
     chosen = grid[:: len(grid) // LOOPED]
     stacked: dict[int, list[Sweep]] = {size: [] for size in sizes}
-    basic, looped = [], []
+    looped = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         run(folder, "teacher", *TEACHER)
@@ -150,18 +150,14 @@ def benchmark(largest: int, rounds: int) -> None:
             for size in sizes:
                 done = sweep(folder, f"stacked{size}-{number}", *axes(size // 100))
                 stacked[size].append(Sweep.of(*done))
-            basic.append(basic_sweeps(folder, number))
-    report(stacked, looped)
-    against_basic(stacked, *map(statistics.median, zip(*basic, strict=True)))
+        report(stacked, looped)
+        against_basic(stacked, *basic_sweeps(folder))
 
 
-def basic_sweeps(folder: Path, number: int) -> tuple[float, float]:
-    """Seconds of Hydra's basic sweeper for `PLAIN` students, and for one student more."""
-    first = 1_000 * number
-    basic = "hydra/sweeper=basic"
-    fewer, _ = sweep(folder, f"fewer-{number}", basic, f"seed=range({first},{first + FEWER})")
-    first += 100
-    plain, _ = sweep(folder, f"plain-{number}", basic, f"seed=range({first},{first + PLAIN})")
+def basic_sweeps(folder: Path) -> tuple[float, float]:
+    """Seconds of Hydra's basic sweeper for `PLAIN` students, and for one student more; once."""
+    fewer, _ = sweep(folder, "fewer", "hydra/sweeper=basic", f"seed=range(0,{FEWER})")
+    plain, _ = sweep(folder, "plain", "hydra/sweeper=basic", f"seed=range(100,{100 + PLAIN})")
     return plain.seconds, (plain.seconds - fewer.seconds) / (PLAIN - FEWER)
 
 

@@ -295,6 +295,28 @@ def test_a_job_with_axes_needs_no_sweep(meddistill):
     assert "Choose on validation, look at test" in out
 
 
+def test_a_jobs_students_are_each_in_the_logger_that_is_asked_for(meddistill):
+    pytest.importorskip("tensorboard")
+    code, out, _ = meddistill(
+        "distill", "loss=ce", "trainer.max_epochs=2", "logger=tensorboard",
+        "stack.axes=['seed=0,1']", "hydra.run.dir=job",
+    )  # fmt: skip
+    assert code == 0
+    assert "trained one by one: logger=tensorboard follows one student's training" in out
+    assert len(list(Path("job/logs/member-0").rglob("events.*"))) == 1
+    assert len(list(Path("job/logs/member-1").rglob("events.*"))) == 1
+
+
+def test_single_steps_of_a_jobs_students_are_logged_where_that_is_asked_for(meddistill):
+    code, _, _ = meddistill(
+        "distill", "loss=ce", "trainer.max_epochs=2", "trainer.log_every_n_steps=1",
+        "stack.axes=['seed=0,1']", "hydra.run.dir=job",
+    )  # fmt: skip
+    assert code == 0
+    (file,) = Path("job/logs/member-1").rglob("metrics.csv")
+    assert pd.read_csv(file)["train/loss_step"].notna().sum() == 12
+
+
 @pytest.mark.parametrize(
     ("axes", "message"),
     [

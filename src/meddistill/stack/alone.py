@@ -45,9 +45,24 @@ def why_alone(settings: Mapping[str, Any], data: CohortDataModule) -> str | None
     return (
         _of_loss(settings["loss"])
         or _of_trainer(settings["trainer"])
+        or _of_loggers(own_loggers(settings))
         or _of_scheduler(settings["scheduler"], settings["trainer"])
         or _of_network(settings, data)
     )
+
+
+def own_loggers(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Config nodes of the loggers that each student of a job has for itself.
+
+    The job's tables stand for a CSV file a student, unless that is to hold single steps.
+    """
+    steps = settings["trainer"].get("log_every_n_steps")
+    nodes = settings.get("logger") or {}  # a trial has none
+    return {k: node for k, node in nodes.items() if steps or not _is_csv(node)}
+
+
+def _is_csv(node: Mapping[str, Any]) -> bool:
+    return str(node["_target_"]).endswith(".CSVLogger")
 
 
 def _of_loss(node: Mapping[str, Any]) -> str | None:
@@ -71,6 +86,10 @@ def _of_trainer(settings: Mapping[str, Any]) -> str | None:
     if least % every:
         return f"trainer.min_epochs={least} is no multiple of check_val_every_n_epoch={every}"
     return None
+
+
+def _of_loggers(nodes: Mapping[str, Any]) -> str | None:
+    return f"logger={', '.join(nodes)} follows one student's training" if nodes else None
 
 
 def _of_scheduler(node: Mapping[str, Any], trainer: Mapping[str, Any]) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from meddistill.compose import build_network, build_optimizer
+from meddistill.compose import build, build_network, build_optimizer
 from meddistill.errors import UserError, integer, number
 from meddistill.files import read_json, write_json
 from meddistill.losses import DistillationLoss
@@ -22,6 +22,7 @@ from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss
 from meddistill.model import MeanOfProbabilities
 from meddistill.pace import Pace
+from meddistill.stack.alone import own_loggers
 from meddistill.stack.fit import fit_stack
 from meddistill.stack.folder import StackFolder
 from meddistill.stack.members import Member, expand
@@ -135,7 +136,8 @@ def _train_chunk(chunk: Chunk, tables: Sequence[Table], run: StackFolder) -> dic
     settings = chunk.members[0].settings
     folder = run.parts / chunk.name
     if chunk.reason is not None:
-        return _train_alone(settings, tables[chunk.tables[0]], folder)
+        logs = run.path / "logs" / f"member-{chunk.members[0].number}"
+        return _train_alone(settings, tables[chunk.tables[0]], folder, logs)
     fitted = fit_stack(
         chunk.recipe, chunk.students, [table.data for table in tables], folder / "checkpoints",
         save_seconds=settings["save_seconds"],
@@ -150,16 +152,19 @@ def _train_chunk(chunk: Chunk, tables: Sequence[Table], run: StackFolder) -> dic
     }
 
 
-def _train_alone(settings: Mapping[str, Any], table: Table, folder: Path) -> dict[str, Any]:
-    """The same of one member, trained as `meddistill distill` trains it."""
+def _train_alone(
+    settings: Mapping[str, Any], table: Table, folder: Path, logs: Path
+) -> dict[str, Any]:
+    """The same of one member, trained as `meddistill distill` trains it, logged below `logs`."""
     data = table.data
     data.seed = settings["seed"]
     student = build_network(
         settings["student"], "student", data.in_shape, data.num_classes, settings["seed"]
     )
     loss = build_loss(settings["loss"])
+    loggers = [build(node, "logger", save_dir=logs) for node in own_loggers(settings).values()]
     try:
-        fitted = train_student(settings, student, loss, data, table.targets, folder)
+        fitted = train_student(settings, student, loss, data, table.targets, folder, loggers)
     except DivergedError:
         fitted = Fitted(score=math.nan, epochs=0, steps=0, seconds=0, is_main=True)
     with torch.no_grad():
