@@ -45,6 +45,7 @@ def overview() -> str:
 usage: meddistill teacher|distill|trial [-m] [--config-dir DIR] [key=value ...]
        meddistill report DIR
        meddistill pick DIR [--best] [key=value ...] [--to DIR]
+       meddistill export DIR --to DIR [--with-rows] [--trust CLASS]
 
 verbs:
 {verbs}
@@ -125,6 +126,12 @@ def _with_folder(verb: str, arguments: list[str]) -> int:
         parser.add_argument("wanted", nargs="*", metavar="key=value", help="what the student has")
         parser.add_argument("--best", action="store_true", help="of the best setting on validation")
         parser.add_argument("--to", type=Path, metavar="DIR", help="the new run folder")
+    if verb == "export":
+        rows = "hand on a model that consists of training rows (nearest neighbours, ...)"
+        own = "a network of your own that the folder names, such as mypackage.nets.Wide"
+        parser.add_argument("--to", type=Path, metavar="DIR", help="the new folder", required=True)
+        parser.add_argument("--with-rows", action="store_true", help=rows)
+        parser.add_argument("--trust", action="append", default=[], metavar="CLASS", help=own)
     given = parser.parse_intermixed_args(arguments)
 
     def work() -> None:
@@ -132,6 +139,11 @@ def _with_folder(verb: str, arguments: list[str]) -> int:
             from meddistill.report.folders import report
 
             report(given.folder)
+        elif verb == "export":
+            from meddistill.export import export
+
+            path = export(given.folder, given.to, with_rows=given.with_rows, trust=given.trust)
+            print(f"{path}: the model alone; its README.md says what it still holds of patients")
         else:
             from meddistill.pick import show_pick
 

@@ -17,6 +17,7 @@ VERBS = {
 FOLDER_VERBS = {
     "report": "of a finished run, sweep or trial: tables printed, a page with plots beside it",
     "pick": "one student of a sweep, written out as an ordinary run folder",
+    "export": "the model of a run in a folder to hand on: no rows, no ids, no paths",
 }
 
 

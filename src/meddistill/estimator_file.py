@@ -79,6 +79,14 @@ def untrusted_types(content: bytes) -> list[str]:
     return sorted(strange or set(skops.io.get_untrusted_types(data=content)) - known)
 
 
+def attributes(content: bytes) -> set[str]:
+    """Names of all attributes of a classifier and of what it holds, as skops dumped it."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        nodes = _nodes(json.loads(archive.read("schema.json")))
+    contents = (node.get("content") for node in nodes)
+    return {key for each in contents if isinstance(each, dict) for key in each}
+
+
 def _nodes(value: Any) -> Iterator[dict[str, Any]]:
     """Every description of an object in what skops wrote, without recursion."""
     left = [value]
