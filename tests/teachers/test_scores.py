@@ -14,6 +14,7 @@ from meddistill.errors import SettingError, UserError
 from meddistill.known_rows import read_known_rows
 from meddistill.targets import find_targets
 from meddistill.teachers.checkpoint import CheckpointTeacher
+from meddistill.teachers.score_file import match_rows, read_column
 from meddistill.teachers.scores import ScoresTeacher
 
 
@@ -250,3 +251,16 @@ def test_the_verb_teacher_judges_a_file_of_scores(frame, cohort, meddistill):
     assert code == 0, err
     found = pd.read_parquet("run/predictions.parquet")
     assert np.allclose(found["p_malignant"], frame["p_malignant"], atol=1e-5)
+
+
+@pytest.mark.parametrize("cells", [[[1.0], [2.0]], [{"a": 1}, {"a": 2}]], ids=["lists", "mappings"])
+def test_scores_in_cells_that_hold_many_values_are_refused_by_row(cells, tmp_path):
+    path = tmp_path / "scores.parquet"
+    pd.DataFrame({"id": ["a", "b"], "p": cells}).to_parquet(path)
+    scores = ScoresTeacher(str(path), id="id", column="p")
+    with pytest.raises(UserError, match=r"column 'p', row 1: .* is no number"):
+        read_column(scores.frame, "p", path)
+    pd.DataFrame({"id": cells, "p": [0.1, 0.2]}).to_parquet(path)
+    scores = ScoresTeacher(str(path), id="id", column="p")
+    with pytest.raises(UserError, match="column 'id', row 1"):
+        match_rows(scores.frame, "id", ["a"], path)
