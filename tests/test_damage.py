@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 from pathlib import Path
 
+import lightning.pytorch as pl
 import pytest
 
+from conftest import SMALL_TEACHER
 from damages import DAMAGES, damage
 from meddistill.errors import DamagedError
 from meddistill.files import LEDGER, read_json, write_atomically
 from meddistill.ledger import open_ledger
 from meddistill.runfolder import RunFolder
 from meddistill.stack.folder import StackFolder
+from meddistill.training.classifier import Classifier
 
 CONFIG = {"verb": "distill", "seed": 0}
 METRICS = {"score": 1.0, "monitor": "val/log_loss", "threshold": 0.5, "data": {}}
@@ -179,3 +183,20 @@ def test_a_damaged_record_is_named_with_what_is_wrong(tmp_path, content):
         read_json(tmp_path / "record.json")
     again = pickle.loads(pickle.dumps(found.value))
     assert str(again) == str(found.value)
+
+
+@pytest.mark.parametrize("axes", [(), ("stack.axes=['seed=range(0,2)']",)])
+def test_a_store_that_is_removed_while_students_train_costs_nothing(meddistill, monkeypatch, axes):
+    original = pl.Trainer.fit
+
+    def without_store(self, module, *given, **named):
+        if type(module) is not Classifier:  # a student's fit, not the teacher's
+            shutil.rmtree("store")
+        return original(self, module, *given, **named)
+
+    monkeypatch.setattr(pl.Trainer, "fit", without_store)
+    small = (*SMALL_TEACHER, "student=mlp_tiny", "trainer.max_epochs=2", "logger=none")
+    code, out, err = meddistill("distill", *small, *axes, "hydra.run.dir=run")
+    assert (code, err) == (0, "")
+    assert not Path("store").exists()
+    assert "teacher" in out

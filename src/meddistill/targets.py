@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from meddistill.compose import short_hash
 from meddistill.data.cohort import Cohort
 from meddistill.data.split import Split
+from meddistill.errors import DamagedError, UserError
 from meddistill.evaluation.predictions import probability_columns
 from meddistill.files import LEDGER, read_json, write_atomically, write_json
 from meddistill.mixture import part_folder
@@ -46,9 +48,29 @@ class Targets:
     folder: Path
     log_probabilities: NDArray[np.float32]
 
+    _held: list[Model] = field(default_factory=list, repr=False, compare=False)
+
     def model(self) -> Model:
-        """The teacher itself."""
-        return load_model(self.folder)
+        """The teacher itself.
+
+        Raises:
+            UserError: It was removed from the store meanwhile.
+        """
+        if self._held:
+            return self._held[0]
+        try:
+            return load_model(self.folder)
+        except UserError as error:
+            raise UserError(f"{error}; repeat the command, which makes it again") from error
+
+    def hold(self) -> None:
+        """Keep the teacher in memory, for use when the store may have been removed."""
+        self._held[:] = [self.model()]
+
+    @cached_property
+    def parameters(self) -> int:
+        """Numbers trained in it."""
+        return self.model().num_parameters
 
     def seconds(self) -> float | None:
         """Time to fit it, where and when it was; None of one not fitted here, or not at once."""
@@ -99,7 +121,11 @@ def find_targets(
 
 def _read(path: Path, cohort: Cohort) -> NDArray[np.float32]:
     """Answers in the cohort's order of rows, found by row id."""
-    frame = pd.read_parquet(path).set_index("row")
-    ordered = frame.loc[[str(row) for row in cohort.row]]
-    answers: NDArray[np.float32] = ordered.to_numpy(dtype=np.float32)
+    try:
+        frame = pd.read_parquet(path).set_index("row")
+        ordered = frame.loc[[str(row) for row in cohort.row]]
+        answers: NDArray[np.float32] = ordered.to_numpy(dtype=np.float32)
+    except (OSError, ValueError, KeyError) as error:
+        mend = "remove its folder and repeat the command, which makes it again"
+        raise DamagedError(path, str(error), mend) from error
     return answers

@@ -44,6 +44,7 @@ def teach(teacher: Teacher, settings: Mapping[str, Any], data: CohortDataModule)
     """Find the teacher's answers, or train it, and put them beside the rows that there are."""
     store, trainer = Path(settings["store"]), settings["trainer"]
     targets = find_targets(teacher, data.cohort, data.split, store, trainer)
+    log.debug("teacher: %d parameters", targets.parameters)  # known before the store may be gone
     data.teach(answers(targets, data))
     return targets
 

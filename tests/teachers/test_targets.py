@@ -187,3 +187,25 @@ def test_a_killed_teacher_goes_on_with_its_finished_members(cohort, split, tmp_p
     assert trained == ["0", "1"]
     whole = find_targets(teacher(), cohort, split, tmp_path / "b", TRAINER)
     assert np.array_equal(resumed.log_probabilities, whole.log_probabilities)
+
+
+def test_a_teacher_that_left_the_store_is_known_by_what_was_asked_before(
+    store, targets, cohort, split, tmp_path
+):
+    shutil.copytree(store, tmp_path / "store")
+    found = find_targets(teacher(), cohort, split, tmp_path / "store", TRAINER)
+    held = find_targets(teacher(), cohort, split, tmp_path / "store", TRAINER)
+    held.hold()
+    shutil.rmtree(tmp_path / "store")
+    with pytest.raises(UserError, match="repeat the command, which makes it again"):
+        found.model()
+    assert held.model().num_parameters == held.parameters == targets.parameters
+
+
+def test_answers_that_are_no_table_are_named(store, targets, cohort, tmp_path):
+    from meddistill.targets import ANSWERS, _read
+
+    for content in (b"", b"PAR1", (targets.folder / ANSWERS).read_bytes()[:-9]):
+        (tmp_path / ANSWERS).write_bytes(content)
+        with pytest.raises(UserError, match=r"answers\.parquet is damaged .* makes it again"):
+            _read(tmp_path / ANSWERS, cohort)

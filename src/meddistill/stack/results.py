@@ -194,7 +194,7 @@ def _facts(table: Table) -> dict[str, Any]:
     teacher = None
     if table.targets is not None:
         teacher = judge_model(
-            "teacher", table.targets.model().num_parameters, table.targets.log_probabilities,
+            "teacher", table.targets.parameters, table.targets.log_probabilities,
             data.cohort, data.split, settings["data"]["labels"], settings["threshold"],
         )  # fmt: skip
         teacher["key"] = table.targets.key

@@ -246,7 +246,7 @@ def _conclude(
     judged_teacher = None
     if targets:
         judged_teacher = judge_model(
-            "teacher", targets.model().num_parameters, targets.log_probabilities, cohort, split,
+            "teacher", targets.parameters, targets.log_probabilities, cohort, split,
             labels, threshold,
         )  # fmt: skip
         judged_teacher["key"] = targets.key

@@ -52,6 +52,7 @@ def run_trial(settings: Mapping[str, Any], run: TrialFolder) -> dict[str, Any]:
     modules = read_units(units)
     check_on_rows(_of_kind(arms, StudentArm), units[0].settings, modules[0])
     tables = teach_units(units, modules)
+    _hold_first(tables)
     every: list[Answers] = []
     with PredictionsWriter(run.path / PREDICTIONS) as writer:
         for answers in _answers(arms, units, tables, run):
@@ -64,6 +65,12 @@ def run_trial(settings: Mapping[str, Any], run: TrialFolder) -> dict[str, Any]:
     summary["seconds"] = time.perf_counter() - started
     run.finish(summary)
     return summary
+
+
+def _hold_first(tables: Sequence[Table]) -> None:
+    """Keep the teacher of which the costs are measured last, when the store may be gone."""
+    if tables[0].targets is not None:
+        tables[0].targets.hold()
 
 
 def _arms(settings: Mapping[str, Any]) -> dict[str, Arm]:
