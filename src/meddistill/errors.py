@@ -44,7 +44,8 @@ class DamagedError(UserError, ValueError):
 
     def __init__(self, path: Path, why: str, mend: str = "") -> None:
         mend = mend or "the command that made it makes it again in another folder"
-        super().__init__(f"{path} is damaged ({why[:200]}); {mend}")
+        why = " ".join(why.split())[:200]
+        super().__init__(f"{path} is damaged ({why}); {mend}")
         self.path, self.why, self.mend = path, why, mend
 
     def __reduce__(self) -> tuple[type[DamagedError], tuple[Path, str, str]]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from meddistill.files import LEDGER, TEMPORARY, checksum, replace
 
 log = logging.getLogger(__name__)
+LOCK = ".lock"
 MANIFEST = "manifest.json"
 """The checksums of a store's entry, once it is whole."""
 
@@ -40,7 +41,8 @@ def open_ledger(folder: Path, gone_on_from: Callable[[Path], bool] = lambda _: T
                             "made anew", path)  # fmt: skip
                 path.unlink()
         elif gone_on_from(name):
-            log.warning("%s is no file of what was at work here; it is made anew", path)
+            if path.suffix != LOCK:  # of a store below, which a kill leaves behind
+                log.warning("%s is no file of what was at work here; it is made anew", path)
             path.unlink()
     lines = [f"{each}  {name}\n" for name, own in notes.items() for each in own]
     replace(folder / LEDGER, "".join(lines).encode())

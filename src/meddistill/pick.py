@@ -12,15 +12,15 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from meddistill.compose import identity, short_hash
-from meddistill.errors import UserError
+from meddistill.compose import flatten, identity, short_hash
+from meddistill.errors import DamagedError, UserError
 from meddistill.evaluation.direction import lower_is_better
 from meddistill.evaluation.surface import find_axes, surface
 from meddistill.files import read_json, shown, write_atomically
 from meddistill.report.folders import METRICS, STUDENT, collect, report_run
 from meddistill.report.reading import read_csv, read_predictions
 from meddistill.runfolder import RunFolder
-from meddistill.stack.folder import PREDICTIONS, read_entry
+from meddistill.stack.folder import MEMBERS, PREDICTIONS, read_entry, undumped
 from meddistill.sweep import JOBS
 
 
@@ -163,16 +163,33 @@ def _settings(job: Path, changes: Mapping[str, Any]) -> dict[str, Any]:
     """The member's resolved config, that of the same student trained alone."""
     from meddistill.stack.members import as_single, with_changes
 
-    config = yaml.safe_load((job / "config.yaml").read_text(encoding="utf-8"))
-    return with_changes(as_single(config), changes)
+    return with_changes(as_single(_config(job)), changes)
+
+
+def _config(job: Path) -> dict[str, Any]:
+    """The job's resolved config.
+
+    Raises:
+        DamagedError: It is cut, or is not the one that made the job.
+    """
+    file = job / "config.yaml"
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DamagedError(file, str(error)) from error
+    there = dict(flatten(config)) if isinstance(config, dict) else {}
+    there = json.loads(json.dumps(there, default=str))
+    made_by = read_json(job / "job.json")["identity"]
+    for key, value in made_by.items():
+        if not key.startswith("content of ") and there.get(key, "absent") != value:
+            raise DamagedError(file, f"{key} is not as in job.json")
+    return dict(config)
 
 
 def _save_weights(job: Path, entry: Mapping[str, Any], checkpoint: Path) -> None:
-    import torch
-
     from meddistill.training.checkpoints import save_weights
 
-    part = torch.load(io.BytesIO(read_entry(job, entry["part"])), weights_only=True)
+    part = undumped(read_entry(job, entry["part"]), job / MEMBERS)
     save_weights({name: value[entry["place"]].clone() for name, value in part.items()}, checkpoint)
 
 

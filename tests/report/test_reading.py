@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from damages import DAMAGES, damage
+from damages import DAMAGES, Evil, damage
+from meddistill.errors import DamagedError
+from meddistill.stack.folder import dumped, undumped
 from meddistill.sweep import add_row, read_rows
 
 QUICK = ("distill", "loss=ce", "student=mlp_tiny", "trainer.max_epochs=2", "logger=none")
@@ -69,8 +72,11 @@ def test_a_probability_that_is_no_number_is_named_with_its_row(meddistill, run):
             "report", "run")  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["jobs.csv", "job/metrics.csv", "job/members.zip",
-                                  "job/predictions.parquet", "job/job.json"])  # fmt: skip
+OF_A_SWEEP = ("jobs.csv", "job/metrics.csv", "job/members.zip", "job/predictions.parquet",
+              "job/job.json", "job/config.yaml")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_A_SWEEP)
 def test_a_damaged_table_of_a_sweep_is_named(meddistill, sweep, name):
     (job,) = (path.parent for path in sweep.glob("*/metrics.csv"))
     file = sweep / name if name == "jobs.csv" else job / name.partition("/")[2]
@@ -82,6 +88,13 @@ def test_a_damaged_table_of_a_sweep_is_named(meddistill, sweep, name):
         refused(meddistill, file.name, *command)
         file.write_bytes(whole)
         shutil.rmtree("picked", ignore_errors=True)
+
+
+@pytest.mark.parametrize("content", [b"", pickle.dumps(Evil(), 2), b"PK", dumped({})[:-3]], ids=len)
+def test_a_part_that_torch_did_not_write_is_named_and_not_unpickled(tmp_path, content):
+    with pytest.raises(DamagedError, match=r"0\.ckpt is damaged"):
+        undumped(content, tmp_path / "0.ckpt")
+    assert not Path("touched").exists()
 
 
 @pytest.mark.parametrize("kind", DAMAGES)

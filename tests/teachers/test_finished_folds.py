@@ -68,13 +68,14 @@ def fitted(made, cohort, split, folder):
 
 @pytest.mark.parametrize("number", [0, 2, 4, 5])
 def test_a_repeat_fits_what_was_missing_and_ends_as_the_undisturbed_fit(
-    number, cohort, split, tmp_path, fits
+    number, cohort, split, tmp_path, fits, caplog
 ):
     whole = find_targets(teacher(), cohort, split, tmp_path / "whole", {})
     fits.clear()
     given = (teacher(), cohort, split, tmp_path / "killed", {})
     killed(fits, number, find_targets, *given)
     again = find_targets(*given)
+    assert not [each for each in caplog.records if each.levelname == "WARNING"]
     assert len(fits) == FOLDS_AND_WHOLE - number
     assert again.log_probabilities.tobytes() == whole.log_probabilities.tobytes()
     for name in ("answers.parquet", "model.json", "out_of_fold.parquet"):

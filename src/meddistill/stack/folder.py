@@ -73,10 +73,8 @@ class StackFolder(RunFolder):
 
     def read_part(self, name: str) -> dict[str, Any]:
         """A finished chunk."""
-        import torch
-
-        part: dict[str, Any] = torch.load(self.parts / f"{name}.ckpt", weights_only=True)
-        return part
+        file = self.parts / f"{name}.ckpt"
+        return undumped(file.read_bytes(), file)
 
     def _identity(self, job: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(job.get("identity"), dict):
@@ -91,6 +89,23 @@ def dumped(value: Mapping[str, Any]) -> bytes:
     buffer = io.BytesIO()
     torch.save(dict(value), buffer)
     return buffer.getvalue()
+
+
+def undumped(content: bytes, file: Path) -> dict[str, Any]:
+    """What `dumped` made bytes of, read from `file`; nothing else is unpickled.
+
+    Raises:
+        DamagedError: The bytes are cut, or hold something else.
+    """
+    import torch
+
+    try:
+        value = torch.load(io.BytesIO(content), weights_only=True)
+    except Exception as error:  # torch raises whatever its unpickler meets
+        raise DamagedError(file, str(error)) from error
+    if not isinstance(value, dict):
+        raise DamagedError(file, f"it holds a {type(value).__name__}")
+    return value
 
 
 def read_entry(folder: Path, entry: str) -> bytes:
