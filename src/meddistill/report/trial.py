@@ -76,6 +76,8 @@ def report_trial(folder: Path, in_sweep: bool = False) -> None:
     if in_sweep:
         for setting in found:
             log.info("  %s: %s", setting["title"], in_short(setting["verdicts"]))
+            if setting["simplest"]:
+                log.info("  %s", setting["simplest"]["sentence"])
     else:
         _print(found, summary)
     files = {
@@ -121,6 +123,7 @@ def _verdict_parts(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any
         ]
         line = bottom_line([v["word"] for v in setting["verdicts"]])
         parts.append(Verdicts(setting["title"], line, cards))
+        parts += [Text(setting["simplest"]["sentence"])] if setting["simplest"] else []
     return [*parts, Text(MEANING)]
 
 
@@ -275,6 +278,7 @@ def _print(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> No
         notes = [f"WARNING. {text}" for _, text in warnings(setting, summary)]
         notes.append(bottom_line(words))
         notes += [f"{v['word']}. {v['sentence']}" for v in setting["verdicts"]]
+        notes += [setting["simplest"]["sentence"]] if setting["simplest"] else []
         title = f"{setting['title']}: test rows, mean over {setting['splits']} splits"
         Table(title, ["arm", *list(tables.MAIN.values())[:4]], rows, notes).show()
         print()

@@ -21,7 +21,9 @@ VERDICTS, REPORT = "verdicts.csv", "report.md"
 SAID = ("mean", "low", "high", "p", "word")
 NOTE = (
     "The difference is of the main arm to the baseline, in brackets its corrected 95 % interval. "
-    "A trial's own report is in its folder."
+    "Simplest: the cheapest arm not shown to be worse than the best by more than the margins, with "
+    "a star where it is shown that no other is better by more. A trial's own report is in its "
+    "folder."
 )
 
 
@@ -70,10 +72,21 @@ def _lines(folder: Path, job: Mapping[str, Any], varied: Sequence[str]) -> list[
             **front, "setting": setting["title"], "measure": verdict["measure"],
             **{name: _mean(setting, arm, verdict["measure"]) for name, arm in arms.items()},
             **{key: verdict[key] for key in SAID},
+            **_simplest(setting.get("simplest")),
         }
         for setting in found["settings"]
         for verdict in setting["verdicts"]
     ]  # fmt: skip
+
+
+def _simplest(found: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The cheapest arm not shown to be worse than the best, in columns."""
+    found = found or {}
+    return {
+        "simplest": found.get("label", "-"),
+        "simplest_parameters": found.get("parameters"),
+        "simplest_shown_as_good": found.get("as_good"),
+    }
 
 
 def _mean(setting: Mapping[str, Any], arm: str, measure: str) -> float | None:
@@ -81,17 +94,21 @@ def _mean(setting: Mapping[str, Any], arm: str, measure: str) -> float | None:
     return float(found["measures"][measure]["mean"]) if found else None
 
 
+def _named(line: Mapping[str, Any]) -> str:
+    return str(line["simplest"]) + ("*" if line["simplest_shown_as_good"] else "")
+
+
 def _table(
     lines: Sequence[Mapping[str, Any]], varied: Sequence[str], notes: Sequence[str]
 ) -> Table:
     columns = ["trial", *varied, "labels", "measure", "teacher", "baseline", "main",
-               "difference", "verdict"]  # fmt: skip
+               "difference", "verdict", "simplest"]  # fmt: skip
     rows = [
         [
             line["folder"], *(line[key] for key in varied), line["setting"],
             NAMES.get(line["measure"], line["measure"]),
             *(plain(line[name]) for name in ("teacher", "baseline", "main")),
-            signed_interval(line), line["word"],
+            signed_interval(line), line["word"], _named(line),
         ]
         for line in lines
     ]  # fmt: skip

@@ -180,7 +180,7 @@ def _summary(
         "data": describe_data(first.cohort, first.split),
         "teacher": settings["teacher"]["_target_"].rpartition(".")[2],
         "arms": {
-            name: {"label": arm.title, "tries": answered[name]}
+            name: {"label": arm.title, "tries": answered[name], "control": arm.is_control}
             for name, arm in arms.items()
             if name in answered
         },

@@ -31,6 +31,11 @@ class Arm:
         return self.label
 
     @property
+    def is_control(self) -> bool:
+        """Whether it only shows what chance gives: nobody would use it."""
+        return False
+
+    @property
     def tuned(self) -> dict[str, Sequence[Any]]:
         """What is tried of each setting that is tuned."""
         return {key: values for key, values in self.tune.items() if values is not None}
@@ -66,6 +71,11 @@ class StudentArm(Arm):
     def title(self) -> str:
         """Says where the student learns from synthetic rows too."""
         return f"{self.label}, synthetic rows" if self.synthetic else self.label
+
+    @property
+    def is_control(self) -> bool:
+        """A student of answers that were dealt out anew."""
+        return self.teacher == "permuted"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -16,6 +16,7 @@ from meddistill.evaluation.predictions import probability_columns
 from meddistill.evaluation.resampling import holm
 from meddistill.evaluation.verdict import judge_differences, sentence
 from meddistill.trial.judge import by_model
+from meddistill.trial.simplest import simplest
 
 NOT_COMPARED = ("scaling_temperature", "calibration_slope", "calibration_intercept", "kl",
                 "agreement", "negative_transfer")  # fmt: skip
@@ -44,6 +45,7 @@ def results(
         ratio = float(np.mean([u["test"] for u in units]) / np.mean([u["train"] for u in units]))
         compared = _compared(own, summary, ratio)
         test = rows[rows["part"] == "test"]
+        judged = {name: wide(own, name) for name in summary["margins"]}
         found.append(
             {
                 "title": title,
@@ -54,6 +56,7 @@ def results(
                 "gate": _gate(tried, summary),
                 "cut_short": _cut_short(tried, summary),
                 "verdicts": _verdicts(own, summary, ratio),
+                "simplest": simplest(judged, summary, ratio),
                 "arms": _arms(own, tried, summary),
                 "differences": compared,
                 "one_auroc": _one_auroc(test, summary),
