@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 from scipy.special import expit, log_softmax, logit
 from sklearn.metrics import log_loss
 
@@ -26,6 +27,16 @@ def drawn(slope=1.0, intercept=0.0, count=40_000):
 @pytest.mark.parametrize("slope", [0.5, 1.0, 2.0])
 def test_the_slope_is_the_one_that_the_classes_were_drawn_with(slope):
     assert calibration_slope_intercept(*drawn(slope))[0] == pytest.approx(slope, abs=0.06)
+
+
+@pytest.mark.parametrize(("true", "spread"), [(0.1, 3.0), (1.0, 3.0), (14.0, 0.3), (60.0, 0.3)])
+def test_the_slope_has_converged(true, spread):
+    random = np.random.default_rng(0)
+    odds = spread * random.normal(size=300)
+    target = (random.random(300) < expit(0.3 + true * odds)).astype(int)
+    slope, _ = calibration_slope_intercept(np.stack([expit(-odds), expit(odds)], axis=1), target)
+    shift = brentq(lambda a: (expit(a + slope * odds) - target).sum(), -100, 100)
+    assert abs(((expit(shift + slope * odds) - target) * odds).sum()) < 1e-6
 
 
 @pytest.mark.parametrize("intercept", [-1.0, 0.0, 0.7])

@@ -55,5 +55,16 @@ def test_equal_scores_do_not_differ_and_other_ones_do():
     assert p < 0.001
 
 
+def test_a_perfect_order_has_no_interval_rather_than_one_of_no_width():
+    score, positive = np.arange(8.0), np.arange(8) > 4
+    value, *interval = delong_interval(score, positive)
+    assert value == 1
+    assert np.isnan(interval).all()
+    difference, low, high, p = delong_test(score, score + 1, positive)
+    assert (difference, p) == (0, 1)
+    assert np.isnan([low, high]).all()
+    assert np.isnan(delong_test(score, -score, positive)[1:]).all()
+
+
 def test_with_one_row_of_a_class_there_is_no_interval():
     assert np.isnan(delong_interval(np.arange(5.0), np.arange(5) == 4)).all()

@@ -16,6 +16,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from meddistill.evaluation.members import evaluate_members
 from meddistill.evaluation.metrics import diagnostic_metrics, training_metrics
 from meddistill.evaluation.predictions import evaluate
 
@@ -205,6 +206,19 @@ def test_with_one_class_only_the_auroc_is_undefined_and_not_zero(label):
     metrics = training_metrics(2)
     metrics.update(torch.tensor(probabilities), torch.tensor(target))
     assert metrics.compute()["auroc"].isnan()
+
+
+@pytest.mark.parametrize(
+    ("label", "undefined"),
+    [(0, {"auroc", "sensitivity", "average_precision"}), (1, {"auroc", "specificity"})],
+)
+def test_a_share_of_rows_of_which_there_is_none_is_undefined_and_not_zero(label, undefined):
+    probabilities, _ = example(0, 2, ties=False)
+    target = np.full(ROWS, label)
+    alone = evaluate(probabilities, target)
+    together = evaluate_members(probabilities[None], target)
+    for found in (alone, {name: value[0] for name, value in together.items()}):
+        assert {name for name, value in found.items() if math.isnan(value)} == undefined
 
 
 def test_with_one_class_only_of_several_the_auroc_is_undefined_and_not_zero():

@@ -45,8 +45,18 @@ def _line(score: Numbers, positive: Marks) -> tuple[float, float]:
     cases, others = odds[positive], odds[~positive]
     if cases.min() >= others.max() or cases.max() <= others.min():
         return float("nan"), float(intercept)
-    fitted = LogisticRegression(C=np.inf, max_iter=1000).fit(odds[:, None], positive)
-    return float(fitted.coef_[0, 0]), float(intercept)
+    return _slope(odds, positive), float(intercept)
+
+
+def _slope(odds: Numbers, positive: Marks) -> float:
+    """Slope of the logistic regression of the class on [rows] log odds.
+
+    By Newton's method on log odds of spread 1, as every step there squares the error.
+    """
+    centre, spread = odds.mean(), odds.std()
+    fitted = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10, max_iter=1000)
+    fitted.fit(((odds - centre) / spread)[:, None], positive)
+    return float(fitted.coef_[0, 0] / spread)
 
 
 def _mean(values: tuple[float, ...]) -> float:

@@ -35,19 +35,29 @@ def aurocs_with_covariance(scores: Numbers, positive: Marks) -> tuple[Numbers, N
 def delong_interval(
     score: Numbers, positive: Marks, level: float = 0.95
 ) -> tuple[float, float, float]:
-    """AUROC with its interval, cut to [0, 1]; NaN with fewer than two rows of a class."""
+    """AUROC with its interval, cut to [0, 1].
+
+    The interval is NaN where DeLong's variance is 0, as at an AUROC of 1 or 0: no width is known
+    then, which is another thing than no doubt. All are NaN with fewer than two rows of a class.
+    """
     if min(positive.sum(), (~positive).sum()) < 2:
         return nan, nan, nan
     values, covariance = aurocs_with_covariance(score[None], positive)
-    half = NormalDist().inv_cdf((1 + level) / 2) * sqrt(covariance[0, 0])
-    value = float(values[0])
+    value, variance = float(values[0]), float(covariance[0, 0])
+    if variance <= 0:
+        return value, nan, nan
+    half = NormalDist().inv_cdf((1 + level) / 2) * sqrt(variance)
     return value, max(0.0, value - half), min(1.0, value + half)
 
 
 def delong_test(
     one: Numbers, other: Numbers, positive: Marks, level: float = 0.95
 ) -> tuple[float, float, float, float]:
-    """Difference `one - other` of two AUROCs on the same rows, its interval, and two-sided p."""
+    """Difference `one - other` of two AUROCs on the same rows, its interval, and two-sided p.
+
+    The interval is NaN where the difference has no variance, as between two AUROCs of 1; p is 1
+    then of equal ones, else NaN.
+    """
     if min(positive.sum(), (~positive).sum()) < 2:
         return nan, nan, nan, nan
     values, covariance = aurocs_with_covariance(np.stack([one, other]), positive)
@@ -55,6 +65,6 @@ def delong_test(
     error = sqrt(max(0.0, covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]))
     half = NormalDist().inv_cdf((1 + level) / 2) * error
     if error == 0:
-        return difference, difference, difference, 1.0 if difference == 0 else 0.0
+        return difference, nan, nan, 1.0 if difference == 0 else nan
     p = 2 * NormalDist().cdf(-abs(difference) / error)
     return difference, difference - half, difference + half, p

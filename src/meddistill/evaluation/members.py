@@ -29,7 +29,8 @@ def evaluate_members(
         threshold: Probability from which a row is called positive (two classes).
 
     Returns:
-        [members] for each measure; NaN where it is undefined.
+        [members] for each measure; NaN where it is undefined, as everything is of a member that
+        diverged and answers NaN anywhere.
     """
     p = np.clip(np.asarray(probabilities, dtype=np.float64), 0, 1)
     is_class = np.eye(p.shape[2], dtype=bool)[target]
@@ -39,7 +40,8 @@ def evaluate_members(
             measures |= _two_classes(p, is_class, threshold)
         else:
             measures |= _more_classes(p, target, is_class)
-    return dict(sorted(measures.items()))
+    diverged = np.isnan(p).any(axis=(1, 2))
+    return {name: np.where(diverged, np.nan, measures[name]) for name in sorted(measures)}
 
 
 def _two_classes(p: Numbers, is_class: Marks, threshold: float) -> dict[str, Numbers]:
@@ -86,8 +88,8 @@ def _mean(values: list[Numbers], members: int) -> Numbers:
 
 
 def _share(marks: Marks, count: int) -> Numbers:
-    """Share of rows marked among `count`; 0 where there are none, as torchmetrics has it."""
-    shares: Numbers = marks.sum(axis=1) / max(1, count)
+    """Share of rows marked among `count`; NaN where there are none."""
+    shares: Numbers = marks.sum(axis=1) / count
     return shares
 
 
@@ -110,10 +112,10 @@ def _auroc(score: Numbers, positive: Marks) -> Numbers:
 def _average_precision(score: Numbers, positive: Marks) -> Numbers:
     """Mean over positive rows of the precision at their score; equal scores are one threshold.
 
-    0 where no row is positive, as torchmetrics has it.
+    NaN where no row is positive.
     """
     if not positive.any() or len(score) == 0:
-        return np.zeros(len(score))
+        return np.full(len(score), np.nan)
     order = np.argsort(-score, axis=1, kind="stable")
     ordered, hits = np.take_along_axis(score, order, axis=1), positive[order]
     ends = np.ones_like(hits)  # the last row of each run of equal scores
@@ -137,4 +139,4 @@ def _calibration_error(confidence: Numbers, right: Marks) -> Numbers:
     flat = (bins + CALIBRATION_BINS * np.arange(members)[:, None]).ravel()
     gap = np.bincount(flat, (confidence - right).ravel(), members * CALIBRATION_BINS)
     errors: Numbers = np.abs(gap).reshape(members, CALIBRATION_BINS).sum(axis=1) / max(1, rows)
-    return np.where(np.isnan(confidence).any(axis=1), np.nan, errors)
+    return errors

@@ -8,6 +8,8 @@ Every metric takes probabilities [rows, classes] and class numbers [rows]. Avera
   of the classes that occur (and don't fill the rows alone); accuracy counts rows ("micro");
   sensitivity and specificity are the mean over the classes that occur, a row being called the class
   of its highest probability; the calibration error is of that highest probability;
+- a share of rows of which there is none is undefined, NaN and never 0: sensitivity and average
+  precision without a positive row, specificity without a negative one, AUROC without either;
 - Brier is the mean squared error of the positive class's probability (two classes) or the sum of
   squared errors over classes (more), as scikit-learn's `brier_score_loss` has it.
 """
@@ -99,11 +101,16 @@ class PositiveAUROC(BinaryAUROC):
 
 
 class PositiveAveragePrecision(BinaryAveragePrecision):
-    """Average precision of the positive class."""
+    """Average precision of the positive class; NaN without a positive row (torchmetrics says 0)."""
 
     def update(self, probabilities: Tensor, target: Tensor) -> None:
         """Add rows: [rows, 2], [rows]."""
         super().update(probabilities[:, 1], target)
+
+    def compute(self) -> Tensor:  # type: ignore[override]
+        """The average precision of all rows added."""
+        value = super().compute()
+        return value if dim_zero_cat(self.target).any() else torch.full_like(value, torch.nan)
 
 
 class PositiveCalibrationError(BinaryCalibrationError):
@@ -140,11 +147,21 @@ class PositiveAccuracy(_AtThreshold, BinaryAccuracy):
 
 
 class Sensitivity(_AtThreshold, BinaryRecall):
-    """Share of positive rows called positive."""
+    """Share of positive rows called positive; NaN without any (torchmetrics says 0)."""
+
+    def compute(self) -> Tensor:
+        """The share of all rows added."""
+        true_positive, _, _, false_negative = self._final_state()
+        return true_positive / (true_positive + false_negative)
 
 
 class Specificity(_AtThreshold, BinarySpecificity):
-    """Share of negative rows called negative."""
+    """Share of negative rows called negative; NaN without any (torchmetrics says 0)."""
+
+    def compute(self) -> Tensor:
+        """The share of all rows added."""
+        _, false_positive, true_negative, _ = self._final_state()
+        return true_negative / (true_negative + false_positive)
 
 
 def _over_occurring(values: Tensor, target: Tensor | list[Tensor]) -> Tensor:

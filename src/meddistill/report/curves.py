@@ -50,6 +50,8 @@ def curves(models: Sequence[Answered], classes: Sequence[str], name: str, rows: 
         name: Ends the figures' ids.
         rows: A sentence on which rows these are.
     """
+    if not models:
+        return []
     if len(classes) == 2:
         return _for_two_classes(models, classes[1], name, rows)
     return _for_more_classes(models, classes, name, rows)

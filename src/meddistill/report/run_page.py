@@ -86,13 +86,12 @@ def _area(test: Answered) -> list[Text]:
     if test.probabilities.shape[1] != 2:
         return []
     area, low, high = delong_interval(test.probabilities[:, 1], test.target == 1)
-    return [
-        Text(
-            f"The {test.label}'s AUROC is {number(area)}, with DeLong's 95 % interval "
-            f"{number(low)} to {number(high)}: what other test rows alone could have made of this "
-            "very model."
-        )
-    ]
+    said = f"The {test.label}'s AUROC is {number(area)}"
+    if low != low:
+        return [Text(f"{said}; DeLong's interval can't be worked out of so few or such rows.")]
+    interval = f"{number(low)} to {number(high)}"
+    meant = "what other test rows alone could have made of this very model"
+    return [Text(f"{said}, with DeLong's 95 % interval {interval}: {meant}.")]
 
 
 def _measures(found: Mapping[str, Any], shown: Mapping[str, str], caption: str) -> DataTable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +194,7 @@ def _classes(summary: Mapping[str, Any], test: pd.DataFrame) -> list[DataTable]:
     classes = summary["data"]["classes"]
     if len(classes) == 2:
         return []
-    models = [plots.answered(summary, test, summary[key]) for key in ("main", "baseline")]
+    models = plots.answered(summary, test, [summary["main"], summary["baseline"]])
     return [
         classes_table(m.label, m.probabilities, m.target, classes, plots.POOLED) for m in models
     ]
@@ -202,19 +202,24 @@ def _classes(summary: Mapping[str, Any], test: pd.DataFrame) -> list[DataTable]:
 
 def _delong(one: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
     arms = "; ".join(
-        f"{summary['arms'][arm]['label']} {tables.plain(v['auroc'])} ({tables.plain(v['low'])} to "
-        f"{tables.plain(v['high'])})"
+        f"{summary['arms'][arm]['label']} {tables.plain(v['auroc'])} ({_interval(v, tables.plain)})"
         for arm, v in one["arms"].items()
     )
     own = one["difference"]
     return (
         f"One AUROC over all {one['rows']} tested rows, their predictions averaged over splits and "
         f"seeds, with DeLong's 95 % interval: {arms}. Difference to the student alone "
-        f"{tables.signed(own['mean'])} ({tables.signed(own['low'])} to "
-        f"{tables.signed(own['high'])}, p {tables.probability(own['p'])}). Averaging makes a small "
+        f"{tables.signed(own['mean'])} ({_interval(own, tables.signed)}, p "
+        f"{tables.probability(own['p'])}). Averaging makes a small "
         "ensemble of each arm, and the interval knows of rows alone, not of training: the verdict "
         "above does not rest on it."
     )
+
+
+def _interval(found: Mapping[str, float], shown: Callable[[float], str]) -> str:
+    """An interval's ends, or that there is none."""
+    low, high = found["low"], found["high"]
+    return "no interval" if low != low else f"{shown(low)} to {shown(high)}"
 
 
 def _cost_parts(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> list[Any]:
@@ -276,6 +281,7 @@ def _print(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> No
         ]
         words = [v["word"] for v in setting["verdicts"]]
         notes = [f"WARNING. {text}" for _, text in warnings(setting, summary)]
+        notes += tables.fewer_splits(setting, dict(list(tables.MAIN.items())[:4]))
         notes.append(bottom_line(words))
         notes += [f"{v['word']}. {v['sentence']}" for v in setting["verdicts"]]
         notes += [setting["simplest"]["sentence"]] if setting["simplest"] else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,16 +41,24 @@ def pooled_curves(
 ) -> list[Plot]:
     """The curves of a few arms on all test rows together: more would hide each other."""
     shown = ("teacher", summary["baseline"], summary["main"], "logistic")
-    models = [answered(summary, test, name) for name in summary["arms"] if name in shown]
+    models = answered(summary, test, [name for name in summary["arms"] if name in shown])
     return curves(models, summary["data"]["classes"], str(setting["number"]), POOLED)
 
 
-def answered(summary: Mapping[str, Any], test: pd.DataFrame, name: str) -> Answered:
-    """An arm's answers on all test rows together."""
-    rows = test[test["arm"] == name]
-    answers = rows[probability_columns(summary["data"]["classes"])].to_numpy(dtype=np.float64)
-    number = list(summary["arms"]).index(name)
-    return Answered(str(summary["arms"][name]["label"]), number, answers, rows["label"].to_numpy())
+def answered(
+    summary: Mapping[str, Any], test: pd.DataFrame, names: Sequence[str]
+) -> list[Answered]:
+    """Each arm's answers on all test rows together, without an arm that diverged everywhere."""
+    found = []
+    for name in names:
+        rows = test[test["arm"] == name]
+        answers = rows[probability_columns(summary["data"]["classes"])].to_numpy(dtype=np.float64)
+        known = ~np.isnan(answers).any(axis=1)
+        if known.any():
+            label, number = str(summary["arms"][name]["label"]), list(summary["arms"]).index(name)
+            target = rows["label"].to_numpy()[known]
+            found.append(Answered(label, number, answers[known], target))
+    return found
 
 
 def pareto(setting: Mapping[str, Any], summary: Mapping[str, Any]) -> Plot | None:
@@ -59,8 +67,8 @@ def pareto(setting: Mapping[str, Any], summary: Mapping[str, Any]) -> Plot | Non
     for number, name in enumerate(summary["arms"]):
         cost = (summary["costs"].get(name) or {}).get("one_row_ms")
         found = setting["arms"][name]["measures"]["log_loss"]
-        if cost:
-            mean, error = found["mean"], found["sd"] / np.sqrt(setting["splits"])
+        if cost and found["splits"] > 1:
+            mean, error = found["mean"], found["sd"] / np.sqrt(found["splits"])
             label = str(summary["arms"][name]["label"])
             points.append((label, number, cost, mean, mean - error, mean + error))
     if not points:

@@ -51,7 +51,22 @@ def measures_table(
             cells.append(_with_spread(found.get("mean"), found.get("sd")))
         rows.append(cells)
     splits = f"Mean over {setting['splits']} splits, in brackets the standard deviation."
-    return DataTable(["arm", *shown.values()], rows, [splits, *notes], caption)
+    said = [splits, *fewer_splits(setting, shown), *notes]
+    return DataTable(["arm", *shown.values()], rows, said, caption)
+
+
+def fewer_splits(setting: Mapping[str, Any], shown: Mapping[str, str]) -> list[str]:
+    """Which means stand on fewer than all splits, and on how many; nothing where none does."""
+    every, counts = setting["splits"], {}
+    for measure, head in shown.items():
+        found = [arm["measures"].get(measure, {}) for arm in setting["arms"].values()]
+        least = min((each.get("splits", every) for each in found), default=every)
+        if least < every:
+            counts[head.strip()] = least
+    if not counts:
+        return []
+    said = ", ".join(f"{head} on {count} of {every}" for head, count in counts.items())
+    return [f"Means over the splits where a measure is defined: {said} at least."]
 
 
 def differences_table(
@@ -124,7 +139,7 @@ def tried_table(setting: Mapping[str, Any], summary: Mapping[str, Any]) -> DataT
     """What was tried for each arm, and what was mostly chosen."""
     rows: list[list[Cell]] = []
     for name, arm in setting["arms"].items():
-        chosen = ", ".join(f"{key} = {value:g}" for key, value in arm["chosen"].items())
+        chosen = ", ".join(f"{key} = {setting_text(value)}" for key, value in arm["chosen"].items())
         tries = summary["arms"][name]["tries"]
         score = arm["validation_log_loss"]
         rows.append(
@@ -137,6 +152,15 @@ def tried_table(setting: Mapping[str, Any], summary: Mapping[str, Any]) -> DataT
         )
     columns = ["arm", "tries a split", "validation log loss of the chosen", "chosen most often"]
     return DataTable(columns, rows, (), "What was tried and chosen on validation rows")
+
+
+def setting_text(value: Any) -> str:
+    """The value of a setting as it is typed on the command line."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, (int, float)) else str(value)
 
 
 def plain(value: float | None, digits: int = 4) -> str:

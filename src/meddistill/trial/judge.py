@@ -47,12 +47,14 @@ def _judge_unit(rows: pd.DataFrame, summary: Mapping[str, Any]) -> list[dict[str
     lines = []
     for number, ((arm, seed), values) in enumerate(answers.items()):
         line = {"arm": arm, "seed": seed} | {name: v[number] for name, v in every.items()}
+        lines.append(line)
+        if np.isnan(values).any() or np.isnan(held[arm, seed]).any():
+            continue  # training diverged: there is nothing to measure
         line |= operating_points(values, target)
         line |= calibration_measures(
             values, target, held[arm, seed], held_target, summary["threshold"]
         )
         line |= _fidelity(values, target, seed, answers, summary["baseline"])
-        lines.append(line)
     return lines
 
 

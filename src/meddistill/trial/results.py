@@ -118,21 +118,33 @@ def _arms(
         own = measures[measures["arm"] == arm].drop(columns=["setting", "split", "arm"])
         chosen = tries[(tries["arm"] == arm) & tries["chosen"]]
         found[arm] = {
-            "measures": {
-                name: {"mean": float(own[name].mean()), "sd": float(own[name].std(ddof=1))}
-                for name in map(str, own)
-            },
+            "measures": {name: _over_splits(own[name]) for name in map(str, own)},
             "validation_log_loss": float(chosen["val/log_loss"].mean()),
-            "chosen": _mostly(chosen),
+            "chosen": _mostly(tries[tries["arm"] == arm]),
         }
     return found
 
 
-def _mostly(chosen: pd.DataFrame) -> dict[str, Any]:
-    """The most frequent value of each setting that was tuned."""
+def _over_splits(values: pd.Series[float]) -> dict[str, Any]:
+    """Mean and spread of a measure over the splits where it is defined, and how many these are."""
+    mean, spread = float(values.mean()), float(values.std(ddof=1))
+    return {"mean": mean, "sd": spread, "splits": int(values.count())}
+
+
+def _mostly(tries: pd.DataFrame) -> dict[str, Any]:
+    """The most frequently chosen value of each setting that an arm's tries differ in.
+
+    It is a number, a truth value, text or None, which `tries.csv` holds as an empty cell.
+    """
     front = ("setting", "split", "arm", "try", "chosen", "val/log_loss", "epochs")
-    tuned = chosen.drop(columns=list(front)).dropna(axis=1, how="all")
-    return {name: tuned[name].mode().iloc[0].item() for name in map(str, tuned)}
+    tuned = tries.drop(columns=list(front)).dropna(axis=1, how="all")
+    modes = {str(name): tuned[tries["chosen"]][name].mode(dropna=False)[0] for name in tuned}
+    return {name: None if pd.isna(value) else _plain(value) for name, value in modes.items()}
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy's as Python's."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _gate(tries: pd.DataFrame, summary: Mapping[str, Any]) -> dict[str, Any]:
