@@ -20,7 +20,8 @@ from meddistill.compose import register_resolvers
 from meddistill.confdir import conf_dir
 from meddistill.disk import told
 from meddistill.errors import UserError
-from meddistill.known import check_hydra
+from meddistill.explain import chosen
+from meddistill.known import check_hydra, sections
 from meddistill.preemption import watched
 from meddistill.tasks import run
 
@@ -40,7 +41,8 @@ def launch(verb: str) -> None:
     optuna.offer()
     stacked.offer()
     command = list(sys.argv)
-    sys.argv = [command[0], *command[2:]]  # Hydra takes the rest for overrides
+    taken = sections(verb)  # Hydra takes the rest for overrides
+    sys.argv = [command[0], *(each for given in command[2:] for each in chosen(given, taken))]
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)(task)()
     finally:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from meddistill.training.classifier import OptimizerFactory
 
-WITHOUT_EFFECT = ("hydra", "store", "trainer.enable_progress_bar", "save_seconds", "stack.chunk")
+WITHOUT_EFFECT = (
+    "hydra", "store", "tags", "notes", "trainer.enable_progress_bar", "save_seconds", "stack.chunk",
+)  # fmt: skip
 """Keys that change no result: runs that differ in these alone are one run."""
 LARGEST_RATE = 1e30
 """Above it a single step is lost for float32, whose largest number is 3.4e38."""
@@ -49,11 +51,27 @@ def resolved(config: DictConfig) -> dict[str, Any]:
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """What decides a run's results, as flat keys: settings, and the content of files they name."""
     flat = dict(flatten(config))
-    kept = {key: value for key, value in flat.items() if not key.startswith(WITHOUT_EFFECT)}
+    kept = {key: value for key, value in flat.items() if not is_without_effect(key)}
     for key, value in flat.items():
         if key.endswith(".path") and isinstance(value, str):
-            kept[f"content of {key}"] = _content(Path(value))
+            kept[f"content of {key}"] = _content(from_call(value))
     return kept
+
+
+def is_without_effect(key: str) -> bool:
+    """Whether a key changes no result."""
+    return f"{key}.".startswith(tuple(f"{each}." for each in WITHOUT_EFFECT))
+
+
+def from_call(path: str | Path) -> Path:
+    """A path as the caller means it: from where the command was given, under `chdir` too."""
+    from hydra.core.hydra_config import HydraConfig
+
+    given = Path(path).expanduser()
+    if given.is_absolute() or not HydraConfig.initialized():
+        return given
+    called = Path(HydraConfig.get().runtime.cwd)
+    return given if called == Path.cwd() else called / given
 
 
 def short_hash(value: object, digits: int = 8) -> str:
@@ -69,7 +87,7 @@ def register_resolvers() -> None:
         return short_hash(identity(resolved(_root_)))
 
     def sweep(*, _root_: DictConfig) -> str:
-        overrides = sorted(_root_.hydra.overrides.task)
+        overrides = sorted(filter(_has_effect, _root_.hydra.overrides.task))
         node = cast(dict[str, Any], OmegaConf.to_container(_root_.hydra.sweeper, resolve=True))
         sweeper = {k: v for k, v in node.items() if k not in TRIALS}
         return short_hash([identity(resolved(_root_)), overrides, sweeper])
@@ -192,6 +210,10 @@ def _unknown_key(node: Mapping[str, Any], key: str, facts: Mapping[str, Any]) ->
 def _mode(monitor: str) -> str:
     """Which way a followed value is better, in Lightning's and torch's word."""
     return "min" if lower_is_better(monitor) else "max"
+
+
+def _has_effect(override: str) -> bool:
+    return not is_without_effect(override.partition("=")[0].lstrip("+~"))
 
 
 def _choices(*, _root_: DictConfig) -> str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, cast
 
+from hydra.errors import OverrideParseException
+
+from meddistill.confdir import choices
 from meddistill.errors import UserError
-from meddistill.known import no_such
+from meddistill.known import OPTIONAL, no_such
 
 UNKNOWN = re.compile(r"Could not override '([^']+)'")
 NO_CHOICE = re.compile(r"Could not find '([^']+)/([^'/]+)'")
@@ -14,7 +18,32 @@ AVAILABLE = re.compile(r"^\t(\S+)$", re.MULTILINE)
 NOT_THERE = re.compile(r"Interpolation key '([^']+)' not found\s+full_key: (\S+)")
 NOT_TAKEN = re.compile(r"unexpected keyword argument '(\w+)'.*?full_key: (\S+)", re.DOTALL)
 TWICE = re.compile(r"Multiple values for (\S+)\. To override .* '[^']*: ([^']*)'")
+LEFT_OUT = re.compile(r"\+{0,2}([\w/]+)=[Nn]ull|~([\w/]+)(?:=.*)?")
+OF_CHOICE = re.compile(r"choice\((.*)\)")
 NO_GROUP = re.compile(r"Could not override '([^']+)'\.\s*No match in the defaults list")
+
+
+def chosen(argument: str, known: Mapping[str, Any]) -> list[str]:
+    """An argument of the command line, `group=null` and `~group` as Hydra can read them.
+
+    Args:
+        argument: As typed.
+        known: Root keys of the verb.
+
+    Raises:
+        UserError: The group can't be left out.
+    """
+    match = LEFT_OUT.fullmatch(argument)
+    group = match[1] or match[2] if match else ""
+    there = choices(group) if group else []
+    if not there or group not in (*known, "experiment"):
+        return [argument]
+    if "none" in there:
+        return [f"{group}=none"]
+    if group == "experiment" or known[group] is OPTIONAL:
+        return []
+    alone = " (loss=ce trains a student alone)" if group == "teacher" else ""
+    raise UserError(f"{argument}: can't be left out{alone}; there are {', '.join(there)}")
 
 
 def explain(error: BaseException, verb: str) -> str:
@@ -23,6 +52,8 @@ def explain(error: BaseException, verb: str) -> str:
     while cause is not None:  # Hydra and OmegaConf wrap what our resolvers raise
         if isinstance(cause, UserError):
             return str(cause)
+        if isinstance(cause, OverrideParseException):
+            return _unread(cause.override, str(cause))
         cause = cause.__cause__ or cause.__context__
     text = str(error)
     if match := TWICE.search(text):
@@ -40,6 +71,19 @@ def explain(error: BaseException, verb: str) -> str:
         there = [name for name in AVAILABLE.findall(text) if not name.startswith("_")]
         return f"{group}={choice}: no such choice; there are {', '.join(there) or 'none'}"
     return " ".join(text.split())
+
+
+def _unread(override: str, text: str) -> str:
+    """What to say of an argument that Hydra's parser does not understand."""
+    key, equals, value = override.partition("=")
+    if not equals:
+        return f"{override}: is no key=value"
+    if (match := OF_CHOICE.search(value)) and "NoneType" in text:
+        return f"{override}: null has no place in choice(): write {key}={match[1]}"
+    return (
+        f"{override}: can't be read; a value with any of = ( ) [ ] {{ }} ~ , : or quotes in it "
+        f"goes into quotes, and all of it into others for the shell: '{key}=\"{value}\"'"
+    )
 
 
 def _of_arm(key: str) -> str:
@@ -65,7 +109,7 @@ def _keys_of_choices(group: str) -> list[str]:
     from omegaconf import OmegaConf
 
     from meddistill.compose import flatten
-    from meddistill.confdir import choices, conf_dir
+    from meddistill.confdir import conf_dir
 
     found = []
     for name in choices(group):

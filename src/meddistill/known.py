@@ -14,7 +14,7 @@ import yaml
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
-from meddistill.compose import WITHOUT_EFFECT
+from meddistill.compose import is_without_effect
 from meddistill.confdir import choices, conf_dir
 from meddistill.errors import SettingError, UserError
 
@@ -82,7 +82,7 @@ def check_sweep(config: DictConfig, overrides: Sequence[Override]) -> None:
     swept = {o.key_or_group: o for o in overrides if o.is_sweep_override() and not o.package}
     chosen = [key for key in swept if key in groups or (conf_dir() / key).is_dir()]
     for key, override in swept.items():
-        if key.startswith(WITHOUT_EFFECT):
+        if is_without_effect(key):
             raise UserError(f"{key} changes no result, so there is nothing to sweep over")
         if key not in chosen and key.partition(".")[0] not in chosen:
             OmegaConf.update(plain, key, _first(override), force_add=True)

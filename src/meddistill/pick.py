@@ -81,13 +81,15 @@ def _matching(frame: pd.DataFrame, wanted: Sequence[str]) -> pd.DataFrame:
         parsed = yaml.safe_load(value)
         same = [_same(cell, parsed, value) for cell in frame[key]]
         if not any(same):
-            there = ", ".join(str(cell) for cell in sorted(frame[key].dropna().unique())[:12])
+            there = ", ".join(_values(frame[key]))
             raise UserError(f"{each}: no finished student has it; there are {there}")
         frame = frame[same]
     return frame
 
 
 def _same(cell: Any, parsed: Any, text: str) -> bool:
+    if parsed is None or pd.isna(cell):
+        return parsed is None and bool(pd.isna(cell))
     try:
         return float(cell) == float(parsed)
     except (TypeError, ValueError):
@@ -108,11 +110,14 @@ def _ambiguous(frame: pd.DataFrame, wanted: Sequence[str]) -> str:
     if frame.empty:
         return "no finished student fits all of " + " ".join(wanted)
     axes = [axis for group in find_axes(frame) for axis in group]
-    open_axes = {axis: sorted(frame[axis].dropna().unique()) for axis in axes}
-    shown = "; ".join(
-        f"{axis}={', '.join(map(str, values[:12]))}" for axis, values in open_axes.items()
-    )
-    return f"{len(frame)} students fit: say which ({shown}), or --best"
+    open_axes = "; ".join(f"{axis}={', '.join(_values(frame[axis]))}" for axis in axes)
+    return f"{len(frame)} students fit: say which ({open_axes}), or --best"
+
+
+def _values(column: pd.Series[Any]) -> list[str]:
+    """The first values of an axis, as they are typed."""
+    found = [str(value) for value in sorted(column.dropna().unique())[:12]]
+    return [*found, *(["null"] if column.isna().any() else [])]
 
 
 def _copied(job: Path, to: Path | None) -> Path:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meddistill.compose import build
+from meddistill.compose import build, from_call
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.runfolder import is_main_process
 from meddistill.targets import Targets, find_targets
@@ -42,7 +41,7 @@ class Teachers:
 
 def teach(teacher: Teacher, settings: Mapping[str, Any], data: CohortDataModule) -> Targets:
     """Find the teacher's answers, or train it, and put them beside the rows that there are."""
-    store, trainer = Path(settings["store"]), settings["trainer"]
+    store, trainer = from_call(settings["store"]), settings["trainer"]
     targets = find_targets(teacher, data.cohort, data.split, store, trainer)
     log.debug("teacher: %d parameters", targets.parameters)  # known before the store may be gone
     data.teach(answers(targets, data))

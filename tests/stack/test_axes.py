@@ -157,3 +157,31 @@ def test_a_setting_that_diverged_for_one_seed_is_dropped_first():
     halving = Halving(settings=3, seeds=2, epochs=1, eta=3)
     score = torch.tensor([0.1, float("nan"), 0.5, 0.6, 0.7, 0.8])
     assert halving(1, score).tolist() == [False, False, True, True, False, False]
+
+
+def test_a_shuffled_axis_has_one_order_whoever_reads_it():
+    import random
+
+    axis = "seed=shuffle(range(0,12))"
+    random.seed(1)
+    first = parse_axes([axis])["seed"]
+    drawn = random.random()
+    random.seed(1)
+    assert random.random() == drawn, "and nobody else's random numbers are moved"
+    random.seed(2)
+    assert parse_axes([axis])["seed"] == first != sorted(first)
+    assert sorted(first) == list(range(12))
+    assert parse_axes(["teacher.seed=shuffle(range(0,12))"])["teacher.seed"] != first
+
+
+def test_parts_of_a_job_with_a_shuffled_axis_hold_every_member_once():
+    axis, seeds = "seed=shuffle(range(0,6))", []
+    for part in ("[0,3]", "[3,6]"):
+        seeds += [m.settings["seed"] for m in members(axis, more=[f"stack.members={part}"])]
+    assert sorted(seeds) == list(range(6))
+
+
+def test_a_finished_part_is_found_by_its_members_settings_not_by_their_places(data):
+    one, other = (chunks(members(axis), data)[0] for axis in ("seed=0,1", "seed=1,0"))
+    assert one.name == chunks(members("seed=0,1"), data)[0].name
+    assert one.name != other.name

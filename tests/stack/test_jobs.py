@@ -370,3 +370,38 @@ def test_what_a_search_finds_is_written_down_and_trained(meddistill):
     assert rows.loc[0, "search/alpha"] == found["setting"]["alpha"]
     (job,) = jobs("sweep")
     np.testing.assert_allclose(probabilities(job, 0), probabilities(Path("one")), atol=1e-5)
+
+
+def test_a_student_is_picked_by_a_setting_that_is_null(meddistill):
+    sweep = ("distill", "-m", *QUICK, "teacher.calibrate=null,temperature", "hydra.sweep.dir=sweep")
+    assert meddistill(*sweep)[0] == 0
+    _, _, err = meddistill("pick", "sweep")
+    assert "teacher.calibrate=temperature, null" in err
+    code, _, err = meddistill("pick", "sweep", "teacher.calibrate=null", "--to", "picked")
+    assert code == 0, err
+    assert yaml.safe_load(Path("picked/config.yaml").read_text())["teacher"]["calibrate"] is None
+
+
+def test_a_repeated_job_with_a_shuffled_axis_keeps_each_seed_its_answers(meddistill):
+    """A kill after the first part: what it finished is found again, by the same seeds."""
+    job = ("distill", *QUICK, "monitor=val/auroc", "stack.axes=['seed=shuffle(range(1,4))']")
+    assert meddistill(*job, "hydra.run.dir=whole")[0] == 0
+    from meddistill.stack.folder import StackFolder
+
+    save, saved = StackFolder.save_part, []
+
+    def save_one(self, name, part):
+        if saved:
+            raise KeyboardInterrupt
+        saved.append(name)
+        save(self, name, part)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StackFolder, "save_part", save_one)
+        assert meddistill(*job, "hydra.run.dir=killed")[0] == 130
+    code, out, err = meddistill(*job, "hydra.run.dir=killed")
+    assert code == 0, err
+    assert "1 of 3 students were trained before" in out
+    whole, again = (pd.read_csv(Path(name, "metrics.csv")) for name in ("whole", "killed"))
+    assert whole["seed"].tolist() == again["seed"].tolist() != [1, 2, 3]
+    assert whole["test/log_loss"].tolist() == again["test/log_loss"].tolist()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from meddistill.compose import from_call
 from meddistill.data.cells import Notation, folded
 from meddistill.data.cohort import Cohort
 from meddistill.data.labels import name_classes, read_groups, read_ids, read_labels
@@ -58,7 +59,7 @@ def table(
     Raises:
         UserError: The file or its content can't be used; the message says where and how to mend.
     """
-    raw = read_raw(Path(path), separator, decimal, encoding)
+    raw = read_raw(from_call(path), separator, decimal, encoding)
     frame = raw.frame
     lists = {"drop": drop, "numeric": numeric, "categorical": categorical, "missing": missing}
     given = {key: _as_list(f"data.{key}", value) for key, value in lists.items()}

@@ -12,8 +12,9 @@ import pandas as pd
 
 from meddistill.errors import DamagedError, UserError
 from meddistill.files import read_json, shown
+from meddistill.notes import notes_of
 from meddistill.report.page import Page, render
-from meddistill.report.publishing import publish
+from meddistill.report.publishing import noted, publish
 from meddistill.report.reading import read_csv
 from meddistill.report.surface import surface_tables
 from meddistill.report.tables import Table, run_table
@@ -66,7 +67,7 @@ def say_page(folder: Path) -> None:
 
 
 def _write_page(folder: Path, page: Page) -> None:
-    publish(folder / PAGE, render(page), "Page")
+    publish(folder / PAGE, render(noted(page, folder)), "Page")
 
 
 def report_run(folder: Path, metrics: Mapping[str, Any]) -> None:
@@ -152,4 +153,7 @@ def _job(folder: Path, job: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _write(folder: Path, tables: list[Table]) -> None:
-    publish(folder / REPORT, "\n".join(table.markdown() for table in tables), "Report")
+    if said := notes_of(folder):
+        print(said)
+    parts = [*(table.markdown() for table in tables), *([f"{said}\n"] if said else [])]
+    publish(folder / REPORT, "\n".join(parts), "Report")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from meddistill.disk import reason, refused
 from meddistill.files import shown, write_atomically
+from meddistill.notes import notes_of
+from meddistill.report.page import Page
 
 STALE = 600.0
 """Seconds after which a half-written page is nobody's: other processes may report here too."""
@@ -33,6 +36,11 @@ def publish(path: Path, content: str, what: str | None = None) -> None:
         return
     if what:
         print(f"{what}: {shown(path)}")
+
+
+def noted(page: Page, folder: Path) -> Page:
+    """The page with the folder's tags and notes below its title."""
+    return replace(page, lead=" ".join(filter(None, [page.lead, notes_of(folder)])))
 
 
 def _holds(path: Path, content: str) -> bool:

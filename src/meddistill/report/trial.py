@@ -12,11 +12,12 @@ import pandas as pd
 from meddistill.errors import UserError
 from meddistill.evaluation.verdict import NAMES, bottom_line
 from meddistill.files import as_json, read_json
+from meddistill.notes import notes_of
 from meddistill.report import trial_plots as plots
 from meddistill.report import trial_tables as tables
 from meddistill.report.classes import classes_table
 from meddistill.report.page import DataTable, Notice, Page, Section, Text, Verdicts, render
-from meddistill.report.publishing import publish
+from meddistill.report.publishing import noted, publish
 from meddistill.report.reading import read_csv, read_predictions
 from meddistill.report.tables import Table
 from meddistill.trial.folder import (
@@ -80,10 +81,12 @@ def report_trial(folder: Path, in_sweep: bool = False) -> None:
                 log.info("  %s", setting["simplest"]["sentence"])
     else:
         _print(found, summary)
+        if said := notes_of(folder):
+            print(said)
     files = {
         RESULTS: ("Table", measures.to_csv(index=False)),
         SUMMARY: ("Results", as_json({"trial": summary, "settings": found})),
-        REPORT: ("Report", render(page)),
+        REPORT: ("Report", render(noted(page, folder))),
     }
     for name, (what, content) in files.items():
         publish(folder / name, content, None if in_sweep else what)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from meddistill.compose import WITHOUT_EFFECT, flatten, resolved
+from meddistill.compose import flatten, is_without_effect, resolved
 from meddistill.errors import SettingError, UserError, integer
 
 REFERENCE = re.compile(r"\$\{(\w+(?:\.\w+)*)\}")
@@ -81,7 +83,7 @@ class Following:
         follows = {
             key: _named(value, raw, axes)
             for key, value in raw.items()
-            if _interpolates(value) and not key.startswith(WITHOUT_EFFECT) and key not in axes
+            if _interpolates(value) and not is_without_effect(key) and key not in axes
         }
         self._follows = {key: named for key, named in follows.items() if named}
         self._known: dict[tuple[Any, ...], Any] = {}
@@ -123,14 +125,22 @@ def parse_axes(axes: Sequence[str]) -> dict[str, list[Any]]:
         try:
             override = parser.parse_override(str(axis))
             key = override.get_key_element().lstrip("+")
-            values[key] = (
-                list(override.sweep_iterator(transformer=lambda value: value))
-                if override.is_sweep_override()
-                else [override.value()]
-            )
+            values[key] = _values(override)
         except HydraException as error:
             raise SettingError("stack.axes", axis, f"is no axis ({error})") from error
     return values
+
+
+def _values(override: Override) -> list[Any]:
+    """An axis's values; a shuffled one has the same order in every process that reads it."""
+    if not override.is_sweep_override():
+        return [override.value()]
+    before = random.getstate()
+    random.seed(override.input_line)  # Hydra shuffles by Python's own random numbers
+    try:
+        return list(override.sweep_iterator(transformer=lambda value: value))
+    finally:
+        random.setstate(before)
 
 
 def as_single(settings: Mapping[str, Any]) -> dict[str, Any]:

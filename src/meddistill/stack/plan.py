@@ -26,6 +26,8 @@ MEMBERS_OWN = {
     "optimizer",
 }  # fmt: skip
 """What may differ within a stack; of loss and optimizer their numbers."""
+IN_NAMES = ("seed", "data", "synthetic", "teacher", "loss", "optimizer")
+"""The settings by which a finished part is found; the others are one for all, or change nothing."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,9 @@ class Chunk:
 
     @cached_property
     def name(self) -> str:
-        """A name that only the same members have."""
-        numbers = [member.number for member in self.members]
-        return f"{numbers[0]:06d}-{short_hash([numbers, self.reason is None])}"
+        """A name that only the same members have: by their settings, not their places alone."""
+        own = [(m.number, *(m.settings[key] for key in IN_NAMES)) for m in self.members]
+        return f"{own[0][0]:06d}-{short_hash([own, self.reason is None])}"
 
     @property
     def recipe(self) -> Recipe:

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from meddistill.compose import resolved
 from meddistill.errors import UserError
 from meddistill.known import check_sections, check_targets
+from meddistill.notes import check_notes, renew_notes
 from meddistill.report.folders import report_members, report_run, say_page
 from meddistill.report.publishing import publish
 from meddistill.report.tables import run_line, run_table
@@ -36,11 +37,14 @@ def run(config: DictConfig, folder: Path, in_sweep: bool = False) -> float:
     """
     check_sections(config)
     settings = resolved(config)
+    check_notes(settings)
     run_folder = _folder(settings)(folder, settings)
     metrics = run_folder.finished()
     if metrics is None:
         check_targets(settings)
         metrics = run_folder.open()
+    elif is_main_process():
+        renew_notes(folder, settings)
     if metrics is None:
         try:
             metrics = _work(config, settings, run_folder)

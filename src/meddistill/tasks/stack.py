@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from meddistill.compose import build, build_network, build_optimizer
+from meddistill.compose import build, build_network, build_optimizer, short_hash
 from meddistill.errors import UserError, integer, number
 from meddistill.files import read_json, write_json
 from meddistill.losses import DistillationLoss
@@ -26,7 +26,7 @@ from meddistill.stack.alone import own_loggers
 from meddistill.stack.fit import fit_stack
 from meddistill.stack.folder import StackFolder
 from meddistill.stack.members import Member, expand
-from meddistill.stack.plan import Chunk, plan
+from meddistill.stack.plan import IN_NAMES, Chunk, plan
 from meddistill.stack.results import merge
 from meddistill.stack.search import search
 from meddistill.stack.tables import Table, make_tables
@@ -97,7 +97,8 @@ def _search(
     found_members, found_losses = [], []
     for member, loss, table in zip(members, losses, tables, strict=True):
         if isinstance(loss, Searched):
-            file = run.parts / f"search-{member.number}.json"
+            own = {key: member.settings[key] for key in IN_NAMES}
+            file = run.parts / f"search-{short_hash(own)}.json"
             if not file.exists():
                 folder = run.parts / "search"
                 write_json(file, search(loss, member.settings, table.data, folder))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
 
+from meddistill.compose import from_call
 from meddistill.confdir import conf_dir
 from meddistill.errors import SettingError
 from meddistill.model import copy_model
@@ -31,7 +31,9 @@ def train_teacher(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]
     _check_read(settings)
     teacher = build_teacher(settings)
     cohort, split = prepare(settings)
-    targets = find_targets(teacher, cohort, split, Path(settings["store"]), settings["trainer"])
+    targets = find_targets(
+        teacher, cohort, split, from_call(settings["store"]), settings["trainer"]
+    )
     if not is_main_process():
         return {"score": math.nan}
     model = targets.model()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from meddistill.card import NETWORK
+from meddistill.compose import from_call
 from meddistill.data.cohort import Cohort
 from meddistill.data.split import Split
 from meddistill.errors import SettingError, UserError
@@ -35,7 +36,7 @@ class CheckpointTeacher(Teacher):
     """
 
     def __init__(self, path: str, trust: Sequence[str] = (), trust_unseen: bool = False) -> None:
-        self.path, self.trust_unseen = Path(path), trust_unseen
+        self.path, self.trust_unseen = from_call(path), trust_unseen
         if isinstance(trust, str):
             raise SettingError("trust", trust, f"must be a list: teacher.trust=[{trust}]")
         if not isinstance(trust_unseen, bool):

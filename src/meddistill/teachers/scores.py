@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from meddistill.card import SCORES, Card, save_card
+from meddistill.compose import from_call
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
@@ -61,7 +62,7 @@ class ScoresTeacher(Teacher):
         decimal: str = ".",
         encoding: str = "utf-8",
     ) -> None:
-        self.path, self.id, self.column = Path(path), id, str(column)
+        self.path, self.id, self.column = from_call(path), id, str(column)
         self.clamp = number("clamp", clamp, above=0, at_most=0.1)
         self.reading = separator, decimal, encoding
         self.frame = read_scores(self.path, *self.reading)
