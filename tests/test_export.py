@@ -100,6 +100,7 @@ def test_a_model_that_was_handed_on_teaches_only_where_the_user_answers_for_it(
     assert "teacher.trust_unseen=true" in err
     out = run(meddistill, *student, "teacher.trust_unseen=true")
     assert "nobody can check" in out
+    assert "these figures are too good" in out
 
 
 def test_a_model_that_is_made_of_rows_is_exported_only_on_demand(meddistill, clinic, tmp_path):

@@ -20,6 +20,7 @@ from meddistill.data.split import Split
 from meddistill.errors import DamagedError, UserError
 from meddistill.evaluation.predictions import probability_columns
 from meddistill.files import LEDGER, read_json, write_atomically, write_json
+from meddistill.known_rows import KNOWN_ROWS
 from meddistill.mixture import part_folder
 from meddistill.model import Model, copy_model, load_model
 from meddistill.store import Store
@@ -42,11 +43,13 @@ class Targets:
         key: What made it, as a hash.
         folder: Where its model lies.
         log_probabilities: [rows, classes] for every row of the cohort, in nats.
+        knows_rows: Whether its folder says which rows it was trained on.
     """
 
     key: str
     folder: Path
     log_probabilities: NDArray[np.float32]
+    knows_rows: bool = True
 
     _held: list[Model] = field(default_factory=list, repr=False, compare=False)
 
@@ -116,7 +119,7 @@ def find_targets(
         write_atomically(folder / ANSWERS, frame.to_parquet(index=False))
 
     folder = Store(store / "teachers").find_or_make(key, make)
-    return Targets(key, folder, _read(folder / ANSWERS, cohort))
+    return Targets(key, folder, _read(folder / ANSWERS, cohort), (folder / KNOWN_ROWS).exists())
 
 
 def _read(path: Path, cohort: Cohort) -> NDArray[np.float32]:

@@ -27,7 +27,7 @@ from meddistill.stack.members import Member
 from meddistill.stack.plan import Chunk
 from meddistill.stack.tables import Table
 from meddistill.sweep import flat_metrics
-from meddistill.tasks.common import describe_data, judge_model
+from meddistill.tasks.common import describe_data, judge_teacher
 
 ROWS_AT_ONCE = 2**17
 """Rows of predictions that are put together and written as one group."""
@@ -193,11 +193,10 @@ def _facts(table: Table) -> dict[str, Any]:
     data, settings = table.data, table.settings
     teacher = None
     if table.targets is not None:
-        teacher = judge_model(
-            "teacher", table.targets.parameters, table.targets.log_probabilities,
-            data.cohort, data.split, settings["data"]["labels"], settings["threshold"],
+        teacher = judge_teacher(
+            table.targets, data.cohort, data.split, settings["data"]["labels"],
+            settings["threshold"],
         )  # fmt: skip
-        teacher["key"] = table.targets.key
     return {"data": describe_data(data.cohort, data.split), "teacher": teacher}
 
 

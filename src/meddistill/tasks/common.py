@@ -18,6 +18,7 @@ from meddistill.errors import integer, number
 from meddistill.evaluation.predictions import judge, predictions_table
 from meddistill.files import write_atomically
 from meddistill.runfolder import is_main_process
+from meddistill.targets import Targets
 from meddistill.training.trainer import make_trainer, quiet
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,22 @@ def judge_model(
     if predictions is not None:
         write_atomically(predictions, table.to_parquet(index=False))
     return {"name": name, "parameters": parameters, **judge(table, cohort.classes, threshold)}
+
+
+def judge_teacher(
+    targets: Targets,
+    cohort: Cohort,
+    split: Split,
+    labels: float,
+    threshold: float,
+    predictions: Path | None = None,
+) -> dict[str, Any]:
+    """Measures of a teacher by its stored answers, and whether its test rows are known to be so."""
+    judged = judge_model(
+        "teacher", targets.parameters, targets.log_probabilities, cohort, split, labels, threshold,
+        predictions,
+    )  # fmt: skip
+    return {**judged, "key": targets.key, "test_rows_checked": targets.knows_rows}
 
 
 def describe_data(cohort: Cohort, split: Split) -> dict[str, Any]:

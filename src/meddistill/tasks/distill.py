@@ -25,7 +25,7 @@ from meddistill.model import MeanOfProbabilities, Model
 from meddistill.runfolder import RunFolder
 from meddistill.stack.search import search
 from meddistill.targets import Targets
-from meddistill.tasks.common import check, describe_data, judge_model, prepare
+from meddistill.tasks.common import check, describe_data, judge_model, judge_teacher, prepare
 from meddistill.teachers.base import Teacher
 from meddistill.teaching import add_synthetic, build_teacher, teach
 from meddistill.training.callbacks import build_callbacks
@@ -243,13 +243,7 @@ def _conclude(
         name, model.num_parameters, model.log_probabilities(cohort.features), cohort, split, labels,
         threshold, run.path / "predictions.parquet",
     )  # fmt: skip
-    judged_teacher = None
-    if targets:
-        judged_teacher = judge_model(
-            "teacher", targets.parameters, targets.log_probabilities, cohort, split,
-            labels, threshold,
-        )  # fmt: skip
-        judged_teacher["key"] = targets.key
+    judged_teacher = judge_teacher(targets, cohort, split, labels, threshold) if targets else None
     return {
         "score": fitted.score,
         "monitor": settings["monitor"],

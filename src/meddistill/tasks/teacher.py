@@ -14,7 +14,7 @@ from meddistill.errors import SettingError
 from meddistill.model import copy_model
 from meddistill.runfolder import RunFolder, is_main_process
 from meddistill.targets import SHARED, find_targets
-from meddistill.tasks.common import check, describe_data, judge_model, prepare
+from meddistill.tasks.common import check, describe_data, judge_teacher, prepare
 from meddistill.teaching import build_teacher
 
 PLACE = ("devices", "num_nodes", "strategy")
@@ -39,16 +39,15 @@ def train_teacher(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]
     model = targets.model()
     copy_model(model.card, targets.folder, run.path)
     labels = settings["teacher"].get("labels", settings["data"]["labels"])
-    judged = judge_model(
-        "teacher", model.num_parameters, targets.log_probabilities, cohort, split, labels,
-        settings["threshold"], run.path / "predictions.parquet",
-    )  # fmt: skip
+    judged = judge_teacher(
+        targets, cohort, split, labels, settings["threshold"], run.path / "predictions.parquet"
+    )
     metrics = {
         "score": judged["validation"]["log_loss"],
         "monitor": "val/log_loss",
         "threshold": settings["threshold"],
         "data": describe_data(cohort, split),
-        "teacher": {**judged, "key": targets.key},
+        "teacher": judged,
     }
     run.finish(metrics)
     return metrics

@@ -89,8 +89,9 @@ class SeveralTeacher(Teacher):
         ]
         how = {"average": self.average, "weights": self.weights}
         data.save_preprocessing(folder)
-        known = [read_known_rows(part) or [] for part in parts.values()]
-        save_known_rows(folder, sorted(set(rows_known(data)).union(*known)))
+        known = [rows_known(data), *(read_known_rows(part) for part in parts.values())]
+        if all(rows is not None for rows in known):  # else nobody knows of the whole either
+            save_known_rows(folder, sorted({key for rows in known for key in rows or ()}))
         save_card(folder, Card.of(how, files, data, SEVERAL))
 
     def answers(self, cohort: Cohort, folder: Path) -> NDArray[np.float64]:
