@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from meddistill.errors import DiskError, UserError
 
@@ -43,9 +44,7 @@ def refused(error: BaseException | None) -> OSError | None:
 
 def reason(error: OSError) -> str:
     """Which file was refused, and why."""
-    # A library may say in words what it was doing; Python's own errors name the file.
-    name = error.filename or error.strerror or "a file"
-    return f"{name}: {REFUSALS[error.errno or 0][1]}"
+    return f"{error.filename or 'a file'}: {REFUSALS[error.errno or 0][1]}"
 
 
 def disk_error(error: BaseException | None) -> UserError | None:
@@ -63,11 +62,18 @@ def disk_error(error: BaseException | None) -> UserError | None:
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Raise what the file system refuses meanwhile as one message."""
+def told(folder: Path) -> Iterator[None]:
+    """Raise what the file system refuses meanwhile as one message.
+
+    Args:
+        folder: To be named where the error names no file, as those of pyarrow don't.
+    """
     try:
         yield
     except Exception as error:
+        cause = refused(error)
+        if cause is not None and cause.filename is None:
+            cause.filename = str(folder)
         found = disk_error(error)
         if found is None:
             raise
