@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from conftest import SMALL_TEACHER
-from meddistill.disk import REFUSALS, disk_error
+from meddistill.disk import REFUSALS, disk_error, told
 from meddistill.errors import DiskError, UserError
 from meddistill.files import write_atomically
 
@@ -53,12 +53,11 @@ def test_what_no_file_system_refused_stays_a_traceback():
 
 @pytest.mark.skipif(not FULL.exists(), reason="Linux's device that is always full")
 def test_a_full_disk_is_known_from_pyarrow_and_through_other_errors():
-    with pytest.raises(OSError, match="No space") as found:
-        pa.OSFile(str(FULL), "w").write(b"content")
-    outer = ValueError("unable to configure handler")
-    outer.__cause__ = found.value
-    assert isinstance(disk_error(outer), DiskError)
-    assert "the disk is full" in str(disk_error(outer))
+    with pytest.raises(DiskError, match="run: the disk is full"), told(Path("run")):
+        try:
+            pa.OSFile(str(FULL), "w").write(b"content")
+        except OSError as error:
+            raise ValueError("unable to configure handler") from error
 
 
 @pytest.mark.parametrize(

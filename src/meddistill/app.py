@@ -61,7 +61,7 @@ def task(config: DictConfig) -> float:
     try:
         check_hydra(cast(DictConfig, hydra_config))
         _check_devices(config, in_sweep)
-        with watched(), told():
+        with watched(), told(folder):
             return run(config, folder, in_sweep)
     except UserError as error:
         if in_sweep:
