@@ -53,11 +53,14 @@ def test_what_no_file_system_refused_stays_a_traceback():
 
 @pytest.mark.skipif(not FULL.exists(), reason="Linux's device that is always full")
 def test_a_full_disk_is_known_from_pyarrow_and_through_other_errors():
-    with pytest.raises(DiskError, match="run: the disk is full"), told(Path("run")):
+    def write() -> None:
         try:
             pa.OSFile(str(FULL), "w").write(b"content")
         except OSError as error:
             raise ValueError("unable to configure handler") from error
+
+    with pytest.raises(DiskError, match="run: the disk is full"), told(Path("run")):
+        write()
 
 
 @pytest.mark.parametrize(
