@@ -1,10 +1,23 @@
-"""A run's log file."""
+"""What a run logs: lines that steer no terminal, and its log file."""
 
 from __future__ import annotations
 
 import logging
 import sys
 from contextlib import suppress
+
+from meddistill.errors import visible
+
+
+class Visible(logging.Formatter):
+    """Lines whose control characters are spelled out: names of columns and classes are the user's.
+
+    Line breaks stay, as in a traceback.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        return visible(super().format(record))
 
 
 class LogFile(logging.FileHandler):

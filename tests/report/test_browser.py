@@ -30,9 +30,11 @@ QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-
 ERRORS = "<script>addEventListener('error', e => document.body.dataset.error = e.message);</script>"
 CLICKS = """<script>addEventListener("load", () => {
   const body = document.body;
+  body.dataset.hints = [...document.querySelectorAll(".scrolls")].map(p => !p.hidden).join();
   body.dataset.wide = document.documentElement.scrollWidth > innerWidth;
   const head = document.querySelectorAll("thead button")[1];
-  const order = () => [...document.querySelectorAll("tbody th")].map(c => c.textContent).join("");
+  const rows = document.querySelector("tbody").rows;
+  const order = () => [...rows].map(row => row.cells[0].textContent).join("");
   head.click(); body.dataset.up = order();
   head.click(); body.dataset.down = order();
   body.dataset.sort = head.parentElement.getAttribute("aria-sort");
@@ -42,9 +44,10 @@ CLICKS = """<script>addEventListener("load", () => {
 def whole_page():
     table = DataTable(["name", "number"], [["a", ("10", 10.0)], ["b", ("9", 9.0)],
                                            ["c", ("-", float("nan"))]])  # fmt: skip
+    broad = DataTable([f"a long head {k}" for k in range(9)], [["x"] * 9])
     figures = [Plot(draw(name), f"{name} in words", name) for name, draw in FIGURES.items()]
     verdicts = Verdicts("title", "summary", [("AUROC", "BETTER", "sentence " * 20)])
-    parts = [verdicts, Notice("a", "b"), Text("c"), table]
+    parts = [verdicts, Notice("a", "b"), Text("c"), table, broad]
     return render(
         Page("title", "lead", [Section("one", parts), Section("two", figures, True)], ["x"])
     )
@@ -83,3 +86,7 @@ def test_the_page_is_no_wider_than_a_phone(rendered):
 def test_every_figure_is_drawn(rendered):
     assert rendered.count("<svg") == len(FIGURES)
     assert rendered.count("</svg>") == len(FIGURES)
+
+
+def test_a_table_that_goes_on_to_the_right_says_so_and_another_does_not(rendered):
+    assert data(rendered, "hints") == "false,true"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ MARKERS = ["o", "s", "^", "D", "v", "P", "X", "*"]
 LINES: list[Any] = ["-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 2))]
 SETTINGS: Any = {
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a class may be named $\\frac$
     "font.size": 10,
     "text.color": INK,
     "axes.labelcolor": INK,
@@ -67,17 +69,25 @@ def as_svg(figure: Figure, name: str) -> str:
     file = io.StringIO()
     with matplotlib.rc_context({**SETTINGS, "svg.hashsalt": name}):
         none = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(file, format="svg", transparent=True, metadata=none)
+        with warnings.catch_warnings():  # letters that matplotlib's font lacks, the page's may have
+            warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+            figure.savefig(file, format="svg", transparent=True, metadata=none)
     text = file.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'\b(id|clip-path|xlink:href)="(url\()?#?', lambda m: _prefixed(m, name), text)
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
-    text = re.sub(r'font-family: [^;"]*', "font-family: inherit", text)
-    for colour, variable in VARIABLES.items():
-        text = text.replace(colour, variable)
+    text = re.sub(r"<[^>]+>", lambda found: _as_the_pages(found[0], name), text)
     return text.replace("<svg ", '<svg aria-hidden="true" ', 1)
+
+
+def _as_the_pages(tag: str, name: str) -> str:
+    """A tag with the page's font and colours; what stands between tags is the user's words."""
+    tag = re.sub(r'\b(id|clip-path|xlink:href)="(url\()?#?', lambda m: _prefixed(m, name), tag)
+    tag = re.sub(r'font-family: [^;"]*', "font-family: inherit", tag)
+    for colour, variable in VARIABLES.items():
+        tag = tag.replace(colour, variable)
+    return tag
 
 
 def _prefixed(found: re.Match[str], name: str) -> str:

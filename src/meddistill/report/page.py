@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from meddistill.errors import visible
+
 Cell = str | tuple[str, float]
 """Text, or text and the number it sorts by."""
 
@@ -101,13 +103,18 @@ def words_class(word: str) -> str:
     return word.lower().replace(" ", "-")
 
 
+def _written(value: Any) -> Any:
+    """Text without control characters; our own figures (`safe`) as they are."""
+    return visible(value) if type(value) is str else value
+
+
 @cache
 def _template() -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
         loader=PackageLoader("meddistill", "report"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        trim_blocks=True, lstrip_blocks=True, finalize=_written,
     )  # fmt: skip
     environment.filters["words_class"] = words_class
     return environment.get_template("page.html.jinja")

@@ -10,6 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from meddistill.report.drawing import GRID, INK, SERIES, SHADE, as_svg, drawing, style
+from meddistill.report.writing import figure_text
 
 Numbers = NDArray[np.float64]
 Curve = tuple[str, int, Numbers, Numbers]
@@ -42,7 +43,7 @@ def forest_plot(
             colour = COLOURS.get(word, OPEN)
             axes.plot([low, high], [place, place], color=colour, linewidth=1.8)
             axes.plot([mean], [place], marker="s", color=colour, markersize=6)
-        axes.set_yticks(range(len(rows)), [row[0] for row in rows])
+        axes.set_yticks(range(len(rows)), [figure_text(row[0]) for row in rows])
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
         better, worse = "better", "worse"
@@ -74,7 +75,7 @@ def curves_plot(
             axes.axhline(level, color=GRID, linewidth=1)
         for label, number, x, y in curves:
             own = style(number)
-            axes.plot(x, y, color=own.color, linestyle=own.linestyle, label=label,
+            axes.plot(x, y, color=own.color, linestyle=own.linestyle, label=figure_text(label),
                       drawstyle="steps-post" if steps else "default")  # fmt: skip
         _unit_square(axes, x_label, y_label)
         _legend_below(figure)
@@ -96,7 +97,7 @@ def reliability_plot(
             own = style(number)
             axes.vlines(mean, low, high, color=own.color, linewidth=1, alpha=0.6)
             axes.plot(mean, share, color=own.color, linestyle=own.linestyle, marker=own.marker,
-                      markersize=4.5, label=label)  # fmt: skip
+                      markersize=4.5, label=figure_text(label))  # fmt: skip
         _unit_square(axes, "probability given", "share that came true")
         _legend_below(figure)
         return as_svg(figure, name)
@@ -118,7 +119,13 @@ def decision_plot(
         axes.plot(thresholds, treat_all, color=GRID, linewidth=1.5, label="act on everybody")
         for label, number, benefit in curves:
             own = style(number)
-            axes.plot(thresholds, benefit, color=own.color, linestyle=own.linestyle, label=label)
+            axes.plot(
+                thresholds,
+                benefit,
+                color=own.color,
+                linestyle=own.linestyle,
+                label=figure_text(label),
+            )
         top = max(float(np.nanmax(treat_all)), *(float(np.nanmax(c[2])) for c in curves), 0.01)
         axes.set_ylim(-0.15 * top, 1.1 * top)
         axes.set_xlabel("threshold probability at which one would act")
@@ -146,7 +153,7 @@ def pareto_plot(
             own = style(number)
             axes.vlines([cost], [low], [high], color=own.color, linewidth=1, alpha=0.6)
             axes.plot([cost], [mean], color=own.color, marker=own.marker, markersize=7,
-                      linestyle="none", label=label)  # fmt: skip
+                      linestyle="none", label=figure_text(label))  # fmt: skip
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -194,12 +201,12 @@ def surface_plot(
                 axes.bar(column, 0.92, bottom=row - 0.46, width=0.94, fill=False, edgecolor=INK,
                          linewidth=1.4)  # fmt: skip
             axes.text(column, row, f"{value:.4f}", ha="center", va="center", fontsize=8.5)
-        axes.set_xticks(range(len(columns)), columns)
-        axes.set_yticks(range(len(rows)), rows)
+        axes.set_xticks(range(len(columns)), list(map(figure_text, columns)))
+        axes.set_yticks(range(len(rows)), list(map(figure_text, rows)))
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.grid(visible=False)
-        axes.set_xlabel(labels[0])
-        axes.set_ylabel(labels[1])
+        axes.set_xlabel(figure_text(labels[0]))
+        axes.set_ylabel(figure_text(labels[1]))
         return as_svg(figure, name)
 
 
@@ -226,8 +233,8 @@ def scatter_plot(
                           markerfacecolor=own.color if filled else "none")  # fmt: skip
         axes.plot(x[[best]], y[[best]], linestyle="none", marker="o", markersize=11, color=INK,
                   markerfacecolor="none", label="best on validation")  # fmt: skip
-        axes.set_xlabel(labels[0])
-        axes.set_ylabel(labels[1])
+        axes.set_xlabel(figure_text(labels[0]))
+        axes.set_ylabel(figure_text(labels[1]))
         _legend_below(figure)
         return as_svg(figure, name)
 
@@ -247,8 +254,8 @@ def classes_plot(
         for arm, number, values in arms:
             own = style(number)
             axes.plot(values, range(len(classes)), color=own.color, marker=own.marker,
-                      linestyle="none", markersize=6, label=arm)  # fmt: skip
-        axes.set_yticks(range(len(classes)), classes)
+                      linestyle="none", markersize=6, label=figure_text(arm))  # fmt: skip
+        axes.set_yticks(range(len(classes)), list(map(figure_text, classes)))
         axes.set_ylim(len(classes) - 0.4, -0.6)
         axes.set_xlabel(label)
         _legend_below(figure)

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from meddistill.report.writing import line, markdown, one_line
+
 log = logging.getLogger(__name__)
 
 WIDTH = 160
@@ -41,26 +43,30 @@ class Table:
         """Print it, and write it to the log file in plain lines."""
         from rich.console import Console
         from rich.table import Table as RichTable
+        from rich.text import Text  # no markup is read in it
 
-        shown = RichTable(title=self.title, title_justify="left", title_style="bold")
+        shown = RichTable(title=Text(line(self.title)), title_justify="left", title_style="bold")
         for number, column in enumerate(self.columns):
             shown.add_column(
-                column, justify="right" if number else "left", no_wrap=not number, overflow="fold"
+                Text(line(column)),
+                justify="right" if number else "left",
+                no_wrap=not number,
+                overflow="fold",
             )
         for row in self.rows:
-            shown.add_row(*row)
+            shown.add_row(*(Text(line(cell)) for cell in row))
         console = Console(width=None if Console().is_terminal else WIDTH)
         console.print(shown)
         for note in self.notes:
-            console.print(note, highlight=False, markup=False)
-        for line in self.markdown().splitlines():
-            log.debug(line)  # the console's handler leaves debug lines to the file
+            console.print(Text(one_line(note)))
+        for written in self.markdown().splitlines():
+            log.debug(written)  # the console's handler leaves debug lines to the file
 
     def markdown(self) -> str:
         """As Markdown."""
-        lines = [f"## {self.title}", "", _line(self.columns), _line(["---"] * len(self.columns))]
+        lines = [f"## {markdown(self.title)}", "", _line(self.columns), _rule(len(self.columns))]
         lines += [_line(row) for row in self.rows]
-        return "\n".join([*lines, "", *(f"- {note}" for note in self.notes), ""])
+        return "\n".join([*lines, "", *(f"- {markdown(note)}" for note in self.notes), ""])
 
 
 def run_table(metrics: Mapping[str, Any]) -> Table:
@@ -123,4 +129,8 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+    return "| " + " | ".join(map(markdown, cells)) + " |"
+
+
+def _rule(columns: int) -> str:
+    return "| " + " | ".join(["---"] * columns) + " |"
