@@ -81,11 +81,10 @@ def left(folder: Path) -> dict[str, str]:
 
 
 def _content(path: Path) -> bytes:
-    """What a file holds, without times, and without skops's addresses of objects."""
+    """What a file holds, without times."""
     if path.suffix == ".zip":
         with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if not name.endswith(".skops")]
-            return b"".join(name.encode() + archive.read(name) for name in names)
+            return b"".join(name.encode() + archive.read(name) for name in archive.namelist())
     if path.suffix == ".csv":
         return pd.read_csv(path).drop(columns="seconds").to_csv().encode()
     return path.read_bytes()

@@ -126,7 +126,7 @@ def test_a_run_folder_explains_itself(meddistill):
     assert "Positive class: malignant" in out
     names = {path.name for path in folder.iterdir()}
     assert names >= {"config.yaml", "environment.txt", "metrics.json", "predictions.parquet",
-                     "model.json", "preprocessing.skops", "checkpoints", "report.md"}  # fmt: skip
+                     "model.json", "preprocessing.json", "checkpoints", "report.md"}  # fmt: skip
     assert "torch: 2" in (folder / "environment.txt").read_text()
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["student"]["name"] == "distilled student"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from meddistill.data.datamodule import CohortDataModule
+from meddistill.data.preprocessing import PREPROCESSING
 from meddistill.files import write_json
 
 NETWORK, ESTIMATOR, SCORES, SEVERAL = "network", "estimator", "scores", "several"
@@ -55,7 +56,7 @@ class Card:
     def files(self) -> list[str]:
         """The files that make up the model, relative to its folder."""
         more = [OUT_OF_FOLD] if self.out_of_fold else []
-        return [CARD, "preprocessing.skops", *self.checkpoints, *more]
+        return [CARD, PREPROCESSING, *self.checkpoints, *more]
 
     @staticmethod
     def of(

@@ -235,7 +235,8 @@ def _content(path: Path) -> str:
     """A short checksum of a file, or of a run folder's model; `absent` without one."""
     if path.is_file():
         return checksum(path)[:16]
-    kinds = ("**/best.ckpt", "**/*.skops", "**/out_of_fold.parquet", "*/**/model.json")
+    weights = ("**/best.ckpt", "**/*.skops", "**/preprocessing.json", "**/out_of_fold.parquet")
+    kinds = (*weights, "*/**/model.json")
     parts = [path / "model.json", *sorted(file for kind in kinds for file in path.glob(kind))]
     found = [checksum(part) for part in parts if part.is_file()]
     return short_hash(found, digits=16) if found else "absent"

@@ -68,8 +68,10 @@ class MixedModel(Model):
         models = list(self.by_name.values())
         return models if len(models) > 1 and all(map(answers_anew, models)) else []
 
-    def log_probabilities(self, rows: pd.DataFrame) -> Numbers:
+    def log_probabilities(self, rows: pd.DataFrame, warn: bool = False) -> Numbers:
         """Raw rows -> log-probabilities [rows, classes] in nats."""
+        if warn:
+            self.preprocessing.warn(self.preprocessing.read(rows))
         return self.mixed({n: part.log_probabilities(rows) for n, part in self.by_name.items()})
 
     def mixed(self, answers: Mapping[str, Numbers]) -> Numbers:

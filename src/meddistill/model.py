@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from meddistill.card import CARD, ESTIMATOR, PARTS, SCORES, SEVERAL, Card
 from meddistill.card_checks import read_card
-from meddistill.data.preprocessing import Preprocessing
+from meddistill.data.preprocessing import PREPROCESSING, Preprocessing
 from meddistill.data.schema import Schema
 from meddistill.errors import UserError
 from meddistill.estimator import EstimatorAnswers, NoAnswers, tempered
@@ -81,21 +81,31 @@ class Model:
         several = networks if len(networks) > 1 else []
         return [Model(self.card, network, self.preprocessing) for network in several]
 
-    @torch.no_grad()
-    def log_probabilities(self, rows: pd.DataFrame) -> NDArray[np.float64]:
+    def log_probabilities(self, rows: pd.DataFrame, warn: bool = False) -> NDArray[np.float64]:
         """Raw rows -> log-probabilities [rows, classes] in nats.
 
+        Args:
+            rows: As they were read from a file, or prepared.
+            warn: Whether to say what is odd about them.
+
         Raises:
-            UserError: A column is absent, or text stands where a number must.
+            UserError: A column is absent, or a cell is not what its column needs.
         """
-        inputs = torch.from_numpy(self.preprocessing(rows))
-        answers = [self.network(part) for part in torch.split(inputs, ROWS_AT_ONCE)]
+        cells = self.preprocessing.read(rows)
+        if warn:
+            self.preprocessing.warn(cells)
+        return self.of_inputs(self.preprocessing.inputs(cells))
+
+    @torch.inference_mode()
+    def of_inputs(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+        """[rows, *in_shape] prepared inputs -> log-probabilities [rows, classes] in nats."""
+        answers = [self.network(part) for part in torch.from_numpy(inputs).split(ROWS_AT_ONCE)]
         values: NDArray[np.float64] = torch.cat(answers).numpy()
         return values
 
     def predict_proba(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Raw rows -> a column of probabilities for each class, indexed as the rows are."""
-        probabilities = np.exp(self.log_probabilities(rows))
+        probabilities = np.exp(self.log_probabilities(rows, warn=True))
         return pd.DataFrame(probabilities, index=rows.index, columns=self.card.classes)
 
 
@@ -117,7 +127,7 @@ def load_model(folder: str | Path, trust: Iterable[str] = ()) -> Model:
     """The model of a run folder (of a student or a teacher), on the CPU.
 
     The folder may come from anywhere. Nothing is unpickled: weights load with `weights_only`,
-    preprocessing and estimators by lists of types. No class is imported but meddistill's own
+    estimators by a list of types, preprocessing is JSON. No class is imported but meddistill's own
     networks and those that `trust` names, and no file is read that lies outside the folder.
 
     Args:
@@ -131,9 +141,7 @@ def load_model(folder: str | Path, trust: Iterable[str] = ()) -> Model:
     folder, trust = Path(folder), list(trust)
     try:
         card = read_card(folder)
-        preprocessing = Preprocessing.load(
-            folder / "preprocessing.skops", Schema.from_dict(card.schema)
-        )
+        preprocessing = Preprocessing.load(folder / PREPROCESSING, Schema.from_dict(card.schema))
         if card.kind == SEVERAL:
             return _mixed(card, folder, preprocessing, trust)
         network = _answering(card, folder, trust)

@@ -134,6 +134,7 @@ def _written(job: Path, row: pd.Series[Any], to: Path | None) -> Path:
     """A member of a job, in the files of a single run."""
     from meddistill.card import save_card
     from meddistill.card_checks import card_of
+    from meddistill.data.preprocessing import PREPROCESSING
     from meddistill.known_rows import save_known_rows
 
     entry = _entry(job, int(row["member"]))
@@ -148,8 +149,8 @@ def _written(job: Path, row: pd.Series[Any], to: Path | None) -> Path:
         card = card_of({**facts, "network": settings["student"]})
         save_card(path, card)
         save_known_rows(path, json.loads(read_entry(job, f"tables/{entry['table']}.rows.json")))
-        preprocessing = read_entry(job, f"tables/{entry['table']}.skops")
-        write_atomically(path / "preprocessing.skops", preprocessing)
+        preprocessing = read_entry(job, f"tables/{entry['table']}.{PREPROCESSING}")
+        write_atomically(path / PREPROCESSING, preprocessing)
         _save_weights(job, entry, path / card.checkpoints[0])
         table = _predictions(job, entry["member"])
         write_atomically(path / PREDICTIONS, table.to_parquet(index=False))

@@ -42,7 +42,7 @@ class RunFolder:
 
     Files: `config.yaml` (resolved), `identity.json` (what decides the results, flat),
     `environment.txt`, `metrics.json` (written last: it marks the run as finished),
-    `predictions.parquet`, `model.json`, `preprocessing.skops`, `checkpoints/`, `report.md`; while
+    `predictions.parquet`, `model.json`, `preprocessing.json`, `checkpoints/`, `report.md`; while
     it is at work a ledger, by which a repeat knows what is whole.
 
     Args:

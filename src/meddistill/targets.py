@@ -27,7 +27,7 @@ from meddistill.store import Store
 from meddistill.teachers.base import Teacher
 
 log = logging.getLogger(__name__)
-FORMAT = 1
+FORMAT = 2
 ANSWERS, COST = "answers.parquet", "cost.json"
 SHARED = ("accelerator", "precision", "deterministic", "enable_progress_bar")
 """The run's Trainer arguments that hold for its teacher too; its budget is the teacher's own."""

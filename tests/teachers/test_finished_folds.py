@@ -16,7 +16,7 @@ from meddistill.teachers.forest import ForestTeacher
 FOLDS_AND_WHOLE = 6
 FILES = [
     "answers.parquet", "cost.json", "estimator.skops", "known_rows.json", "manifest.json",
-    "model.json", "out_of_fold.parquet", "preprocessing.skops",
+    "model.json", "out_of_fold.parquet", "preprocessing.json",
 ]  # fmt: skip
 
 

@@ -50,7 +50,7 @@ def test_a_damaged_piece_of_a_killed_fit_is_named_and_made_anew(
     given = (teacher(), cohort, split, tmp_path, TRAINER)
     kill_at(monkeypatch, (NeuralTeacher, "answers"), find_targets, *given)
     (partial,) = (tmp_path / "teachers").glob("*.partial")
-    pieces = [BEST.format(1), "cost.json", "model.json", "preprocessing.skops"]
+    pieces = [BEST.format(1), "cost.json", "model.json", "preprocessing.json"]
     for piece in pieces:
         damage(partial / piece, kind)
     seeds, again = fits[:], find_targets(*given)

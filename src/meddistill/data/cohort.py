@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from meddistill.data.preprocessing import Cells, cells_of
 from meddistill.data.schema import Schema
 
 
@@ -28,6 +29,7 @@ class Cohort:
         has_ids: Whether the ids are the data's own, so that they mean the same in another file.
         group: [rows] what a row belongs to, such as a patient; a group is never split. None is
             every row by itself.
+        fewest: What fewer patients (groups, or rows) have in common gets no input of its own.
         notes: What was guessed, repaired or left out in reading, a sentence each.
     """
 
@@ -40,11 +42,17 @@ class Cohort:
     has_ids: bool = False
     notes: tuple[str, ...] = ()
     group: NDArray[np.object_] | None = None
+    fewest: int = 5
 
     @property
     def positive(self) -> str | None:
         """The class to find, where there are two."""
         return self.classes[-1] if len(self.classes) == 2 else None
+
+    @cached_property
+    def cells(self) -> Cells:
+        """The cells of `features`."""
+        return cells_of(self.schema, self.features)
 
     @cached_property
     def content(self) -> NDArray[np.uint64]:
@@ -66,8 +74,8 @@ class Cohort:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of everything a model can learn from: rows, ids, target, classes, columns."""
-        digest = hashlib.sha256(repr((self.classes, self.schema)).encode())
+        """A hash of everything a model can learn from: rows, classes, columns, privacy."""
+        digest = hashlib.sha256(repr((self.classes, self.schema, self.fewest)).encode())
         digest.update(self.content.tobytes())
         digest.update(self.target.tobytes())
         digest.update("\n".join(map(str, self.row)).encode())

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from meddistill.data.batches import Batch, Batches, Rows
 from meddistill.data.cohort import Cohort
-from meddistill.data.preprocessing import Preprocessing
+from meddistill.data.fitting import fit_preprocessing
+from meddistill.data.preprocessing import PREPROCESSING
 from meddistill.data.split import Positions, Split
 from meddistill.errors import SettingError, integer, number
 
@@ -57,9 +58,11 @@ class CohortDataModule(pl.LightningDataModule):
         self.cohort, self.split = cohort, split
         self.batch_size, self.seed = batch_size, seed
         self.num_classes = len(cohort.classes)
-        self.preprocessing = Preprocessing(cohort.schema)
-        self.preprocessing.fit(cohort.features.iloc[split.train])
-        inputs = self.preprocessing(cohort.features)
+        group = None if cohort.group is None else cohort.group[split.train]
+        self.preprocessing = fit_preprocessing(
+            cohort.schema, cohort.cells.at(split.train), cohort.fewest, group
+        )
+        inputs = self.preprocessing.inputs(cohort.cells)
         self.in_shape = tuple(inputs.shape[1:])
         self.labelled = split.labelled(cohort.target, labels)
         self._rows = Rows(
@@ -163,7 +166,7 @@ class CohortDataModule(pl.LightningDataModule):
 
     def save_preprocessing(self, folder: Path) -> None:
         """Write the fitted preprocessing into a model's folder."""
-        self.preprocessing.save(folder / "preprocessing.skops")
+        self.preprocessing.save(folder / PREPROCESSING)
 
     def _batches(
         self,

@@ -1,100 +1,126 @@
-"""From raw rows to a network's inputs, fitted on training rows and saved without pickle."""
+"""From raw rows to a network's inputs: what was learned from training rows, in plain arrays."""
 
 from __future__ import annotations
 
 import logging
-import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import skops.io
 from numpy.typing import NDArray
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from meddistill.data.encoding import CategoryInputs, Floats, Inputs, NumberInputs
+from meddistill.data.preprocessing_file import as_plain, read_preprocessing
 from meddistill.data.schema import Schema
 from meddistill.files import write_atomically
-from meddistill.model_files import read_regular
+from meddistill.model_files import read_plain_json
 
 log = logging.getLogger(__name__)
+PREPROCESSING = "preprocessing.json"
 
-TRUSTED = ["numpy.dtype", "sklearn.compose._column_transformer._RemainderColsList"]
-"""Types in a ColumnTransformer that skops doesn't know; the second is in scikit-learn below 1.9."""
-MAX_CATEGORIES = 50
-"""A column's categories beyond the most frequent ones share one input."""
+
+class Cells(NamedTuple):
+    """Raw rows as they were read.
+
+    Attributes:
+        numbers: [rows, numeric columns], NaN where empty.
+        categories: [rows, categorical columns] text, NaN where empty.
+    """
+
+    numbers: Floats
+    categories: NDArray[np.object_]
+
+    def at(self, rows: NDArray[np.intp]) -> Cells:
+        """The rows numbered by `rows`."""
+        return Cells(self.numbers[rows], self.categories[rows])
 
 
 class Preprocessing:
-    """Imputer with indicators and scaler for numbers, one-hot encoder for categories.
+    """Numbers filled up, centred and scaled, and categories as inputs of 0 and 1.
+
+    `meddistill.data.fitting.fit_preprocessing` makes it from training rows.
 
     Args:
         schema: The columns read.
-        transformer: scikit-learn's transformer of prepared rows; fitted by `fit`.
+        numbers: Inputs of numeric columns.
+        categories: Inputs of categorical columns.
     """
 
-    def __init__(self, schema: Schema, transformer: ColumnTransformer | None = None) -> None:
-        self.schema = schema
-        self.transformer = transformer or _transformer(schema)
+    def __init__(self, schema: Schema, numbers: NumberInputs, categories: CategoryInputs) -> None:
+        self.schema, self.numbers, self.categories = schema, numbers, categories
+        self.names = [*numbers.names, *categories.names]
 
-    def fit(self, features: pd.DataFrame) -> Preprocessing:
-        """Learn medians, scales and categories from prepared training rows alone."""
-        self.transformer.fit(features)
-        return self
-
-    def __call__(self, rows: pd.DataFrame) -> NDArray[np.float32]:
+    def __call__(self, rows: pd.DataFrame) -> Inputs:
         """Raw or prepared rows -> inputs [rows, features]."""
-        prepared = self.schema.prepare(rows)
-        self._report_unseen(prepared)
-        with warnings.catch_warnings():  # unseen categories were reported in our own words
-            warnings.filterwarnings("ignore", message="Found unknown categories")
-            return np.asarray(self.transformer.transform(prepared), dtype=np.float32)
+        return self.inputs(self.read(rows))
+
+    def read(self, rows: pd.DataFrame) -> Cells:
+        """The cells that are inputs.
+
+        Raises:
+            UserError: A column is absent, or a cell is not what its column needs.
+        """
+        return cells_of(self.schema, self.schema.prepare(rows))
+
+    def inputs(self, cells: Cells) -> Inputs:
+        """Inputs [rows, features]."""
+        inputs = np.empty((len(cells.numbers), len(self.names)), dtype=np.float32)
+        first = len(self.numbers.names)
+        self.numbers.write(cells.numbers, inputs[:, :first])
+        self.categories.write(cells.categories, inputs[:, first:])
+        return inputs
+
+    def warn(self, cells: Cells) -> None:
+        """Say what is odd about rows."""
+        for remark in self.remarks(cells):
+            log.warning("%s", remark)
+
+    def remarks(self, cells: Cells) -> list[str]:
+        """What is odd about rows, a sentence each: each says what is made of it."""
+        found = []
+        for column, unknown in self.categories.unknown(cells.categories):
+            found.append(
+                f"column '{column}': {len(unknown)} row(s) hold a category that the model has no "
+                f"input for (first: {unknown[0]!r}); it is answered like a rare one"
+            )
+        far = self.numbers.far_off(cells.numbers)
+        for place in np.flatnonzero(far.any(axis=0)):
+            values = cells.numbers[far[:, place], place]
+            found.append(
+                f"column '{self.numbers.columns[place]}': {len(values)} row(s) hold a number far "
+                f"outside the training range (first: {values[0]:g}, the range is about "
+                f"{self.numbers.lowest[place]:g} to {self.numbers.highest[place]:g}); is the unit "
+                "right?"
+            )
+        empty = np.isnan(cells.numbers).sum(axis=1) + (cells.categories != cells.categories).sum(1)
+        mostly = np.flatnonzero(empty > len(self.schema.columns) / 2)
+        if len(mostly):
+            found.append(
+                f"{len(mostly)} row(s) have most of their cells empty (first: row {mostly[0]}, "
+                "counted from 0); the answer is then hardly more than that of an average patient"
+            )
+        return found
 
     def save(self, path: Path) -> None:
-        """Write to `path` (skops: no pickle), whole or not at all."""
-        write_atomically(path, skops.io.dumps(self.transformer))
+        """Write to `path` (JSON), whole or not at all."""
+        write_atomically(path, as_plain(self.numbers, self.categories))
 
     @staticmethod
     def load(path: Path, schema: Schema) -> Preprocessing:
-        """Read what `save` wrote; types besides arrays and scikit-learn's are refused."""
-        content = read_regular(path.parent, path.name)
-        return Preprocessing(schema, skops.io.loads(content, trusted=TRUSTED))
+        """Read what `save` wrote, every value checked.
 
-    def _report_unseen(self, prepared: pd.DataFrame) -> None:
-        if not self.schema.categorical:
-            return
-        encoder = self.transformer.named_transformers_["categorical"][-1]
-        for column, known in zip(self.schema.categorical, encoder.categories_, strict=True):
-            cells = prepared[column].dropna()
-            unseen = cells[~cells.isin(known)]
-            if len(unseen):
-                log.warning(
-                    "column '%s': %d row(s) hold a category unseen in training (first: %r); it is "
-                    "answered like a rare one",
-                    column,
-                    len(unseen),
-                    unseen.iloc[0],
-                )
+        Raises:
+            ValueError: The file is damaged, or not of these columns; it says what is wrong.
+        """
+        plain = read_plain_json(path.parent, path.name)
+        return Preprocessing(schema, *read_preprocessing(plain, path.name, schema))
 
 
-def _transformer(schema: Schema) -> ColumnTransformer:
-    numeric = make_pipeline(
-        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
-        StandardScaler(),
-    )
-    categorical: Pipeline = make_pipeline(
-        SimpleImputer(strategy="constant", fill_value="(missing)", keep_empty_features=True),
-        OneHotEncoder(
-            handle_unknown="infrequent_if_exist",
-            max_categories=MAX_CATEGORIES,
-            sparse_output=False,
-            dtype=np.float32,
-        ),
-    )
-    parts = [
-        ("numeric", numeric, list(schema.numeric)),
-        ("categorical", categorical, list(schema.categorical)),
-    ]
-    return ColumnTransformer([part for part in parts if part[2]])
+def cells_of(schema: Schema, prepared: pd.DataFrame) -> Cells:
+    """The cells of rows that `schema` has prepared."""
+    numbers: Floats = prepared[list(schema.numeric)].to_numpy(dtype=np.float64)
+    categories = np.empty((len(prepared), len(schema.categorical)), dtype=object)
+    for place, column in enumerate(schema.categorical):
+        categories[:, place] = prepared[column].to_numpy(dtype=object, na_value=np.nan)
+    return Cells(numbers, categories)

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from meddistill.card import Card
+from meddistill.data.preprocessing import PREPROCESSING
 from meddistill.evaluation.members import evaluate_members
 from meddistill.evaluation.predictions import probability_columns
 from meddistill.known_rows import rows_known
@@ -206,7 +207,7 @@ def _add_table(archive: zipfile.ZipFile, number: int, table: Table, run: StackFo
     archive.writestr(f"tables/{number}.json", json.dumps(asdict(card)))
     archive.writestr(f"tables/{number}.rows.json", json.dumps(rows_known(table.data)))
     table.data.save_preprocessing(run.parts)
-    archive.write(run.parts / "preprocessing.skops", f"tables/{number}.skops")
+    archive.write(run.parts / PREPROCESSING, f"tables/{number}.{PREPROCESSING}")
 
 
 def _entries(chunk: Chunk) -> Iterator[dict[str, Any]]:

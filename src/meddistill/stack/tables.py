@@ -72,12 +72,13 @@ def make_tables(
 
 def _key(settings: Mapping[str, Any], needs_teacher: bool) -> str:
     taught = [settings["teacher"], settings["synthetic"]] if needs_teacher else None
-    return json.dumps([settings["data"], settings["batch_size"], taught], default=str)
+    own = [settings[key] for key in ("data", "privacy", "batch_size")]
+    return json.dumps([*own, taught], default=str)
 
 
 def read_rows(settings: Mapping[str, Any], cohorts: dict[str, Cohort]) -> CohortDataModule:
     """The rows that settings name, split; a source that is in `cohorts` is not read again."""
-    key = json.dumps(source(settings), default=str)
+    key = json.dumps([source(settings), settings["privacy"]], default=str)
     if key not in cohorts:
         cohorts[key] = read_cohort(settings)
     cohort = cohorts[key]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,9 @@ def prepare(settings: Mapping[str, Any]) -> tuple[Cohort, Split]:
 
 def read_cohort(settings: Mapping[str, Any]) -> Cohort:
     """Read the data, and say what was found in them."""
-    cohort: Cohort = build(source(settings), "data")
+    read: Cohort = build(source(settings), "data")
+    fewest = integer("privacy.fewest", settings["privacy"]["fewest"], at_least=1)
+    cohort = replace(read, fewest=fewest)
     if is_main_process():
         log.info("%s", cohort.describe())
         for note in cohort.notes:

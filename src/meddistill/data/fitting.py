@@ -1,0 +1,147 @@
+"""What training rows teach a preprocessing, by scikit-learn; nothing of a few patients alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from meddistill.data.encoding import CategoryInputs, Floats, NumberInputs
+from meddistill.data.preprocessing import Cells, Preprocessing
+from meddistill.data.schema import Schema
+from meddistill.errors import SettingError, integer
+
+MAX_CATEGORIES = 50
+"""A column's categories beyond the most frequent ones share one input."""
+EMPTY, OTHER = "\0empty", "\0other"
+"""Cells as scikit-learn reads them: no category is spelled so."""
+
+
+def fit_preprocessing(
+    schema: Schema,
+    cells: Cells,
+    fewest: int = 1,
+    group: NDArray[np.object_] | None = None,
+) -> Preprocessing:
+    """Learn medians, scales and categories from training rows alone.
+
+    What fewer than `fewest` patients have in common gets no input of its own: a category, an empty
+    cell. A column in which fewer have a number is not read.
+
+    Args:
+        schema: The columns to read.
+        cells: Training rows.
+        fewest: Patients.
+        group: [rows] whom a row belongs to; None is a patient a row.
+
+    Raises:
+        SettingError: There are not that many patients.
+    """
+    integer("privacy.fewest", fewest, at_least=1)
+    rows = np.arange(len(cells.numbers))
+    patient = rows if group is None else np.unique(group.astype(str), return_inverse=True)[1]
+    if patient.max(initial=-1) + 1 < fewest:
+        raise SettingError(
+            "privacy.fewest", fewest, f"is more than there are to train on ({patient.max() + 1}): "
+            "nothing could be learned from them",
+        )  # fmt: skip
+    numbers, expected = _fit_numbers(schema.numeric, cells.numbers, patient, fewest)
+    categories = _fit_categories(schema.categorical, cells.categories, patient, fewest)
+    fitted = Preprocessing(schema, numbers, categories)
+    _check(fitted, cells, [*expected, *_encoded(categories, cells.categories)])
+    return fitted
+
+
+def _fit_numbers(
+    columns: tuple[str, ...], values: Floats, patient: NDArray[Any], fewest: int
+) -> tuple[NumberInputs, list[NDArray[Any]]]:
+    """Inputs of the numbers, and how scikit-learn answers the training rows."""
+    from sklearn.impute import SimpleImputer
+    from sklearn.preprocessing import StandardScaler
+
+    order = np.argsort(patient, kind="stable")
+    starts = np.flatnonzero(np.diff(patient[order], prepend=-1))
+    low = np.sort(np.fmin.reduceat(values[order], starts, axis=0), axis=0)
+    high = np.sort(-np.fmax.reduceat(values[order], starts, axis=0), axis=0)  # NaN is last
+    lowest, highest = low[fewest - 1], -high[fewest - 1]
+    known = ~np.isnan(lowest)  # as many patients have a number
+    values = np.where(known, values, np.nan)
+    empty = np.isnan(values)
+    without = np.logical_or.reduceat(empty[order], starts, axis=0).sum(axis=0)
+    flagged = np.flatnonzero(known & (without >= fewest))
+    if not columns:
+        nothing = np.zeros(0)
+        return NumberInputs((), known, *[nothing] * 5, flagged, nothing, nothing), []
+    imputer = SimpleImputer(strategy="median", keep_empty_features=True)
+    scaler, flag_scaler = StandardScaler(), StandardScaler()
+    expected = [scaler.fit_transform(imputer.fit_transform(values))]
+    flag_mean = flag_scale = np.zeros(0)
+    if len(flagged):
+        expected.append(flag_scaler.fit_transform(empty[:, flagged]))
+        flag_mean, flag_scale = flag_scaler.mean_, flag_scaler.scale_
+    numbers = NumberInputs(
+        columns, known, imputer.statistics_, scaler.mean_, scaler.scale_,
+        np.where(known, lowest, 0), np.where(known, highest, 0), flagged, flag_mean, flag_scale,
+    )  # fmt: skip
+    return numbers, expected
+
+
+def _fit_categories(
+    columns: tuple[str, ...], cells: NDArray[np.object_], patient: NDArray[Any], fewest: int
+) -> CategoryInputs:
+    found = [_known(column, patient, fewest) for column in cells.T]
+    return CategoryInputs(
+        columns, tuple(known for known, _ in found), tuple(rare for _, rare in found)
+    )
+
+
+def _known(
+    cells: NDArray[np.object_], patient: NDArray[Any], fewest: int
+) -> tuple[tuple[str | None, ...], bool]:
+    """Categories with an input of their own, and whether enough patients share the rare one.
+
+    The most frequent ones are kept, of equal ones those that come last in the alphabet, as
+    scikit-learn's OneHotEncoder does.
+    """
+    codes, names = pd.factorize(cells, sort=True)
+    patients = patient.max() + 1
+    pairs = np.unique((codes + 1) * patients + patient)  # a patient counts once; 0 is the empty one
+    counts = np.bincount(pairs // patients, minlength=len(names) + 1)
+    frequent = counts >= fewest
+    if frequent.sum() + 1 > MAX_CATEGORIES:
+        frequent[np.argsort(counts, kind="stable")[: 1 - MAX_CATEGORIES]] = False
+    sharing = len(np.unique(pairs[~frequent[pairs // patients]] % patients))
+    every = [None, *names]
+    return tuple(every[place] for place in np.flatnonzero(frequent)), sharing >= fewest
+
+
+def _encoded(categories: CategoryInputs, cells: NDArray[np.object_]) -> list[NDArray[Any]]:
+    """Training rows as scikit-learn's OneHotEncoder answers them."""
+    from sklearn.preprocessing import OneHotEncoder
+
+    if not categories.columns:
+        return []
+    wanted, read = [], np.empty(cells.shape, dtype=object)
+    for place, (known, rare) in enumerate(zip(categories.known, categories.rare, strict=True)):
+        column = pd.Series(cells[:, place])
+        listed = [EMPTY if category is None else category for category in known]
+        filled = column.where(column.notna(), EMPTY)
+        read[:, place] = filled.where(filled.isin(listed), OTHER)
+        wanted.append([*listed, OTHER] if rare else listed)
+    encoder = OneHotEncoder(
+        categories=wanted, handle_unknown="ignore", sparse_output=False, dtype=np.float32
+    )
+    return [encoder.fit_transform(read)]
+
+
+def _check(fitted: Preprocessing, cells: Cells, expected: Sequence[NDArray[Any]]) -> None:
+    """Compare with scikit-learn on the training rows, to the last bit."""
+    wanted = np.concatenate(expected, axis=1).astype(np.float32)
+    if not np.array_equal(fitted.inputs(cells), wanted):
+        raise RuntimeError(
+            "the preprocessing answers its training rows otherwise than scikit-learn, which is a "
+            "fault of meddistill: please report it"
+        )
