@@ -99,7 +99,9 @@ class Model:
     @torch.inference_mode()
     def of_inputs(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
         """[rows, *in_shape] prepared inputs -> log-probabilities [rows, classes] in nats."""
-        answers = [self.network(part) for part in torch.from_numpy(inputs).split(ROWS_AT_ONCE)]
+        answers = [
+            self.network(part) for part in torch.split(torch.from_numpy(inputs), ROWS_AT_ONCE)
+        ]
         values: NDArray[np.float64] = torch.cat(answers).numpy()
         return values
 

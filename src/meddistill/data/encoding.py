@@ -120,10 +120,10 @@ class CategoryInputs:
             return
         for column, (places, other) in zip(cells.T, self._places, strict=True):
             codes, categories = pd.factorize(column)
-            found = [places.get(category, other) for category in (*categories, None)]
-            place = np.array(found)[codes]
-            rows = np.flatnonzero(place >= 0)
-            inputs[rows, place[rows]] = 1
+            every = np.array([places.get(category, other) for category in (*categories, None)])
+            found = every[codes]
+            rows = np.flatnonzero(found >= 0)
+            inputs[rows, found[rows]] = 1
 
     def unknown(self, cells: NDArray[np.object_]) -> Iterator[tuple[str, Sequence[str]]]:
         """Columns with categories that have no input of their own, and these cells."""

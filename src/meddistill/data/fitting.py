@@ -74,7 +74,10 @@ def _fit_numbers(
     flagged = np.flatnonzero(known & (without >= fewest))
     if not columns:
         nothing = np.zeros(0)
-        return NumberInputs((), known, *[nothing] * 5, flagged, nothing, nothing), []
+        none = NumberInputs(
+            (), known, nothing, nothing, nothing, nothing, nothing, flagged, nothing, nothing
+        )
+        return none, []
     imputer = SimpleImputer(strategy="median", keep_empty_features=True)
     scaler, flag_scaler = StandardScaler(), StandardScaler()
     expected = [scaler.fit_transform(imputer.fit_transform(values))]

@@ -81,11 +81,12 @@ def _numbers(entries: Sequence[Mapping[str, Any]]) -> NumberInputs:
             for name in FLAG:
                 flags[name].append(_number(entry["missing"], name))
     return NumberInputs(
-        tuple(entry["column"] for entry in entries), known,
-        *(np.array(learned[name], dtype=np.float64) for name in LEARNED),
-        np.array(flagged, dtype=np.intp),
-        *(np.array(flags[name], dtype=np.float64) for name in FLAG),
-    )  # fmt: skip
+        columns=tuple(entry["column"] for entry in entries),
+        known=known,
+        flagged=np.array(flagged, dtype=np.intp),
+        **{name: np.array(values, dtype=np.float64) for name, values in learned.items()},
+        **{f"flag_{name}": np.array(values, dtype=np.float64) for name, values in flags.items()},
+    )
 
 
 def _categories(entries: Sequence[Mapping[str, Any]]) -> CategoryInputs:
