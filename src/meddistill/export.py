@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from meddistill.card import ESTIMATOR, NETWORK, PARTS, SCORES, SEVERAL, Card, save_card
+from meddistill.data.preprocessing import PREPROCESSING
 from meddistill.errors import UserError
 from meddistill.estimator_file import attributes
 from meddistill.files import write_atomically
@@ -35,9 +36,12 @@ README = """\
 - Answers by: {kind}, {parameters} numbers
 
 What it still holds of the patients it was trained on: names of classes and columns; of each column
-of numbers a mean, a spread and a median; spellings of categories; and its weights, from
-which in principle it can be guessed whether a known person was among them. It holds no row, no id,
-no hash of a row, no prediction, and nothing of the machine or the account it was made with.
+of numbers a mean, a spread, a median and the ends of its range without the most extreme patients;
+spellings of categories; and its weights, from which in principle it can be guessed whether a known
+person was among them. What fewer patients had in common than its maker's `privacy.fewest` (5, if
+nothing else was said) is left out: categories, and columns that so few had a number in. It holds
+no row, no id, no hash of a row, no prediction, and nothing of the machine or the account it was
+made with.
 
 Not a medical device; nothing here has been validated for the care of patients.
 """
@@ -80,7 +84,7 @@ def _write(model: Model, run: Path, folder: Path, with_rows: bool) -> None:
     card = model.card
     if card.kind == SCORES:
         raise UserError(f"{run} is a file of scores (teacher=scores), which answers for no new row")
-    write_atomically(folder / "preprocessing.skops", read_regular(run, "preprocessing.skops"))
+    write_atomically(folder / PREPROCESSING, read_regular(run, PREPROCESSING))
     if isinstance(model, MixedModel):
         for name, part in model.by_name.items():
             _write(part, part_folder(run, name), part_folder(folder, name), with_rows)
