@@ -100,8 +100,8 @@ def rare():
         {
             "a": np.linspace(1, 2, ROWS),
             "b": [777.25, 778.5, 779.75, 781.5, *[None] * (ROWS - 4)],
-            "c": [*["Gaucher"] * 4, *["x"] * 16, *["y"] * 20],
-            "d": [*["Fabry"] * 4, *["Pompe"] * 3, *["x"] * 33],
+            "c": [*["gaucher"] * 4, *["x"] * 16, *["y"] * 20],
+            "d": [*["fabry"] * 4, *["pompe"] * 3, *["x"] * 33],
         }
     )
     frame.loc[[0, 1], "a"] = [-5000.5, 6000.5]
@@ -116,13 +116,13 @@ def test_categories_of_fewer_patients_share_an_input_and_are_in_no_file(rare):
     assert inputs["d (rare)"].sum() == 7
     assert (inputs[["c=x", "c=y"]].sum(axis=1)[:4] == 0).all()  # four alone share nothing
     text = as_plain(fitted.numbers, fitted.categories)
-    assert not [name for name in ("Gaucher", "Fabry", "Pompe") if name in text]
+    assert not [name for name in ("gaucher", "fabry", "pompe") if name in text]
 
 
 def test_with_four_enough_each_has_its_input(rare):
     names = fitted_on(rare, fewest=4).names
-    assert {"c=Gaucher", "d=Fabry", "a (missing)"} <= set(names)
-    assert not {"d=Pompe", "d (rare)"} & set(names)
+    assert {"c=gaucher", "d=fabry", "a (missing)"} <= set(names)
+    assert not {"d=pompe", "d (rare)"} & set(names)
 
 
 def test_an_unseen_category_is_answered_like_a_rare_one(rare):
@@ -153,7 +153,7 @@ def test_a_patient_with_many_rows_counts_once(rare):
     assert by_patient.names == ["a", "b", "c=x", "c=y", "d=x", "d (rare)"]
     assert not by_patient.numbers.known[1]
     assert by_patient.numbers.highest[0] == np.sort(rare["a"].dropna())[-5]
-    assert "c=Gaucher" in fitted_on(many, fewest=5).names
+    assert "c=gaucher" in fitted_on(many, fewest=5).names
 
 
 def test_of_very_many_categories_the_most_frequent_are_kept():
@@ -196,12 +196,12 @@ DAMAGES = {
     "cut": lambda text: text[: len(text) // 2],
     "no mapping": lambda text: "[1]",
     "deep": lambda text: "[" * 100_000,
-    "bytes": lambda text: text.replace("Gaucher", "\udcff"),
+    "bytes": lambda text: text.replace("gaucher", "\udcff"),
     "version": lambda text: text.replace('"version": 1', '"version": 2'),
     "a key more": lambda text: text.replace('"version"', '"_target_": "os.system", "version"'),
     "a key less": lambda text: text.replace('"median"', '"medium"', 1),
     "another column": lambda text: text.replace('"column": "a"', '"column": "z"'),
-    "twice": lambda text: text.replace('"Gaucher"', '"x"'),
+    "twice": lambda text: text.replace('"gaucher"', '"x"'),
     "infinite": lambda text: text.replace('"mean": ', '"mean": Infinity, "was": ', 1),
     "not a number": lambda text: text.replace('"mean": ', '"mean": NaN, "column": ', 1),
     "huge": lambda text: text.replace('"highest": ', '"highest": 1' + "0" * 400 + ', "mean": ', 1),
