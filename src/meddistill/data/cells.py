@@ -44,7 +44,7 @@ class Notation:
     Attributes:
         decimal: Decimal mark.
         thousands: Mark between groups of three digits; none where empty.
-        unit: What follows every number, such as % or kg; none where empty.
+        unit: What follows every number, such as % or kg, in lower case; none where empty.
         bounds: Whether `<5` and `>200` are read as the bound itself.
     """
 
@@ -57,8 +57,8 @@ class Notation:
         """The number in Python's spelling, if `text` is one in this notation; else something."""
         if self.bounds:
             text = BOUND.sub("", text, count=1) if text[:1] in "<>≤≥" else text
-        if self.unit:
-            text = text.removesuffix(self.unit).rstrip()
+        if self.unit and folded(text[-len(self.unit) :]) == self.unit:
+            text = text[: -len(self.unit)].rstrip()
         if self.thousands and self.thousands in text:
             text = self._ungrouped(text)
         if self.decimal != ".":

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meddistill.data.cells import DAYS, TRUTH, Notation, UnreadableError, is_null, value_of
+from meddistill.data.cells import DAYS, EXACT, TRUTH, Notation, UnreadableError, is_null, value_of
 from meddistill.data.looks import is_date
 from meddistill.data.missing import Missing
 
+LONGEST_CODE = 1e30
 Key = tuple[type, Any]
 """A cell with its type, since 1 and True are equal."""
 
@@ -37,7 +38,8 @@ class Column:
         gone = {key for key in counts if missing.covers(key[1])}
         self.counts = {key: count for key, count in counts.items() if key not in gone}
         self.known = sum(self.counts.values())
-        self.missing_words = {key[1].strip() for key in gone if isinstance(key[1], str)} - {""}
+        words = {key: key[1].strip() for key in gone if isinstance(key[1], str)}
+        self.missing_words = {word: counts[key] for key, word in words.items() if word}
         self.has_nulls = any(is_null(key[1]) for key in gone)
 
     def place(self, key: Key | None) -> int:
@@ -63,6 +65,15 @@ class Column:
             except UnreadableError:
                 others.append(key)
         return numbers, others
+
+    def are_codes(self, numbers: Mapping[Key, float]) -> str | None:
+        """Why whole numbers can't be read as numbers, or None: some would become one."""
+        values = {key: number for key, number in numbers.items() if is_digits(key)}
+        if any(EXACT <= abs(number) < LONGEST_CODE for number in values.values()):
+            return "whole numbers so long that they are codes"
+        if len(set(values.values())) < len({str(key[1]).strip().lstrip("+") for key in values}):
+            return "whole numbers that differ by zeros before them"
+        return None
 
     def values(self, numbers: Mapping[Key, float]) -> NDArray[np.float64]:
         """[cells that are numbers] in the order of the rows."""
@@ -92,6 +103,13 @@ class Column:
             or (isinstance(key[1], str) and "day" in key[1] and DAYS.fullmatch(key[1].strip()))
             for key in self.counts
         )
+
+
+def is_digits(key: Key) -> bool:
+    """Whether a cell is a whole number written in digits alone."""
+    if isinstance(key[1], str):
+        return key[1].strip().lstrip("+-").isdecimal()
+    return isinstance(key[1], (int, np.integer)) and not isinstance(key[1], np.timedelta64)
 
 
 def is_truth(cell: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from meddistill.errors import UserError, columns_named, listed, shown
@@ -56,6 +56,13 @@ class Findings:
         self._notes: dict[str, list[str]] = defaultdict(list)
         self._doubts: dict[Doubt, dict[str, str]] = defaultdict(dict)
         self.missing: set[str] = set()
+        self._gone: dict[str, dict[str, int]] = defaultdict(dict)
+
+    def add_missing(self, column: str, words: Mapping[str, int]) -> None:
+        """Remember the words that were read as missing, and how often each stands in a column."""
+        self.missing |= words.keys()
+        for word, count in words.items():
+            self._gone[word][column] = count
 
     def note(self, column: str, text: str) -> None:
         """Say `text`, which follows the column's name; {columns} stands for a list."""
@@ -68,9 +75,16 @@ class Findings:
 
     def notes(self) -> list[str]:
         """A sentence for each thing that was decided."""
+        gone = [
+            f"{shown(word)} in {columns_named(counts, 3)} ({sum(counts.values())} cells)"
+            for word, counts in sorted(self._gone.items())
+        ]
         return [
-            f"{columns_named(names)}{text.replace('{columns}', _as_list(names))}"
-            for text, names in self._notes.items()
+            *(
+                f"{columns_named(names, 10)}{text.replace('{columns}', _as_list(names))}"
+                for text, names in self._notes.items()
+            ),
+            *([f"read as missing, as data.missing says: {'; '.join(gone)}"] if gone else []),
         ]
 
     def refuse_doubts(self) -> None:

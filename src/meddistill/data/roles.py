@@ -111,7 +111,7 @@ class _Sorter:
         return Guess(schema, [_summary(schema), *notes, *large])
 
     def _sort(self, column: Column) -> None:
-        self.found.missing |= column.missing_words
+        self.found.add_missing(column.name, column.missing_words)
         if column.lists:
             self._ask(column, findings.LISTS, [])
         elif column.name in self.fixed.categorical:
@@ -129,29 +129,33 @@ class _Sorter:
         """Read a column as numbers in the notation that fits; as text where none does."""
         notation, example = self.fixed.notation, ""
         numbers, others = column.read(notation)
-        if others:
+        if others and all(isinstance(key[1], str) for key in others):
             found = find_notation(column.texts(), notation, self.points)
             if isinstance(found, Doubt):
                 return self._ask(column, found, others)
-            if found and all(isinstance(key[1], str) for key in others):
+            if found:
                 example, notation = str(others[0][1]), found
                 numbers, others = column.read(notation)
         if others and free:
             return self._text(column, others)
+        if reason := column.are_codes(numbers):
+            as_told = "some of them are one as numbers" if not free else "read as categories"
+            self.found.note(column.name, f": {reason}, {as_told}")
+            if free:
+                return self._text(column, list(column.counts))
         values = column.values(numbers)
+        if free and are_days(values):
+            return self._ask(column, findings.DAYS_AS_NUMBERS, [])
         if free and (reason := numbering(column.name, values, len(column.cells))):
             return self.found.note(column.name, f" left out: {reason}{KEEP}")
-        if free and (doubt := self._suspicious(values)):
-            return self._ask(column, doubt, [])
+        if free and self._tells_classes(values):
+            return self._ask(column, findings.TELLS, [])
         return self._as_number(column, numbers, notation, example)
 
-    def _suspicious(self, values: NDArray[np.float64]) -> Doubt | None:
-        if are_days(values):
-            return findings.DAYS_AS_NUMBERS
-        complete = self.target is not None and len(values) == len(self.target)
-        if complete and self.target is not None and tells_classes(values, self.target):
-            return findings.TELLS
-        return None
+    def _tells_classes(self, values: NDArray[np.float64]) -> bool:
+        if self.target is None or len(values) != len(self.target):
+            return False
+        return tells_classes(values, self.target)
 
     def _as_number(
         self, column: Column, numbers: Mapping[Key, float], notation: Notation, example: str

@@ -13,7 +13,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddistill.data.cells import LARGEST, PLAIN, Notation, UnreadableError, text_of, value_of
+from meddistill.data.cells import (
+    LARGEST,
+    PLAIN,
+    Notation,
+    UnreadableError,
+    is_null,
+    text_of,
+    value_of,
+)
 from meddistill.data.missing import Missing
 from meddistill.data.rows import take_columns
 from meddistill.errors import UserError, columns_named, shown
@@ -74,7 +82,11 @@ class Schema:
         """
         if isinstance(cell, str) and cell.strip() in self.gone.spellings:
             return math.nan
-        value = value_of(cell, self.notation.get(column, PLAIN))
+        notation = self.notation.get(column, PLAIN)
+        value = value_of(cell, notation)
+        typed = not isinstance(cell, str) and math.isfinite(value)
+        if notation.thousands == "." and typed and value % 1:
+            raise UnreadableError("is a number whose spelling is lost: 1.200 may have been 1200")
         value = (
             value
             if -LARGEST <= value <= LARGEST or value != value
@@ -119,15 +131,36 @@ class Schema:
             log.warning("%s", too_large(infinite))
         return pd.DataFrame(prepared, index=frame.index, columns=self.columns)
 
+    def check_raw(self, rows: pd.DataFrame) -> None:
+        """Refuse rows in which pandas has made empty cells of a word that is a category here.
+
+        Raises:
+            UserError: It says how to read the rows.
+        """
+        for column in self.spelled:
+            empty = [place for place, cell in enumerate(_cells(rows, column)) if is_null(cell)]
+            if empty:
+                raise UserError(
+                    f"column {shown(column)}, row {rows.index[empty[0]]}: an empty cell, but a "
+                    "word that pandas reads as empty (None, NA, ...) is a category there: read the "
+                    "file with keep_default_na=False, or write '' for an empty cell"
+                )
+
     def _numbers(self, column: str, cells: pd.Series[Any]) -> NDArray[np.float64]:
         """[rows] float64, infinite beyond float32."""
-        if isinstance(cells.dtype, np.dtype) and cells.dtype.kind in "fiu":
+        grouped = self.notation.get(column, PLAIN).thousands == "."
+        if isinstance(cells.dtype, np.dtype) and cells.dtype.kind in "fiu" and not grouped:
             numbers = cells.to_numpy(dtype=np.float64, copy=True)
             numbers[np.abs(numbers) > LARGEST] = np.inf
             if self.gone.numbers:
                 numbers[np.isin(numbers, list(self.gone.numbers))] = np.nan
             return numbers
         return np.array(_each(cells, partial(self.number, column)), dtype=np.float64)
+
+
+def _cells(rows: pd.DataFrame, column: str) -> list[Any]:
+    cells: list[Any] = take_columns(rows, [column])[column].tolist()
+    return cells
 
 
 def too_large(counts: Mapping[str, int]) -> str:
