@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from torch import Tensor, nn
 
 from meddistill.classifiers import asked
 from meddistill.errors import UserError
+
+SUB_FORESTS, OF_EACH_SIZE = (1, 3, 10, 30), 10
+"""Trees of the small forests that a forest is pruned to, and how many are tried of each size."""
 
 
 class EstimatorAnswers(nn.Module):
@@ -56,10 +60,29 @@ class EstimatorAnswers(nn.Module):
 
     def parts(self) -> list[EstimatorAnswers]:
         """A forest's trees, whose mean it is; no other classifier has parts."""
-        if not isinstance(self.estimator, (RandomForestClassifier, ExtraTreesClassifier)):
-            return []
-        trees = self.estimator.estimators_
-        return [EstimatorAnswers(t, self.clamp, self.num_classes, self.columns) for t in trees]
+        return [self._part(tree) for tree in self._trees()]
+
+    def sub_forests(self) -> list[EstimatorAnswers]:
+        """Small forests of a forest's trees, the first few of each size; none of another kind."""
+        trees = self._trees()
+        return [
+            self._part(_forest_of(self.estimator, trees[first : first + size]))
+            for size in SUB_FORESTS
+            if size < len(trees)
+            for first in range(0, min(size * OF_EACH_SIZE, len(trees) - size + 1), size)
+        ]
+
+    @property
+    def num_trees(self) -> int:
+        """Trees of a forest; 0 of another kind."""
+        return len(self._trees())
+
+    def _trees(self) -> list[Any]:
+        is_forest = isinstance(self.estimator, (RandomForestClassifier, ExtraTreesClassifier))
+        return list(self.estimator.estimators_) if is_forest else []
+
+    def _part(self, estimator: Any) -> EstimatorAnswers:
+        return EstimatorAnswers(estimator, self.clamp, self.num_classes, self.columns)
 
 
 class NoAnswers(nn.Module):
@@ -75,6 +98,13 @@ class NoAnswers(nn.Module):
             "this teacher is a file of scores (teacher=scores): it has answers for its own rows "
             "alone and can't be asked for others"
         )
+
+
+def _forest_of(forest: Any, trees: Sequence[Any]) -> Any:
+    """The forest that has only these of its trees."""
+    small = copy.copy(forest)
+    small.estimators_, small.n_estimators = list(trees), len(trees)
+    return small
 
 
 def clamped_log(probabilities: Tensor, clamp: float) -> Tensor:

@@ -81,6 +81,13 @@ class Model:
         several = networks if len(networks) > 1 else []
         return [Model(self.card, network, self.preprocessing) for network in several]
 
+    def pruned(self) -> list[Model]:
+        """Smaller models within it: small forests of a forest's trees, the parts of another."""
+        if not isinstance(self.network, EstimatorAnswers):
+            return self.parts()
+        forests = self.network.sub_forests()
+        return [Model(self.card, forest, self.preprocessing) for forest in forests]
+
     def log_probabilities(self, rows: pd.DataFrame, warn: bool = False) -> NDArray[np.float64]:
         """Raw rows -> log-probabilities [rows, classes] in nats.
 

@@ -108,7 +108,9 @@ class TeacherArm(Arm):
 
 @dataclass(frozen=True)
 class PrunedTeacherArm(Arm):
-    """The teacher's single best part on validation rows: a network of an ensemble, a forest's tree.
+    """The best on validation rows of what is in the teacher: an ensemble's network, a small forest.
+
+    A forest is pruned to its first 1, 3, 10 or 30 trees, or the next as many, ten of each size.
 
     A teacher of one part, and one that is only a file of scores, has none: the arm is left out.
     """

@@ -54,7 +54,7 @@ def _measured(arm: Arm, answers: Answers, table: Table) -> dict[str, Any]:
     assert table.targets is not None  # a trial has a teacher in every table
     model = table.targets.model()
     if isinstance(arm, PrunedTeacherArm):
-        model = model.parts()[answers.chosen]
+        model = model.pruned()[answers.chosen]
     return of_teacher(model, table)
 
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from meddistill.classifiers import asked, check_classifier, fit_classifier
 from meddistill.compose import build
+from meddistill.estimator import EstimatorAnswers
+from meddistill.mixture import MixedModel
+from meddistill.model import Model
 from meddistill.stack.folder import StackFolder
 from meddistill.stack.tables import Table
 from meddistill.trial.answers import Answers, choose, validation_log_loss
@@ -31,19 +36,39 @@ def teacher_answers(unit: int, name: str, table: Table) -> Answers:
 
 
 def pruned_answers(unit: int, name: str, table: Table) -> Answers | None:
-    """The teacher's single best part on validation rows; None where it has no parts."""
+    """The best on validation rows of the smaller models within the teacher; None without any."""
     assert table.targets is not None  # a trial has a teacher in every table
-    parts = table.targets.model().parts()
+    parts = table.targets.model().pruned()
     if not parts:
         return None
-    features = table.data.cohort.features
-    probabilities = np.stack([np.exp(part.log_probabilities(features)) for part in parts])
+    probabilities = np.exp(_answers_of(parts, table.data.cohort.features))
     scores = validation_log_loss(probabilities, table)[:, None]
     best = choose(scores)
-    tries = [{"part": number} for number in range(len(parts))]
+    tries = [_described(part, number) for number, part in enumerate(parts)]
     chosen = probabilities[best].astype(np.float32)[None]
     seconds = table.targets.seconds()  # the whole is fitted before a part of it is chosen
     return Answers(unit, name, tries, scores, chosen, parts[best].num_parameters, seconds)
+
+
+def _answers_of(parts: Sequence[Model], features: pd.DataFrame) -> NDArray[np.float64]:
+    """[parts, rows, classes] log-probabilities; parts of one preprocessing share its inputs."""
+    inputs: dict[int, NDArray[np.float32]] = {}
+    answers = []
+    for part in parts:
+        if isinstance(part, MixedModel):
+            answers.append(part.log_probabilities(features))
+            continue
+        key = id(part.preprocessing)
+        if key not in inputs:
+            inputs[key] = part.preprocessing(features)
+        answers.append(part.of_inputs(inputs[key]))
+    return np.stack(answers)
+
+
+def _described(part: Model, number: int) -> dict[str, int]:
+    """What a try of the pruned teacher is: which part, and of how many trees."""
+    trees = part.network.num_trees if isinstance(part.network, EstimatorAnswers) else 0
+    return {"part": number} | ({"trees": trees} if trees else {})
 
 
 def estimator_answers(

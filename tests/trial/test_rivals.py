@@ -1,0 +1,56 @@
+"""The teacher pruned: its parts asked on rows that are prepared once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.data.preprocessing import Preprocessing
+from meddistill.stack.tables import Table
+from meddistill.targets import find_targets
+from meddistill.teachers.forest import ForestTeacher
+from meddistill.trial.answers import validation_log_loss
+from meddistill.trial.costs import of_teacher
+from meddistill.trial.rivals import pruned_answers
+
+
+@pytest.fixture(scope="module")
+def table(cohort, split, tmp_path_factory):
+    teacher = ForestTeacher(trees=40, out_of_fold=False, calibrate="none")
+    targets = find_targets(teacher, cohort, split, tmp_path_factory.mktemp("store"), {})
+    return Table({}, CohortDataModule(cohort, split), targets)
+
+
+def test_a_forest_is_pruned_to_small_forests_by_validation_rows(table):
+    found = pruned_answers(0, "pruned_teacher", table)
+    trees = [attempt["trees"] for attempt in found.tries]
+    assert {size: trees.count(size) for size in trees} == {1: 10, 3: 10, 10: 4, 30: 1}
+    assert trees[found.chosen] > 1, "a single tree is no pruned forest"
+    single = found.scores[:10].min()
+    assert found.scores[found.chosen, 0] < single
+
+
+def test_a_small_forest_answers_with_the_mean_of_its_trees(table):
+    model, inputs = table.targets.model(), table.data.inputs.numpy()
+    small = model.pruned()[11]  # the second of three trees
+    trees = model.network.estimator.estimators_[3:6]
+    expected = np.mean([tree.predict_proba(inputs) for tree in trees], axis=0)
+    assert np.allclose(small.network.estimator.predict_proba(inputs), expected)
+    assert small.num_parameters == sum(part.num_parameters for part in model.parts()[3:6])
+    assert model.network.estimator.n_estimators == 40, "the forest itself stays whole"
+    assert of_teacher(small, table)["parameters"] == small.num_parameters
+
+
+def test_the_table_is_prepared_once_for_all_parts(table, monkeypatch):
+    prepare, calls = Preprocessing.__call__, []
+
+    def counted(self, rows):
+        calls.append(1)
+        return prepare(self, rows)
+
+    monkeypatch.setattr(Preprocessing, "__call__", counted)
+    found = pruned_answers(0, "pruned_teacher", table)
+    assert len(calls) == 1
+    best = found.probabilities.astype(np.float64)
+    assert validation_log_loss(best, table) == pytest.approx(found.scores[found.chosen], abs=1e-6)
