@@ -113,7 +113,13 @@ class Model:
         return values
 
     def predict_proba(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Raw rows -> a column of probabilities for each class, indexed as the rows are."""
+        """Raw rows -> a column of probabilities for each class, indexed as the rows are.
+
+        Raises:
+            UserError: The rows are no such table, or what they say is lost; it says how to read
+                them.
+        """
+        self.preprocessing.schema.check_raw(rows)
         probabilities = np.exp(self.log_probabilities(rows, warn=True))
         return pd.DataFrame(probabilities, index=rows.index, columns=self.card.classes)
 

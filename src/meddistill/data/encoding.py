@@ -20,6 +20,8 @@ No row of n is further than the square root of n from their mean: in training no
 """
 FAR = 10
 """A number is far off from as many widths of the training range beyond its ends."""
+FEWEST_LOST = 10
+"""Rows from which on a column without one known category is spelled otherwise, not unusual."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,14 @@ class CategoryInputs:
             found = every[codes]
             rows = np.flatnonzero(found >= 0)
             inputs[rows, found[rows]] = 1
+
+    def lost(self, cells: NDArray[np.object_]) -> Iterator[tuple[str, str]]:
+        """Columns of which many cells are filled and none is known, and the first such cell."""
+        for column, name, known in zip(cells.T, self.columns, self.known, strict=True):
+            filled = [cell for cell in column.tolist() if cell == cell]
+            words = set(known) - {None}
+            if words and len(filled) >= FEWEST_LOST and words.isdisjoint(filled):
+                yield name, filled[0]
 
     def unknown(self, cells: NDArray[np.object_]) -> Iterator[tuple[str, Sequence[str]]]:
         """Columns with categories that have no input of their own, and these cells."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from meddistill.data.encoding import CategoryInputs, Floats, Inputs, NumberInputs
 from meddistill.data.preprocessing_file import as_plain, read_preprocessing
 from meddistill.data.schema import Schema
+from meddistill.errors import UserError, columns_named, shown
 from meddistill.files import write_atomically
 from meddistill.model_files import read_plain_json
 
@@ -72,23 +73,39 @@ class Preprocessing:
         return inputs
 
     def warn(self, cells: Cells) -> None:
-        """Say what is odd about rows."""
+        """Say what is odd about rows.
+
+        Raises:
+            UserError: Of a column of categories, no cell is known: it is spelled otherwise.
+        """
+        self._refuse_unknown(cells)
         for remark in self.remarks(cells):
             log.warning("%s", remark)
+
+    def _refuse_unknown(self, cells: Cells) -> None:
+        lost = dict(self.categories.lost(cells.categories))
+        if lost:
+            first = next(iter(lost.values()))
+            raise UserError(
+                f"{columns_named(lost)}: not one of the categories is known from training (first: "
+                f"{shown(first)}): spell them as in training, or empty the cells to have them "
+                "answered as missing"
+            )
 
     def remarks(self, cells: Cells) -> list[str]:
         """What is odd about rows, a sentence each: each says what is made of it."""
         found = []
         for column, unknown in self.categories.unknown(cells.categories):
             found.append(
-                f"column '{column}': {len(unknown)} row(s) hold a category that the model has no "
-                f"input for (first: {unknown[0]!r}); it is answered like a rare one"
+                f"column {shown(column)}: {len(unknown)} row(s) hold a category that the model has "
+                f"no input for (first: {shown(unknown[0])}); it is answered like a rare one"
             )
         far = self.numbers.far_off(cells.numbers)
         for place in np.flatnonzero(far.any(axis=0)):
             values = cells.numbers[far[:, place], place]
+            name = shown(self.numbers.columns[place])
             found.append(
-                f"column '{self.numbers.columns[place]}': {len(values)} row(s) hold a number far "
+                f"column {name}: {len(values)} row(s) hold a number far "
                 f"outside the training range (first: {values[0]:g}, the range is about "
                 f"{self.numbers.lowest[place]:g} to {self.numbers.highest[place]:g}); is the unit "
                 "right?"

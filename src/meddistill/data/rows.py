@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from meddistill.data.cells import folded
 from meddistill.errors import UserError, columns_named, listed, shown
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -22,6 +23,13 @@ def clean_name(name: object) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFC", UNSEEN.sub("", text))
     return CONTROL.sub(" ", text).strip()
+
+
+def nearest(name: str, names: Sequence[str]) -> str | None:
+    """The one of `names` that is nearest to one that is absent; None where none is near."""
+    by_case = [other for other in names if folded(other) == folded(name)]
+    close = by_case or difflib.get_close_matches(name, names, n=1, cutoff=0.75)
+    return close[0] if close else None
 
 
 def check_names(path: object, names: Sequence[str]) -> None:
@@ -74,8 +82,8 @@ def _with_index(rows: pd.DataFrame, names: list[str], columns: Sequence[str]) ->
             found[clean_name(name)] = pd.Series(cells, index=rows.index)
     absent = [column for column in columns if column not in found]
     if absent:
-        close = difflib.get_close_matches(absent[0], list(found), n=1, cutoff=0.7)
-        near = f" (is {shown(close[0])} meant?)" if close else ""
+        close = nearest(absent[0], list(found))
+        near = f" (is {shown(close)} meant?)" if close else ""
         raise UserError(
             f"these rows lack {columns_named(absent)}, which the model was trained with{near}: "
             f"add the columns (their cells may be empty); there are {listed(found)}"

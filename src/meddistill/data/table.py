@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,13 @@ import numpy as np
 import pandas as pd
 
 from meddistill.compose import from_call
-from meddistill.data.cells import Notation, folded
+from meddistill.data.cells import Notation
 from meddistill.data.cohort import Cohort
 from meddistill.data.labels import name_classes, read_groups, read_ids, read_labels
 from meddistill.data.missing import DEFAULT, Missing
 from meddistill.data.reading import read_raw
 from meddistill.data.roles import Roles, guess_roles
+from meddistill.data.rows import nearest
 from meddistill.errors import SettingError, listed, shown
 
 SHARED = {("id", "group"), ("target", "drop"), ("id", "drop"), ("group", "drop")}
@@ -132,9 +132,8 @@ def _check_column(key: str, column: str, frame: pd.DataFrame) -> None:
     if column in frame.columns:
         return
     have = list(frame.columns)
-    by_case = [name for name in have if folded(name) == folded(column)]
-    near = (by_case or difflib.get_close_matches(column, have, n=1, cutoff=0.75))[:1]
-    meant = f"; is {shown(near[0])} meant? The" if near else "; the"
+    near = nearest(column, have)
+    meant = f"; is {shown(near)} meant? The" if near else "; the"
     raise SettingError(key, column, f"no such column{meant} table has {listed(have, 20)}")
 
 
