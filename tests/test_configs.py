@@ -64,6 +64,7 @@ def test_this_file_has_a_test_for_every_group():
         "arm",
         "schedule",
         "synthetic",
+        "debug",
     }
     assert set(GROUPS) == tested
 
@@ -224,3 +225,8 @@ def test_every_experiment_runs(name, meddistill):
     assert "distilled student" in out
     if name != "optuna":  # it tries alpha = 0 by chance only
         assert "student alone" in out
+
+
+@pytest.mark.parametrize("name", names("debug"))
+def test_every_debug_says_what_is_small(name):
+    assert composed("distill", f"debug={name}").debug == (None if name == "none" else name)

@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 from hydra_plugins.meddistill_sweepers import optuna, stacked
 from meddistill.compose import register_resolvers
 from meddistill.confdir import conf_dir
+from meddistill.debug import removed, shrunk
 from meddistill.disk import told
 from meddistill.errors import UserError
 from meddistill.explain import chosen
@@ -43,12 +44,13 @@ def launch(verb: str) -> None:
     command = list(sys.argv)
     taken = sections(verb)  # Hydra takes the rest for overrides
     sys.argv = [command[0], *(each for given in command[2:] for each in chosen(given, taken))]
-    try:
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)(task)()
-    finally:
-        sys.argv = command
-    if _refused:
-        raise _refused.pop()
+    with removed():
+        try:
+            hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)(task)()
+        finally:
+            sys.argv = command
+        if _refused:
+            raise _refused.pop()
 
 
 def task(config: DictConfig) -> float:
@@ -62,7 +64,7 @@ def task(config: DictConfig) -> float:
         check_hydra(cast(DictConfig, hydra_config))
         _check_devices(config, in_sweep)
         with watched(), told(folder):
-            return run(config, folder, in_sweep)
+            return run(shrunk(config, folder), folder, in_sweep)
     except UserError as error:
         if in_sweep:
             raise

@@ -7,13 +7,14 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from meddistill.completion import FLAGS, asked
 from meddistill.confdir import FOLDER_VERBS, VERBS, listed_choices
 
 if TYPE_CHECKING:
     from meddistill.errors import UserError
 
 GROUPS = ("data", "teacher", "student", "loss", "schedule", "optimizer", "accelerator", "logger",
-          "experiment", "arm")  # fmt: skip
+          "experiment", "debug", "arm")  # fmt: skip
 USER_ERROR, INTERRUPTED = 2, 130
 
 
@@ -27,6 +28,8 @@ def main() -> None:
         from importlib.metadata import version
 
         print(f"meddistill {version('meddistill')}")
+    elif verb in FLAGS:
+        sys.exit(asked(arguments, _launch))
     elif verb in VERBS:
         sys.exit(_launch(verb))
     elif verb in FOLDER_VERBS:
@@ -62,6 +65,7 @@ examples:
   meddistill distill -m loss.temperature=1,2,4,8 loss.alpha=0,0.25,0.5,0.75,1 'seed=range(0,10)'
 
 meddistill VERB --help shows a verb's settings. -m stands before the overrides of a sweep.
+eval "$(meddistill -sc install=bash)" completes verbs, choices and settings (--hydra-help: fish).
 """
 
 

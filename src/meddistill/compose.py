@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from meddistill.confdir import VERBS, listed_choices
+from meddistill.debug import scratch
 from meddistill.errors import SettingError, UserError
 from meddistill.evaluation.direction import lower_is_better
 from meddistill.files import checksum
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from meddistill.training.classifier import OptimizerFactory
 
 WITHOUT_EFFECT = (
-    "hydra", "store", "tags", "notes", "trainer.enable_progress_bar", "save_seconds", "stack.chunk",
+    "hydra", "store", "debug", "tags", "notes", "trainer.enable_progress_bar", "save_seconds",
+    "stack.chunk",
 )  # fmt: skip
 """Keys that change no result: runs that differ in these alone are one run."""
 LARGEST_RATE = 1e30
@@ -97,6 +99,7 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("meddistill.verb", VERBS.get, replace=True)
     OmegaConf.register_new_resolver("meddistill.run", run, replace=True)
     OmegaConf.register_new_resolver("meddistill.sweep", sweep, replace=True)
+    OmegaConf.register_new_resolver("meddistill.scratch", scratch, replace=True)
 
 
 def build(node: Mapping[str, Any], key: str, **facts: Any) -> Any:

@@ -54,7 +54,7 @@ def run(config: DictConfig, folder: Path, in_sweep: bool = False) -> float:
             raise
         finally:
             run_folder.close()
-    if is_main_process():
+    if is_main_process() and not settings["debug"]:
         _show(metrics, folder, in_sweep)
     return math.nan if metrics["score"] is None else float(metrics["score"])
 
