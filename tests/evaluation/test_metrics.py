@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -212,13 +213,16 @@ def test_with_one_class_only_the_auroc_is_undefined_and_not_zero(label):
     ("label", "undefined"),
     [(0, {"auroc", "sensitivity", "average_precision"}), (1, {"auroc", "specificity"})],
 )
-def test_a_share_of_rows_of_which_there_is_none_is_undefined_and_not_zero(label, undefined):
+def test_a_share_of_rows_of_which_there_is_none_is_undefined_and_not_zero(
+    label, undefined, recwarn
+):
     probabilities, _ = example(0, 2, ties=False)
     target = np.full(ROWS, label)
     alone = evaluate(probabilities, target)
     together = evaluate_members(probabilities[None], target)
     for found in (alone, {name: value[0] for name, value in together.items()}):
         assert {name for name, value in found.items() if math.isnan(value)} == undefined
+    assert not [str(w.message) for w in recwarn if "samples" in str(w.message)]
 
 
 def test_with_one_class_only_of_several_the_auroc_is_undefined_and_not_zero():
@@ -234,7 +238,9 @@ def test_a_class_that_does_not_occur_is_left_out_of_every_mean_over_classes(abse
     probabilities, target = probabilities[there], target[there]
     called, occurring = probabilities.argmax(axis=1), [k for k in range(6) if k != absent]
     assert (called == absent).any(), "some rows must be called the absent class"
-    measured = evaluate(probabilities, target)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        measured = evaluate(probabilities, target)
     for name, score in {
         "auroc": lambda k: roc_auc_score(target == k, probabilities[:, k]),
         "average_precision": lambda k: average_precision_score(target == k, probabilities[:, k]),

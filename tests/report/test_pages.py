@@ -14,7 +14,7 @@ from meddistill.evaluation.surface import surface
 from meddistill.report.classes import classes_table, per_class_auroc
 from meddistill.report.page import DataTable, Plot, render
 from meddistill.report.sweep_page import MOST, sweep_page
-from meddistill.report.tables import number
+from meddistill.report.tables import number, run_table
 from sweep_frames import failed, grid, noisy, student, sweep
 
 
@@ -147,3 +147,13 @@ def test_predictions_of_a_page_are_read_by_class_name(tmp_path):
     found = _answered(frame, "test", ["well", "ill"], "m")
     assert found.target.tolist() == [1, 0]
     assert found.probabilities.tolist() == [[0.1, 0.9], [0.9, 0.1]]
+
+
+def test_a_dash_in_a_runs_table_is_explained():
+    data = {"name": "x", "rows": {"test": 5}, "positive": "yes", "classes": ["no", "yes"]}
+    test = {"auroc": None, "accuracy": 1.0, "log_loss": 0.1, "calibration_error": 0.1}
+    student = {"name": "s", "parameters": 3, "test": test}
+    metrics = {"data": data, "threshold": 0.5, "student": student}
+    assert any(note.startswith("A dash: not defined") for note in run_table(metrics).notes)
+    metrics["student"]["test"] = test | {"auroc": 0.5}
+    assert not any(note.startswith("A dash") for note in run_table(metrics).notes)

@@ -114,3 +114,11 @@ def test_a_main_arm_that_diverged_gets_no_verdict():
     assert [v["word"] for v in found["verdicts"]] == ["INCONCLUSIVE"] * 2
     assert "nothing can be said" in found["verdicts"][0]["sentence"]
     trial_page([found], summary_of(arms), predictions_of(arms), [])
+
+
+def test_test_rows_of_one_class_have_a_page_without_curves(recwarn):
+    found = found_of(PAIR, positives=0.0)
+    page = trial_page([found], summary_of(PAIR), predictions_of(PAIR, positives=0.0), [])
+    drawn = [section.parts for section in page.sections if section.title.endswith("curves")]
+    assert drawn == [[]]
+    assert not recwarn.list

@@ -16,6 +16,9 @@ Every metric takes probabilities [rows, classes] and class numbers [rows]. Avera
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -95,9 +98,9 @@ class PositiveAUROC(BinaryAUROC):
 
     def compute(self) -> Tensor:  # type: ignore[override]
         """The AUROC of all rows added."""
-        value = super().compute()
         positives = dim_zero_cat(self.target)
-        return value if 0 < positives.sum() < len(positives) else torch.full_like(value, torch.nan)
+        both = 0 < positives.sum() < len(positives)
+        return super().compute() if both else torch.tensor(torch.nan, device=self.device)
 
 
 class PositiveAveragePrecision(BinaryAveragePrecision):
@@ -109,8 +112,8 @@ class PositiveAveragePrecision(BinaryAveragePrecision):
 
     def compute(self) -> Tensor:  # type: ignore[override]
         """The average precision of all rows added."""
-        value = super().compute()
-        return value if dim_zero_cat(self.target).any() else torch.full_like(value, torch.nan)
+        known = dim_zero_cat(self.target).any()
+        return super().compute() if known else torch.tensor(torch.nan, device=self.device)
 
 
 class PositiveCalibrationError(BinaryCalibrationError):
@@ -164,6 +167,14 @@ class Specificity(_AtThreshold, BinarySpecificity):
         return true_negative / (true_negative + false_positive)
 
 
+@contextmanager
+def _absent_classes_are_left_out() -> Iterator[None]:
+    """Without torchmetrics' warnings of classes that don't occur, whose 0s are taken out here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="No (positive|negative) samples")
+        yield
+
+
 def _over_occurring(values: Tensor, target: Tensor | list[Tensor]) -> Tensor:
     """Mean of a value a class over the classes that occur, but not in every row."""
     counts = torch.bincount(dim_zero_cat(target), minlength=len(values))
@@ -175,7 +186,8 @@ class MacroAUROC(MulticlassAUROC):
 
     def compute(self) -> Tensor:  # type: ignore[override]
         """The mean over all rows added."""
-        return _over_occurring(super().compute(), self.target)
+        with _absent_classes_are_left_out():
+            return _over_occurring(super().compute(), self.target)
 
 
 class MacroAveragePrecision(MulticlassAveragePrecision):
@@ -183,7 +195,8 @@ class MacroAveragePrecision(MulticlassAveragePrecision):
 
     def compute(self) -> Tensor:  # type: ignore[override]
         """The mean over all rows added."""
-        return _over_occurring(super().compute(), self.target)
+        with _absent_classes_are_left_out():
+            return _over_occurring(super().compute(), self.target)
 
 
 class MacroSensitivity(MulticlassStatScores):

@@ -45,13 +45,13 @@ def curves(models: Sequence[Answered], classes: Sequence[str], name: str, rows: 
     """The plots that fit two classes, or more.
 
     Args:
-        models: What is drawn.
+        models: What is drawn; nothing where their rows are of one class.
         classes: Names; the second of two is the positive one.
         name: Ends the figures' ids.
         rows: A sentence on which rows these are.
     """
-    if not models:
-        return []
+    if not models or all(len(np.unique(model.target)) == 1 for model in models):
+        return []  # curves are of one class against another
     if len(classes) == 2:
         return _for_two_classes(models, classes[1], name, rows)
     return _for_more_classes(models, classes, name, rows)

@@ -87,6 +87,8 @@ def _area(test: Answered) -> list[Text]:
         return []
     area, low, high = delong_interval(test.probabilities[:, 1], test.target == 1)
     said = f"The {test.label}'s AUROC is {number(area)}"
+    if area != area:
+        return [Text("Of the two classes only one occurs in the test rows: there is no AUROC.")]
     if low != low:
         return [Text(f"{said}; DeLong's interval can't be worked out of so few or such rows.")]
     interval = f"{number(low)} to {number(high)}"

@@ -79,9 +79,18 @@ def run_table(metrics: Mapping[str, Any]) -> Table:
         rows=[model_row(model) for model in models],
         notes=[
             meaning(data["positive"], len(data["classes"]), metrics["threshold"]),
+            *_undefined(models),
             *_unchecked(metrics),
         ],
     )
+
+
+def _undefined(models: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a dash in the table stands for, where there is one."""
+    shown = [model["test"].get(name) for model in models for name in SHOWN]
+    if all(value is not None and value == value for value in shown):
+        return []
+    return ["A dash: not defined by these rows, of which all are of one class."]
 
 
 def _unchecked(metrics: Mapping[str, Any]) -> list[str]:
