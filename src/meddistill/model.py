@@ -46,7 +46,7 @@ class MeanOfProbabilities(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """[batch, *in_shape] -> log-probabilities [batch, classes] in nats, float64 if there is."""
         dtype = torch.float32 if inputs.device.type == "mps" else torch.float64
-        answers = torch.stack([net(inputs).to(dtype).log_softmax(dim=-1) for net in self.members])
+        answers = torch.stack([net(inputs) for net in self.members]).to(dtype).log_softmax(dim=-1)
         mean = answers.logsumexp(dim=0) - math.log(len(self.members))
         return tempered(mean, self.temperature)
 
@@ -62,6 +62,7 @@ class Model:
 
     def __init__(self, card: Card, network: nn.Module, preprocessing: Preprocessing) -> None:
         self.card, self.network, self.preprocessing = card, network.eval(), preprocessing
+        self._classes = pd.Index(card.classes)  # made anew it takes longer than a small network
 
     @property
     def num_parameters(self) -> int:
@@ -121,7 +122,7 @@ class Model:
         """
         self.preprocessing.schema.check_raw(rows)
         probabilities = np.exp(self.log_probabilities(rows, warn=True))
-        return pd.DataFrame(probabilities, index=rows.index, columns=self.card.classes)
+        return pd.DataFrame(probabilities, index=rows.index, columns=self._classes)
 
 
 def copy_model(card: Card, source: Path, folder: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.encoding import FURTHEST
-from meddistill.data.preprocessing import Preprocessing
+from meddistill.data.preprocessing import Preprocessing, one_row
 from meddistill.data.schema import Schema
 from meddistill.data.split import split_cohort
 from meddistill.data.table import table
@@ -218,6 +218,44 @@ def test_infinities_in_new_rows_are_read_as_missing(mixed, fitted):
     rows = mixed.features.head(2)
     infinite = rows.assign(lab=[np.inf, -np.inf])
     assert fitted(infinite).tobytes() == fitted(rows.assign(lab=np.nan)).tobytes()
+
+
+# One row
+
+
+@pytest.fixture(scope="module")
+def typed(mixed):
+    """The mixed rows in many types of pandas and Arrow, beside columns that no model reads."""
+    frame = mixed.features.assign(note="text", when=pd.Timestamp("2020-02-02"), many=[[1]] * ROWS)
+    kinds = {
+        "float64": {}, "float32": {"age": "float32"}, "Float64": {"age": "Float64"},
+        "Int64": {"lab": "Int64"}, "arrow": {"lab": "double[pyarrow]", "ward": "string[pyarrow]"},
+        "object": {"age": "object", "sex": "object"}, "category": {"ward": "category"},
+    }  # fmt: skip
+    whole = frame.assign(lab=frame["lab"].round())
+    return {kind: whole.astype(types)[whole.columns[::-1]] for kind, types in kinds.items()}
+
+
+@pytest.mark.parametrize(
+    "kind", ["float64", "float32", "Float64", "Int64", "arrow", "object", "category"]
+)
+def test_a_raw_row_alone_is_read_cell_by_cell_and_as_among_others(typed, fitted, kind):
+    whole = fitted(typed[kind])
+    for place in range(0, ROWS, 7):
+        row = typed[kind].iloc[[place]]
+        assert one_row(fitted.schema, row) is not None
+        assert fitted(row).tobytes() == whole[place].tobytes()
+
+
+@pytest.mark.parametrize("number", [np.inf, 1e300])
+def test_an_infinite_cell_of_a_row_alone_is_said_as_of_many(mixed, fitted, number, caplog):
+    fitted(mixed.features.head(1).assign(age=number))
+    assert "infinite cell(s) read as missing" in caplog.text
+
+
+def test_text_for_a_number_in_a_row_alone_is_an_error_as_of_many(mixed, fitted):
+    with pytest.raises(UserError, match="column 'age', row 0: 'sixty' is no number"):
+        fitted(mixed.features.head(1).assign(age="sixty"))
 
 
 # On disk

@@ -60,9 +60,11 @@ class NumberInputs:
     def write(self, values: Floats, inputs: Inputs) -> None:
         """[rows, columns] numbers, NaN where empty -> [rows, inputs], in place."""
         empty = np.isnan(values) | ~self.known
-        scaled = (np.where(empty, self.median, values) - self.mean) / self.scale
+        scaled = np.where(empty, self.median, values)
+        scaled -= self.mean
+        scaled /= self.scale
         width = len(self.columns)
-        inputs[:, :width] = scaled.clip(-FURTHEST, FURTHEST)
+        np.clip(scaled, -FURTHEST, FURTHEST, out=inputs[:, :width], casting="same_kind")
         if len(self.flagged):
             inputs[:, width:] = (empty[:, self.flagged] - self.flag_mean) / self.flag_scale
 
