@@ -174,14 +174,16 @@ def test_every_accelerator_writes_arguments_of_lightnings_trainer(name):
 
 
 @pytest.mark.parametrize("name", names("logger"))
-def test_every_logger_logs_a_run(name, meddistill):
-    if name == "tensorboard":
-        pytest.importorskip("tensorboard", reason="needs meddistill[tensorboard]")
+def test_every_logger_logs_a_run(name, meddistill, monkeypatch):
+    if name in ("tensorboard", "wandb", "mlflow"):
+        pytest.importorskip(name, reason=f"needs meddistill[{name}]")
+    monkeypatch.setenv("WANDB_MODE", "offline")
     code, _, err = meddistill(
         "distill", "loss=ce", f"logger={name}", "trainer.max_epochs=2", "hydra.run.dir=run"
     )
     assert code == 0, err
-    logs = [path for path in Path("run/logs").rglob("*") if path.is_file()]
+    folders = {"wandb": "wandb", "mlflow": "."}
+    logs = [path for path in Path("run", folders.get(name, "logs")).rglob("*") if path.is_file()]
     assert bool(logs) == (name != "none")
 
 

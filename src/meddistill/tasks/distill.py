@@ -33,6 +33,7 @@ from meddistill.training.checkpoints import BEST
 from meddistill.training.compiled import check_compile, compiled
 from meddistill.training.distiller import Distiller, FrozenTeacher
 from meddistill.training.fit import Fitted, fit
+from meddistill.training.loggers import build_loggers, finalized
 from meddistill.training.schedulers import Schedule, schedule_of
 from meddistill.training.taps import check_features, connect
 
@@ -55,8 +56,20 @@ def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
     if loss.needs_teacher:
         check_teacher(settings, loss, teacher)
     build_optimizer(settings["optimizer"], "optimizer")
-    loggers = [build(node, "logger", save_dir=run.path) for node in settings["logger"].values()]
-    build_callbacks(settings["callbacks"], bool(loggers))
+    build_callbacks(settings["callbacks"], bool(settings["logger"]))
+    loggers = build_loggers(settings["logger"], run.path, settings)
+    with finalized(loggers):
+        return _distill(settings, run, loss, teacher, loggers)
+
+
+def _distill(
+    settings: Mapping[str, Any],
+    run: RunFolder,
+    loss: DistillationLoss,
+    teacher: Teacher,
+    loggers: Sequence[Logger],
+) -> dict[str, Any]:
+    """The same with what was built."""
     cohort, split = prepare(settings)
     data = _data(settings, cohort, split)
     check_on(settings, loss, data)
@@ -86,7 +99,6 @@ def _log_test(loggers: Sequence[Logger], measures: Mapping[str, Any], step: int)
     row = {f"test/{name}": value for name, value in measures.items() if isinstance(value, float)}
     for logger in loggers:
         logger.log_metrics(row, step=step)
-        logger.save()
 
 
 def train_student(

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from meddistill.compose import build, build_network, build_optimizer, short_hash
+from meddistill.compose import build_network, build_optimizer, short_hash
 from meddistill.errors import UserError, integer, number
 from meddistill.files import read_json, write_json
 from meddistill.losses import DistillationLoss
@@ -33,6 +33,7 @@ from meddistill.stack.tables import Table, make_tables
 from meddistill.tasks.distill import check_on, check_student, check_teacher, train_student
 from meddistill.teaching import Teachers
 from meddistill.training.fit import DivergedError, Fitted
+from meddistill.training.loggers import build_loggers, finalized
 
 log = logging.getLogger(__name__)
 COMPONENTS = ("seed", "loss", "optimizer", "data", "synthetic", "teacher")
@@ -163,9 +164,10 @@ def _train_alone(
         settings["student"], "student", data.in_shape, data.num_classes, settings["seed"]
     )
     loss = build_loss(settings["loss"])
-    loggers = [build(node, "logger", save_dir=logs) for node in own_loggers(settings).values()]
+    loggers = build_loggers(own_loggers(settings), logs, settings)
     try:
-        fitted = train_student(settings, student, loss, data, table.targets, folder, loggers)
+        with finalized(loggers):
+            fitted = train_student(settings, student, loss, data, table.targets, folder, loggers)
     except DivergedError:
         fitted = Fitted(score=math.nan, epochs=0, steps=0, seconds=0, is_main=True)
     with torch.no_grad():

@@ -1,0 +1,62 @@
+"""Lightning's loggers from the config."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import get_object
+from lightning.pytorch.loggers import Logger
+
+from meddistill.compose import build, flatten
+from meddistill.errors import SettingError, UserError
+
+
+def build_loggers(
+    nodes: Mapping[str, Any], folder: Path, settings: Mapping[str, Any]
+) -> list[Logger]:
+    """The loggers of a config's group, told the run's settings.
+
+    Args:
+        nodes: By name their config nodes, resolved.
+        folder: Where those write that take a `save_dir` and weren't given one.
+        settings: The run's config, resolved.
+
+    Raises:
+        UserError: One can't be built, or its package is not installed.
+    """
+    loggers = []
+    for name, node in nodes.items():
+        key = f"logger.{name}"
+        takes = inspect.signature(get_object(str(node["_target_"]))).parameters
+        wanted = "save_dir" in takes and node.get("save_dir") is None
+        try:
+            logger = build(node, key, **({"save_dir": str(folder)} if wanted else {}))
+        except InstantiationException as error:
+            if not isinstance(error.__cause__, ImportError):
+                raise
+            mend = f"pip install 'meddistill[{name}]'"
+            raise UserError(f"{key}: its package is not installed: {mend}") from error
+        if not isinstance(logger, Logger):
+            raise SettingError(f"{key}._target_", node["_target_"], "is no Lightning logger")
+        logger.log_hyperparams(dict(flatten(settings)))
+        loggers.append(logger)
+    return loggers
+
+
+@contextmanager
+def finalized(loggers: Sequence[Logger]) -> Iterator[None]:
+    """Close the loggers with what became of the run: Lightning tells them of training alone."""
+    try:
+        yield
+    except BaseException:
+        for logger in loggers:
+            logger.finalize("failed")
+        raise
+    for logger in loggers:
+        logger.save()
+        logger.finalize("success")
