@@ -36,6 +36,14 @@ class Pace:
         log.info("%s in %.0f s, about %.0f s to go", counted, seconds, left)
 
 
+def in_words(seconds: float) -> str:
+    """A length of time of two digits in a unit that suits it."""
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 @contextmanager
 def quiet(*names: str) -> Iterator[None]:
     """Loggers that say warnings alone: their lines are noise where there are dozens of them."""

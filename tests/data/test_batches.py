@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from meddistill.data.batches import STEPS_A_RUN, Batches, Rows, batch_sizes
+from meddistill.data.batches import STEPS_A_RUN, Batches, Rows, batch_size_for, batch_sizes
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.losses.base import LossTerms, reduce_terms
 
@@ -263,3 +263,8 @@ def test_the_loss_of_a_step_is_the_plain_mean_over_its_rows():
     logits = torch.sin(batch.inputs @ torch.tensor([[1.0, 2, 3], [0.5, -1, 0]]))
     teacher = (logits - batch.answers / 1000).square().sum(-1).mean()
     torch.testing.assert_close(loss(batch), cross_entropy(logits, batch.target) + teacher)
+
+
+def test_the_default_batch_grows_with_the_table_and_is_64_on_small_ones():
+    sizes = {569: 64, 10_000: 64, 10_001: 128, 20_000: 128, 101_766: 1024, 10**7: 1024}
+    assert {rows: batch_size_for(rows) for rows in sizes} == sizes

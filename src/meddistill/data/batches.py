@@ -11,6 +11,7 @@ from torch import Tensor
 
 from meddistill.seeding import derive
 
+SMALLEST_BATCH, LARGEST_BATCH, FEW_ROWS = 64, 1024, 10_000
 STEPS_A_RUN = 32
 """Batches that are gathered at once, and handed over at once where that is asked for."""
 
@@ -163,6 +164,17 @@ class Batches:
             return [None] * len(sizes)
         parts: Sequence[Tensor] = torch.split(column, sizes)
         return [part[self.rank :: self.ranks] for part in parts] if self.ranks > 1 else parts
+
+
+def batch_size_for(rows: int) -> int:
+    """Rows of a step where nobody says: 64, doubled with every doubling of a table beyond 10,000.
+
+    So an epoch takes 100 steps or so however many rows there are, up to 1,024 rows a step.
+    """
+    size = SMALLEST_BATCH
+    while rows > FEW_ROWS * size // SMALLEST_BATCH and size < LARGEST_BATCH:
+        size *= 2
+    return size
 
 
 def batch_sizes(count: int, batch_size: int, fewest: int = 1) -> list[int]:

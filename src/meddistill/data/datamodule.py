@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from meddistill.data.batches import Batch, Batches, Rows
+from meddistill.data.batches import Batch, Batches, Rows, batch_size_for
 from meddistill.data.cohort import Cohort
 from meddistill.data.fitting import fit_preprocessing
 from meddistill.data.preprocessing import PREPROCESSING
@@ -29,7 +29,7 @@ class CohortDataModule(pl.LightningDataModule):
         cohort: All rows.
         split: Which row is where.
         labels: Share of training and validation rows whose labels are known here.
-        batch_size: Rows of one training step.
+        batch_size: Rows of one training step; None goes by the number of the cohort's rows.
         seed: Of the shuffle.
 
     Attributes:
@@ -48,15 +48,16 @@ class CohortDataModule(pl.LightningDataModule):
         cohort: Cohort,
         split: Split,
         labels: float = 1.0,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
         number("labels", labels, above=0, at_most=1)
-        integer("batch_size", batch_size, at_least=1)
+        size = batch_size_for(len(cohort.target)) if batch_size is None else batch_size
+        integer("batch_size", size, at_least=1)
         integer("seed", seed)
         self.cohort, self.split = cohort, split
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size, self.seed = size, seed
         self.num_classes = len(cohort.classes)
         group = None if cohort.group is None else cohort.group[split.train]
         self.preprocessing = fit_preprocessing(

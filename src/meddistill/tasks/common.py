@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from meddistill.compose import build
+from meddistill.data.batches import FEW_ROWS, batch_size_for
 from meddistill.data.cohort import Cohort
 from meddistill.data.split import PARTS, Split, split_cohort
 from meddistill.errors import integer, number
@@ -50,7 +51,18 @@ def read_cohort(settings: Mapping[str, Any]) -> Cohort:
         log.info("%s", cohort.describe())
         for note in cohort.notes:
             log.info("  %s", note)
+        _say_batch_size(settings, len(cohort.target))
     return cohort
+
+
+def _say_batch_size(settings: Mapping[str, Any], rows: int) -> None:
+    """Where it goes by the rows and is not the usual one."""
+    by_rows = "batch_size" in settings and settings["batch_size"] is None
+    if by_rows and rows > FEW_ROWS:
+        size = batch_size_for(rows)
+        log.info(
+            "  batch_size: %d rows a step, by the number of rows (batch_size=64 sets it)", size
+        )
 
 
 def source(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -260,6 +260,7 @@ def _conclude(
         "score": fitted.score,
         "monitor": settings["monitor"],
         "epochs": fitted.epochs,
+        "batch_size": data.batch_size,
         "seconds": fitted.seconds,
         "threshold": threshold,
         "data": describe_data(cohort, split),

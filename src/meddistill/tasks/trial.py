@@ -21,6 +21,7 @@ from meddistill.trial.answers import Answers
 from meddistill.trial.arms import Arm, EstimatorArm, PrunedTeacherArm, StudentArm, TeacherArm
 from meddistill.trial.costs import costs
 from meddistill.trial.folder import PREDICTIONS, TRIES, TrialFolder
+from meddistill.trial.forecast import say_forecast
 from meddistill.trial.predictions import PredictionsWriter
 from meddistill.trial.rivals import (
     check_estimators,
@@ -49,9 +50,11 @@ def run_trial(settings: Mapping[str, Any], run: TrialFolder) -> dict[str, Any]:
     started = time.perf_counter()
     arms = _arms(settings)
     units = make_units(settings)
-    modules = read_units(units)
-    check_on_rows(_of_kind(arms, StudentArm), units[0].settings, modules[0])
-    tables = teach_units(units, modules)
+    reading = read_units(units)
+    first = next(reading)
+    check_on_rows(_of_kind(arms, StudentArm), units[0].settings, first)
+    say_forecast(arms, units, first)
+    tables = teach_units(units, [first, *reading])
     _hold_first(tables)
     every: list[Answers] = []
     with PredictionsWriter(run.path / PREDICTIONS) as writer:
@@ -177,6 +180,7 @@ def _summary(
         "monitor": settings["monitor"],
         "threshold": settings["threshold"],
         "max_epochs": settings["trainer"]["max_epochs"],
+        "batch_size": first.batch_size,
         "data": describe_data(first.cohort, first.split),
         "teacher": settings["teacher"]["_target_"].rpartition(".")[2],
         "arms": {

@@ -44,7 +44,7 @@ class NeuralTeacher(Teacher):
         members: Number of networks; their probabilities are averaged.
         seed: Of everything random in it.
         labels: Share of training and validation rows whose labels the teacher's site has.
-        batch_size: Rows of one step.
+        batch_size: Rows of one step; None goes by the number of rows of the table.
         patience: Epochs without a better validation log loss after which a member stops.
         out_of_fold: No network is trained again without each fold: None or False.
         scheduler: Config node of how the learning rate moves; None or {} where it doesn't.
@@ -62,7 +62,7 @@ class NeuralTeacher(Teacher):
         members: int = 1,
         seed: int = 0,
         labels: float = 1.0,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         patience: int = 20,
         out_of_fold: bool | None = None,
         calibrate: str | None = None,
@@ -82,7 +82,9 @@ class NeuralTeacher(Teacher):
         self.members = integer("members", members, at_least=1)
         self.seed = integer("seed", seed)
         self.labels = number("labels", labels, above=0, at_most=1)
-        self.batch_size = integer("batch_size", batch_size, at_least=1)
+        self.batch_size = batch_size
+        if batch_size is not None:
+            integer("batch_size", batch_size, at_least=1)
         self.patience = integer("patience", patience, at_least=1)
         self.calibrate = calibration(calibrate, "none")
         if out_of_fold:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,10 +22,11 @@ from meddistill.trial.units import Unit
 log = logging.getLogger(__name__)
 
 
-def read_units(units: Sequence[Unit]) -> list[CohortDataModule]:
-    """Each unit's rows; equal sources are read once."""
+def read_units(units: Sequence[Unit]) -> Iterator[CohortDataModule]:
+    """Each unit's rows, as they are asked for; equal sources are read once."""
     cohorts: dict[str, Cohort] = {}
-    return [read_rows(unit.settings, cohorts) for unit in units]
+    for unit in units:
+        yield read_rows(unit.settings, cohorts)
 
 
 def teach_units(units: Sequence[Unit], modules: Sequence[CohortDataModule]) -> list[Table]:
