@@ -78,7 +78,8 @@ def seconds_an_epoch(network: Mapping[str, Any], data: CohortDataModule) -> floa
         if step == 1:
             started = time.perf_counter()
         optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(model(inputs), target).backward()
+        loss = torch.nn.functional.cross_entropy(model(inputs), target)
+        torch.autograd.backward(loss)
         optimizer.step()
     took = (time.perf_counter() - started) / STEPS
     return took * math.ceil(len(data.train_rows) / data.batch_size)
