@@ -92,9 +92,9 @@ class Column:
                 counts[key[1].strip()] += count
         return dict(counts)
 
-    def dates(self) -> int:
-        """Cells that are dates or times of day."""
-        return self.total(key for key in self.counts if is_date(key[1]))
+    def dates(self, keys: Iterable[Key]) -> int:
+        """How many cells among these distinct ones are dates or times of day."""
+        return self.total(key for key in keys if is_date(key[1]))
 
     def has_durations(self) -> bool:
         """Whether some cell is a duration, such as 3 days."""

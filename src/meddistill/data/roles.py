@@ -120,8 +120,6 @@ class _Sorter:
             self._number(column, free=False)
         elif left_out := _constant(column):
             self.found.note(column.name, f" left out: {left_out}")
-        elif 2 * column.dates() > column.known:
-            self._ask(column, findings.DATES, [])
         else:
             self._number(column, free=True)
 
@@ -129,6 +127,8 @@ class _Sorter:
         """Read a column as numbers in the notation that fits; as text where none does."""
         notation, example = self.fixed.notation, ""
         numbers, others = column.read(notation)
+        if free and 2 * column.dates(others) > column.known:
+            return self._ask(column, findings.DATES, [])
         if others and all(isinstance(key[1], str) for key in others):
             found = find_notation(column.texts(), notation, self.points)
             if isinstance(found, Doubt):
