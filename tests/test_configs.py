@@ -178,6 +178,7 @@ def test_every_logger_logs_a_run(name, meddistill, monkeypatch):
     if name in ("tensorboard", "wandb", "mlflow"):
         pytest.importorskip(name, reason=f"needs meddistill[{name}]")
     monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     code, _, err = meddistill(
         "distill", "loss=ce", f"logger={name}", "trainer.max_epochs=2", "hydra.run.dir=run"
     )

@@ -83,6 +83,16 @@ def test_an_absent_package_is_named_with_its_extra(name, tmp_path, monkeypatch):
         build_loggers({name: node}, tmp_path, {})
 
 
+class Refusing(Notebook):
+    def __init__(self) -> None:
+        raise RuntimeError("no\nserver")
+
+
+def test_what_a_logger_refuses_is_one_sentence(tmp_path):
+    with pytest.raises(UserError, match=r"^logger.a: no server$"):
+        build_loggers({"a": {"_target_": f"{__name__}.Refusing"}}, tmp_path, {})
+
+
 def test_what_is_no_logger_is_refused(tmp_path):
     with pytest.raises(UserError, match="is no Lightning logger"):
         build_loggers({"a": {"_target_": "fractions.Fraction"}}, tmp_path, {})

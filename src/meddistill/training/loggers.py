@@ -37,15 +37,18 @@ def build_loggers(
         try:
             logger = build(node, key, **({"save_dir": str(folder)} if wanted else {}))
         except InstantiationException as error:
-            if not isinstance(error.__cause__, ImportError):
-                raise
-            mend = f"pip install 'meddistill[{name}]'"
-            raise UserError(f"{key}: its package is not installed: {mend}") from error
+            raise UserError(f"{key}: {_why(name, error.__cause__ or error)}") from error
         if not isinstance(logger, Logger):
             raise SettingError(f"{key}._target_", node["_target_"], "is no Lightning logger")
         logger.log_hyperparams(dict(flatten(settings)))
         loggers.append(logger)
     return loggers
+
+
+def _why(name: str, error: BaseException) -> str:
+    if isinstance(error, ImportError):
+        return f"its package is not installed: pip install 'meddistill[{name}]'"
+    return " ".join(str(error).split())
 
 
 @contextmanager
