@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from torch import Tensor, nn
 
 from meddistill.classifiers import asked
@@ -78,6 +77,8 @@ class EstimatorAnswers(nn.Module):
         return len(self._trees())
 
     def _trees(self) -> list[Any]:
+        from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+
         is_forest = isinstance(self.estimator, (RandomForestClassifier, ExtraTreesClassifier))
         return list(self.estimator.estimators_) if is_forest else []
 

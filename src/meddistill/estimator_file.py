@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import skops.io
-
 from meddistill.errors import UserError
 from meddistill.files import write_atomically
 from meddistill.model_files import check_archive
@@ -68,6 +66,8 @@ def untrusted_types(content: bytes) -> list[str]:
     skops trusts functions and methods of scikit-learn, numpy and scipy by itself; a classifier
     needs none, and one that is called when it answers could do what nobody expects of it.
     """
+    import skops.io  # with it comes all of scikit-learn: not for a model that is a network
+
     known = {name for names in TRUSTED.values() for name in names}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         nodes = list(_nodes(json.loads(archive.read("schema.json"))))
@@ -106,6 +106,8 @@ def dump_estimator(estimator: Any) -> bytes:
     Raises:
         UserError: skops can't write it, or it holds types that `load_estimator` refuses.
     """
+    import skops.io
+
     name = f"{type(estimator).__module__}.{type(estimator).__qualname__}"
     try:
         content: bytes = skops.io.dumps(estimator)
@@ -149,6 +151,8 @@ def load_estimator(content: bytes, name: str) -> Any:
     if unknown:
         raise ValueError(f"{name!r} holds types that no known classifier has: {', '.join(unknown)}")
     try:
+        import skops.io
+
         return skops.io.loads(content, trusted=skops.io.get_untrusted_types(data=content))
     except ImportError as error:
         raise ValueError(f"{name!r} needs a library that is not installed ({error})") from error
