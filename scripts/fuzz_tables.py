@@ -222,9 +222,8 @@ class Maker:
             ["%Y-%m-%d", "%d/%m/%Y", "%m/%d/%y", "%Y%m%d", "%d.%m.%Y %H:%M", "%d-%b-%Y", "%H:%M"]
         )
         start = datetime.datetime(2020, 1, 1)
-        meant = [
-            start + datetime.timedelta(hours=self.draw.randint(0, 9999)) for _ in range(self.rows)
-        ]
+        step = datetime.timedelta(hours=1) if shape == "%H:%M" else datetime.timedelta(days=1)
+        meant = [start + step * self.draw.randrange(24) for _ in range(self.rows)]
         return [day.strftime(shape) for day in meant], meant
 
     def _ids(self) -> tuple[list[Any], list[Any]]:

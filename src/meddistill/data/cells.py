@@ -222,6 +222,8 @@ def _float_text(number: Any, exact: bool = True) -> str:
     if isinstance(number, Decimal) and number.is_finite() and number == number.to_integral_value():
         return _digits(int(number)) if number.adjusted() < 400 else f"{number:e}"
     value = float(number)
+    if math.isinf(value):
+        raise UnreadableError("is infinite, so its spelling is lost")
     if not value.is_integer():
         return f"{value:.15g}"
     if abs(value) < EXACT:
