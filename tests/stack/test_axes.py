@@ -56,7 +56,7 @@ def test_members_are_all_combinations_with_the_last_axis_fastest():
 
 def test_a_members_settings_are_those_of_the_student_alone():
     found = members("data.labels=0.1,0.5", "seed=3,4")
-    alone = expand(config("data.labels=0.5", "seed=4", "stack.axes=['batch_size=64']"))[0]
+    alone = expand(config("data.labels=0.5", "seed=4", "stack.axes=['batch_size=null']"))[0]
     assert found[3].settings == alone.settings
     assert found[3].settings["teacher"]["labels"] == 0.5  # ${data.labels}
     assert found[0].settings["teacher"]["labels"] == 0.1
