@@ -118,6 +118,18 @@ def test_brackets_and_codes_stay_categories(read, cells):
     assert cohort.features["kind"].nunique() == len(cells)
 
 
+def test_a_measurement_that_is_mostly_below_a_bound_stays_a_number_and_it_is_said(read):
+    cohort = read(crp=each("<5", "<5", "<5", *map(str, range(6, 14)), "<5", "<5", *["<5"] * 11))
+    assert cohort.schema.numeric == ("age", "crp")
+    assert any("a bound such as <5 is read as 5" in note for note in cohort.notes)
+
+
+def test_two_numbers_in_one_cell_are_asked_about(refused):
+    message = refused(pressure=[f"{100 + row}/{60 + row % 20}" for row in range(ROWS)])
+    assert "two numbers in one cell" in message
+    assert "data.categorical=['pressure']" in message
+
+
 # Codes
 
 
@@ -209,7 +221,8 @@ UNIQUE = (np.random.default_rng(0).permutation(ROWS) * 7919 % 100_003).tolist()
 @pytest.mark.parametrize(
     "name",
     ["PatientID", "patient_id", "patientid", "pid", "uid", "SSN", "subject", "case", "no", "MRN",
-     "record", "encounter", "hadm_id", "HADM_ID", "RecordID", "patient_nbr", "caseNo", "index"],
+     "record", "encounter", "hadm_id", "HADM_ID", "RecordID", "patient_nbr", "caseNo", "index",
+     "Fallnummer", "pat_nr", "Patientennummer", "NHC"],
 )  # fmt: skip
 def test_a_different_whole_number_in_every_row_under_the_name_of_an_id_is_left_out(read, name):
     cohort = read(**{name: UNIQUE})
@@ -235,8 +248,9 @@ def test_an_id_that_repeats_is_left_out_with_the_advice_to_group_by_it(read):
     ids = [1000 + 17 * (row // 2) for row in range(ROWS)]
     wide = [*range(22), 20, 21]
     assert "patient_id" in read(patient_id=ids).features  # 12 patients: too few to say
-    cohort = read(patient_id=[7 * value for value in wide])
-    assert "patient_id" not in cohort.features
+    for name in ("patient_id", "pat_nr"):
+        cohort = read(**{name: [7 * value for value in wide]})
+        assert name not in cohort.features
 
 
 def test_whole_numbers_whose_order_tells_the_classes_apart_are_asked_about(read, refused):
@@ -260,7 +274,7 @@ DAYS = [
 @pytest.mark.parametrize(
     "shape",
     ["%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%y", "%Y%m%d", "%Y-%m-%dT%H:%M:%S", "%d-%b-%Y",
-     "%d/%m/%Y %H:%M", "%b %d, %Y", "%H:%M:%S", "%Y-%m"],
+     "%d/%m/%Y %H:%M", "%b %d, %Y", "%H:%M:%S", "%Y-%m", "%d%m%Y", "%m%d%Y", "%G-W%V"],
 )  # fmt: skip
 def test_dates_in_a_csv_file_are_asked_about(read, refused, shape):
     cells = [day.strftime(shape) for day in DAYS]

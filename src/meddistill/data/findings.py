@@ -31,10 +31,11 @@ DATES = Doubt(
     f"turn them into numbers (an age, days since admission), {AS_CATEGORIES}, {OR_DROP}",
 )
 DAYS_AS_NUMBERS = Doubt(
-    "whole numbers that are dates (yyyymmdd)",
+    "whole numbers that are dates (as yyyymmdd or ddmmyyyy)",
     "turn them into numbers that count (an age, days since admission), read them as they are with "
     f"data.numeric={{columns}}, {OR_DROP}",
 )
+PAIRS = Doubt("two numbers in one cell", f"make a column of each, {AS_CATEGORIES}, {OR_DROP}")
 LISTS = Doubt("a list in each cell", f"spread it over columns, {OR_DROP}")
 TELLS = Doubt(
     "a different whole number in every row, whose order alone tells the classes apart, as a number "

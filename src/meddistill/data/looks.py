@@ -15,17 +15,19 @@ FEWEST = 20
 NEARLY = 0.9
 WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 NUMBERING = frozenset([
-    "nr", "nbr", "no", "num", "number", "index", "idx", "key", "row", "case", "serial", "visit",
-    "stay", "order", "seq",
+    "nr", "nbr", "no", "num", "number", "nummer", "numero", "index", "idx", "key", "row", "case",
+    "serial", "visit", "stay", "order", "seq",
 ])  # fmt: skip
 PERSON = frozenset([
-    "id", "ids", "pid", "uid", "uuid", "guid", "ssn", "mrn", "nhs", "subject", "patient",
-    "participant", "person", "record", "encounter", "hadm", "accession", "admission", "barcode",
-    "sample", "chart",
+    "id", "ids", "pid", "uid", "uuid", "guid", "ssn", "mrn", "nhs", "nhc", "ipp", "subject", "pat",
+    "patient", "paciente", "participant", "person", "record", "encounter", "hadm", "accession",
+    "admission", "fall", "aufnahme", "dossier", "barcode", "sample", "chart",
 ])  # fmt: skip
+"""Names in use in several languages; a name that is none of them is asked for by `data.id`."""
 JOINED = re.compile(
-    r"(patient|subject|case|record|encounter|visit|hadm|stay|sample|person|study|row|participant|admission)_?"
-    r"(id|nr|nbr|no|num|number|key)"
+    r"(pat|patient|patienten|paciente|subject|case|fall|record|encounter|visit|hadm|stay|sample|"
+    r"person|study|row|participant|admission|aufnahme|dossier)_?"
+    r"(id|nr|nbr|no|num|number|nummer|numero|key)"
 )
 MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 ZONE = r"(?: ?(?:z|utc|[+-][0-9]{2}:?[0-9]{2}))?"
@@ -38,9 +40,11 @@ DAY = "|".join(
         rf"{MONTH}[-. ]*[0-9]{{1,2}},? +[0-9]{{4}}",
         rf"{MONTH}[-. ]+[0-9]{{4}}",
         r"[0-9]{4}-(?:0[1-9]|1[0-2])",
+        r"[0-9]{4}[- ]?(?:w[0-9]{2}(?:-?[1-7])?|q[1-4])",
     ]
 )
 DATE = re.compile(rf"(?:{DAY})(?:[t ,]+{CLOCK})?|{CLOCK}", re.IGNORECASE)
+PAIR = re.compile(r"[0-9]{1,4}(?:[.,][0-9]+)? ?/ ?[0-9]{1,4}(?:[.,][0-9]+)?")
 CODE = re.compile(r"[A-Za-z]{1,4}[-. ]?[0-9][0-9A-Za-z.\-/]*")
 
 
@@ -57,19 +61,34 @@ def are_whole(numbers: NDArray[np.float64]) -> bool:
 
 
 def are_days(numbers: NDArray[np.float64]) -> bool:
-    """Whether all numbers are dates written as yyyymmdd."""
-    if not are_whole(numbers) or len(np.unique(numbers)) < 3:
+    """Whether all numbers are dates written as yyyymmdd, ddmmyyyy or mmddyyyy."""
+    if not are_whole(numbers) or len(np.unique(numbers)) < 3 or numbers.max() >= 10**8:
         return False
-    year, month, day = numbers // 10_000, numbers // 100 % 100, numbers % 100
-    valid = (
-        (year >= 1900) & (year <= 2100) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)
+    first, second, third, fourth = (numbers // 100**place % 100 for place in (3, 2, 1, 0))
+    last = 100 * third + fourth
+    forms = ((100 * first + second, third, fourth), (last, second, first), (last, first, second))
+    return any(_is_calendar(*form) for form in forms)
+
+
+def _is_calendar(
+    year: NDArray[np.float64], month: NDArray[np.float64], day: NDArray[np.float64]
+) -> bool:
+    return bool(
+        ((year >= 1900) & (year <= 2100)).all()
+        and ((month >= 1) & (month <= 12)).all()
+        and ((day >= 1) & (day <= 31)).all()
     )
-    return bool(valid.all())
 
 
 def is_code(text: str) -> bool:
     """Whether text beside numbers looks like one of their kind, such as V57 beside 250.83."""
     return bool(CODE.fullmatch(text.strip()))
+
+
+def are_pairs(cells: Sequence[Any]) -> bool:
+    """Whether most of many different cells are two numbers, such as a blood pressure of 133/93."""
+    pairs = sum(isinstance(cell, str) and bool(PAIR.fullmatch(cell.strip())) for cell in cells)
+    return len(cells) > FEWEST / 2 and 2 * pairs > len(cells)
 
 
 def named_as_person(name: str) -> bool:

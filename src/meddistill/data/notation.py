@@ -40,6 +40,10 @@ UNITS_MIXED = Doubt(
 )
 
 
+FEWEST_MEASURED = 5
+"""Different numbers without a bound that a measurement has, though most of its cells have one."""
+
+
 def find_notation(
     texts: Mapping[str, int], given: Notation, points: bool
 ) -> Notation | Doubt | None:
@@ -57,9 +61,10 @@ def find_notation(
     units = {folded((shape["unit"] or "").strip()) for shape in found}
     if len(units) > 1:
         return UNITS_MIXED if all(_is_unit(unit) for unit in units if unit) else None
-    bounded = sum(texts[text] for text, shape in shapes.items() if shape and shape["bound"])
-    if 2 * bounded > sum(texts.values()):
-        return None  # brackets, such as <50 and >=50
+    bounded = [text for text, shape in shapes.items() if shape and shape["bound"]]
+    most = 2 * sum(texts[text] for text in bounded) > sum(texts.values())
+    if most and len(texts) - len(bounded) < FEWEST_MEASURED:
+        return None  # brackets, such as <50 and >=50, no measurement that was mostly too small
     bodies = [shape["number"].strip() for shape in found]
     return _marks(bodies, given, units.pop(), bool(bounded), points)
 

@@ -19,6 +19,7 @@ from meddistill.data.looks import (
     FEWEST,
     NEARLY,
     are_days,
+    are_pairs,
     is_code,
     naming,
     numbering,
@@ -138,14 +139,14 @@ class _Sorter:
                 numbers, others = column.read(notation)
         if others and free:
             return self._text(column, others)
+        values = column.values(numbers)
+        if free and are_days(values):
+            return self._ask(column, findings.DAYS_AS_NUMBERS, [])
         if reason := column.are_codes(numbers):
             as_told = "some of them are one as numbers" if not free else "read as categories"
             self.found.note(column.name, f": {reason}, {as_told}")
             if free:
                 return self._text(column, list(column.counts))
-        values = column.values(numbers)
-        if free and are_days(values):
-            return self._ask(column, findings.DAYS_AS_NUMBERS, [])
         if free and (reason := numbering(column.name, values, len(column.cells))):
             return self.found.note(column.name, f" left out: {reason}{KEEP}")
         if free and self._tells_classes(values):
@@ -173,6 +174,8 @@ class _Sorter:
 
     def _text(self, column: Column, others: Sequence[Key]) -> None:
         """Sort a column of text, or of text and numbers."""
+        if are_pairs([key[1] for key in others]):
+            return self._ask(column, findings.PAIRS, others)
         if len(others) == len(column.counts) and (reason := _names_rows(column)):
             return self.found.note(column.name, f" left out: {reason}{KEEP}")
         if column.total(others) < STRAY_SHARE * column.known:
