@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import pandas as pd
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import CSVLogger
 from omegaconf import OmegaConf
 
 from meddistill.compose import build_network
@@ -66,6 +68,22 @@ def test_cosine_rises_to_the_learning_rate_and_falls_to_its_floor(tmp_path, data
     assert epochs[:3] == pytest.approx([1 / 3, 2 / 3, 1.0])
     expected = [0.1 + 0.9 * (1 + math.cos(math.pi * k / 8)) / 2 for k in range(8)]
     assert epochs[2:] == pytest.approx(expected)
+
+
+def test_any_warm_up_is_one_epoch_at_least(tmp_path, data, trainer_settings):
+    rates, _ = trained(tmp_path, data, {**trainer_settings, "max_epochs": 4}, node("cosine"))
+    assert rates[0] == pytest.approx(1e-3 / 2)
+    assert rates[6] == pytest.approx(1e-3)
+
+
+def test_the_learning_rate_that_is_logged_is_the_one_that_the_epoch_was_trained_with(
+    tmp_path, data, trainer_settings
+):
+    settings = {**trainer_settings, "max_epochs": 4}
+    logger = CSVLogger(str(tmp_path))
+    rates, _ = trained(tmp_path, data, settings, node("cosine"), loggers=[logger])
+    logged = pd.read_csv(f"{logger.log_dir}/metrics.csv").groupby("epoch")["lr"].first()
+    assert logged.tolist() == pytest.approx(rates[::6])
 
 
 def test_cosine_by_steps_moves_every_step_of_the_whole_training(tmp_path, data, trainer_settings):

@@ -65,6 +65,7 @@ class Classifier(pl.LightningModule):
         self.val_metrics = metrics.clone(prefix="val/")
         self.test_metrics = metrics.clone(prefix="test/")
         self._losses: list[Tensor] = []
+        self._rate = 0.0
         self._followed: dict[str, float] = {}
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -105,7 +106,7 @@ class Classifier(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Random numbers by (seed, epoch), so that a resumed run draws what it would have drawn."""
         seed_torch(derive(self.seed, "training", self.current_epoch, self.global_rank), self.device)
-        self._losses = []
+        self._losses, self._rate = [], self._learning_rate()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one step."""
@@ -181,11 +182,15 @@ class Classifier(pl.LightningModule):
 
     def _log_followed(self) -> None:
         """A row of the loggers: what was made known since the last one, after which step."""
-        optimizer = cast(LightningOptimizer, self.optimizers())
-        row = {"epoch": self.current_epoch, "lr": optimizer.param_groups[0]["lr"], **self._followed}
+        row = {"epoch": self.current_epoch, "lr": self._rate, **self._followed}
         for logger in self.trainer.loggers:
             logger.log_metrics(row, step=self.global_step - 1)
         self._followed = {}
+
+    def _learning_rate(self) -> float:
+        """That of the steps to come: schedulers move it before an epoch is logged."""
+        optimizer = cast(LightningOptimizer, self.optimizers())
+        return float(optimizer.param_groups[0]["lr"])
 
     def _is_fitting(self) -> bool:
         return self.trainer.state.fn == TrainerFn.FITTING and not self.trainer.sanity_checking

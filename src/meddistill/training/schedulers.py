@@ -46,7 +46,7 @@ class Cosine(LambdaLR):
 
     def _share(self, step: int) -> float:
         """Share of the learning rate after a number of steps."""
-        rising = round(self.warmup * self.total_steps)
+        rising = math.ceil(round(self.warmup * self.total_steps, 6))  # any is one at least
         if step < rising:
             return (step + 1) / (rising + 1)
         done = min(1.0, (step - rising) / max(1, self.total_steps - rising))
