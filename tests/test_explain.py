@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from meddistill.sweep import as_typed
+
 QUICK = ("loss=ce", "trainer.max_epochs=1", "hydra.run.dir=run")
 
 
@@ -66,3 +68,9 @@ def test_relative_paths_are_from_where_the_command_was_called(meddistill, cohort
     assert content != "absent"
     assert meddistill("distill", *given)[0] == 0
     assert list(Path("outputs").glob("distill-*")) == [run], "and it is the same run"
+
+
+def test_a_jobs_settings_are_listed_as_they_were_typed():
+    assert as_typed(r"trainer.max_time=00\:00\:00\:02") == "trainer.max_time=00:00:00:02"
+    assert as_typed("loss.temperature=4") == "loss.temperature=4"
+    assert as_typed("trainer.max_time=null") == "trainer.max_time=null"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
@@ -54,13 +55,22 @@ def note_job(config: DictConfig, folder: Path, job_return: JobReturn) -> None:
     row["status"] = job_return.status.name.lower()
     row["folder"] = folder.name
     row["seed"] = config.get("seed")
-    row["overrides"] = json.dumps(OmegaConf.to_container(config.hydra.overrides.task) or [])
+    row["overrides"] = json.dumps([as_typed(each) for each in config.hydra.overrides.task])
     row["error"] = ""
     if job_return.status != JobStatus.COMPLETED:
         error = job_return._return_value
         row["error"] = " ".join(str(error).split())
         log.error("job %s failed: %s", row["job"], error)
     add_row(folder.parent / JOBS, row)
+
+
+def as_typed(override: str) -> str:
+    """An override without the backslashes that Hydra puts before its own signs, such as a colon."""
+    key, equals, text = override.partition("=")
+    if "\\" not in text:
+        return override
+    value = OverridesParser.create().parse_override(override).value()
+    return f"{key}{equals}{value}" if isinstance(value, str) else override
 
 
 def flat_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
