@@ -136,7 +136,7 @@ def test_a_job_of_many_on_a_disk_that_fills_ends_with_one_message(meddistill):
             "distill", *ALONE, "hydra.run.dir=small/run", "stack.axes=['seed=range(0,8)']"
         )
     finally:
-        subprocess.run(["umount", "small"], check=True)
+        subprocess.run(["umount", "--lazy", "small"], check=True)
     assert (code, err.count("\n")) == (1, 1)
     assert "the disk is full; make room" in err
     assert "Traceback" not in out + err

@@ -72,8 +72,9 @@ def from_call(path: str | Path) -> Path:
     given = Path(path).expanduser()
     if given.is_absolute() or not HydraConfig.initialized():
         return given
-    called = Path(HydraConfig.get().runtime.cwd)
-    return given if called == Path.cwd() else called / given
+    runtime = HydraConfig.get().runtime  # it may be an earlier command's, which is over
+    changed = Path.cwd() == Path(runtime.output_dir) != Path(runtime.cwd)
+    return Path(runtime.cwd) / given if changed else given
 
 
 def short_hash(value: object, digits: int = 8) -> str:

@@ -64,7 +64,8 @@ def _students(folder: Path) -> pd.DataFrame:
     """All finished students."""
     if (folder / JOBS).exists():
         text = collect(folder).to_csv(index=False)
-        frame = pd.read_csv(io.StringIO(text))  # one type a column, whatever the jobs wrote
+        # One type a column, whatever the jobs wrote; a hash such as 651e9999 is no number.
+        frame = pd.read_csv(io.StringIO(text), dtype={"folder": str})
     elif (folder / METRICS).exists():
         frame = read_csv(folder / METRICS, STUDENT)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import shutil
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -82,7 +83,7 @@ class RunFolder:
         if not is_main_process():
             return None
         self.path.mkdir(parents=True, exist_ok=True)
-        ours = (*self.settings_files, LEDGER, ".lock", f"{self.config['verb']}.log")
+        ours = (*self.settings_files, LEDGER, "logs", ".lock", f"{self.config['verb']}.log")
         self._new = [path for name in ours if not (path := self.path / name).exists()]
         self._claim()
         try:
@@ -173,7 +174,10 @@ class RunFolder:
         if not is_main_process() or (self.path / "checkpoints").exists():
             return
         for path in self._new:
-            path.unlink(missing_ok=True)
+            if path.is_dir():  # loggers write the settings before any training
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
         if not any(self.path.iterdir()):
             self.path.rmdir()
 

@@ -115,15 +115,15 @@ def test_a_learned_temperature_is_resumed_and_not_shipped(meddistill, monkeypatc
     from meddistill.training import fit
 
     kept = {}
-    train = fit.train
+    train = fit._run
 
-    def watched(module, checkpoints, *rest, **more):
-        found = train(module, checkpoints, *rest, **more)
+    def watched(lightning, module, checkpoints, *rest):
+        found = train(lightning, module, checkpoints, *rest)
         if (checkpoints / "last.ckpt").exists():
             kept.update(torch.load(checkpoints / "last.ckpt", weights_only=True)["state_dict"])
         return found
 
-    monkeypatch.setattr(fit, "train", watched)
+    monkeypatch.setattr(fit, "_run", watched)
     code, _, err = meddistill("distill", "loss=kd_learned", *SMALL_TEACHER, "save_seconds=0",
                               "trainer.max_epochs=12", "hydra.run.dir=run")  # fmt: skip
     assert code == 0, err

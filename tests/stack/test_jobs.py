@@ -110,12 +110,13 @@ def test_each_split_has_its_own_rows_teacher_and_preprocessing(meddistill):
 def test_a_picked_student_is_an_ordinary_run_and_answers_as_its_member_did(meddistill):
     meddistill("distill", "-m", *QUICK, *GRID, "data.split_seed=0,1", "hydra.sweep.dir=sweep")
     wanted = ("loss.temperature=4", "loss.alpha=0.5", "seed=1", "data.split_seed=1")
-    code, out, _ = meddistill("pick", "sweep", *wanted)
-    assert code == 0
+    code, out, err = meddistill("pick", "sweep", *wanted)
+    assert code == 0, err
     (folder,) = Path("outputs").glob("distill-*")
     assert str(folder) in out
     alone = ("distill", *QUICK, *wanted)
-    assert meddistill(*alone, "hydra.run.dir=alone")[0] == 0
+    code, out, err = meddistill(*alone, "hydra.run.dir=alone")
+    assert code == 0, err
     assert {path.name for path in folder.iterdir()} == {
         path.name for path in Path("alone").iterdir()
     } - {"distill.log"}
@@ -128,8 +129,8 @@ def test_a_picked_student_is_an_ordinary_run_and_answers_as_its_member_did(meddi
     assert one["teacher"] == other["teacher"]
     assert one["data"] == other["data"]
     assert (folder / "identity.json").read_text() == Path("alone/identity.json").read_text()
-    code, out, _ = meddistill(*alone)  # the same student by name: there is nothing to train
-    assert code == 0
+    code, out, err = meddistill(*alone)  # the same student by name: there is nothing to train
+    assert code == 0, err
     assert str(folder) in out
     assert "training member" not in out
 

@@ -137,7 +137,7 @@ def test_a_class_of_one_row_is_the_lowest_probability_in_its_own_fold(cohort, sp
 
 
 def test_rows_of_one_group_cannot_be_cut_into_folds(cohort, split, tmp_path):
-    one = replace(cohort, group=np.full(len(cohort.target), "a", dtype=object))
+    one = replace(cohort, group=np.full(len(cohort.target), "a", dtype=object), fewest=1)
     with pytest.raises(UserError, match=r"out_of_fold=true.*one group.*out_of_fold=false"):
         answers(teacher(), one, split, tmp_path / "a")
 

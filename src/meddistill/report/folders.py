@@ -103,7 +103,7 @@ def report_jobs(folder: Path) -> pd.DataFrame | None:
 def report_sweep(folder: Path) -> pd.DataFrame:
     """A sweep: all students in `sweep.csv`, the surface they make in `report.md`."""
     text = collect(folder).to_csv(index=False)
-    students = pd.read_csv(io.StringIO(text))  # as anybody reads the file
+    students = pd.read_csv(io.StringIO(text), dtype={"folder": str})  # as anybody reads the file
     tables = surface_tables(students)
     for table in tables:
         table.show()
