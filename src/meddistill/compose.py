@@ -73,6 +73,8 @@ def from_call(path: str | Path) -> Path:
     if given.is_absolute() or not HydraConfig.initialized():
         return given
     runtime = HydraConfig.get().runtime  # it may be an earlier command's, which is over
+    if OmegaConf.is_missing(runtime, "output_dir"):  # the job's folder is only being named
+        return given
     changed = Path.cwd() == Path(runtime.output_dir) != Path(runtime.cwd)
     return Path(runtime.cwd) / given if changed else given
 
