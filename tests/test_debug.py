@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
 
 from meddistill import tasks
+from meddistill.compose import register_resolvers
+from meddistill.confdir import conf_dir
 from meddistill.debug import SCRATCH, WORKED
 
 
@@ -22,6 +26,15 @@ def seen(monkeypatch):
 
     monkeypatch.setattr(tasks, "_work", watched)
     return found
+
+
+def test_a_config_that_is_only_composed_makes_no_folder(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    register_resolvers()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        assert compose("distill", ["debug=fast"]).store == f"{tmp_path}/meddistill-debug/store"
+    assert SCRATCH not in os.environ
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

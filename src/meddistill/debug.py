@@ -20,22 +20,30 @@ ONE_BATCH = {"max_epochs": 1, "limit_train_batches": 1}
 WORKED = "debug=fast: one batch went through every part, and all of them worked. Nothing is kept."
 
 
+_running = False
+
+
 def scratch() -> str:
-    """The folder of this command that is removed at its end."""
-    if SCRATCH not in os.environ:
+    """The folder of this command that is removed at its end.
+
+    Where no command runs, as when a config is only composed, it is named and not made.
+    """
+    if SCRATCH not in os.environ and _running:
         os.environ[SCRATCH] = tempfile.mkdtemp(prefix="meddistill-debug-")
-    return os.environ[SCRATCH]
+    return os.environ.get(SCRATCH) or str(Path(tempfile.gettempdir(), "meddistill-debug"))
 
 
 @contextmanager
 def removed() -> Iterator[None]:
     """Remove the folder afterwards, if there is one and it was made within; say what worked."""
-    begun = SCRATCH in os.environ
+    global _running
+    begun, _running = SCRATCH in os.environ, True
     try:
         yield
         if SCRATCH in os.environ and not begun:
             print(WORKED)
     finally:
+        _running = False
         if not begun and (folder := os.environ.pop(SCRATCH, None)):
             shutil.rmtree(folder, ignore_errors=True)
 
