@@ -111,7 +111,7 @@ def one_each(arms: Iterable[str]) -> list[tuple[str, list[str]]]:
 def kept(name: str, what: str, found: Mapping[str, Any]) -> list[list[str]]:
     """What students keep of the teacher's AUROC above 0.5, and at what latency."""
     costs, rows = found["trial"]["costs"], []
-    faster = costs["teacher"].get("one_row_ms"), costs["distilled"].get("one_row_ms")
+    faster = [costs[arm].get("prepared_row_ms") for arm in ("teacher", "distilled")]
     times = f"{faster[0] / faster[1]:.0f}" if all(faster) else "-"
     for labels, setting in zip(LABELS, found["settings"], strict=True):
         above = {

@@ -45,12 +45,12 @@ def in_words(seconds: float) -> str:
 
 
 @contextmanager
-def quiet(*names: str) -> Iterator[None]:
+def quiet(*names: str, level: int = logging.WARNING) -> Iterator[None]:
     """Loggers that say warnings alone: their lines are noise where there are dozens of them."""
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.setLevel(logging.WARNING)
+        logger.setLevel(level)
     try:
         yield
     finally:

@@ -178,3 +178,12 @@ def test_halted_members_train_no_further(tables, tmp_path):
     assert fitted.epochs.tolist() == [12, 12, 3, 3, 3, 3]
     whole = fit_stack(made, MEMBERS, tables, tmp_path / "whole")
     np.testing.assert_allclose(fitted.probabilities[:2], whole.probabilities[:2], atol=1e-6)
+
+
+def test_students_worse_than_the_class_shares_alone_are_counted(tables, tmp_path, caplog):
+    worse = replace(MEMBERS[0], optimizer={**MEMBERS[0].optimizer, "lr": 30.0})
+    made = recipe(max_epochs=1)
+    fitted = fit_stack(made, [worse, replace(worse, seed=1)], tables, tmp_path)
+    count = int((fitted.score > tables[worse.table].log_loss_of_shares).sum())
+    assert count > 0
+    assert f"{count} of 2 students end with a validation log loss worse than" in caplog.text

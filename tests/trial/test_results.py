@@ -25,7 +25,7 @@ def summary_of(arms, splits=3, **changes):
         "folds": None, "teacher": "MLP", "margins": {"auroc": 0.01, "log_loss": 0.02},
         "data": {"name": "table", "classes": CLASSES, "positive": "yes", "notes": [],
                  "fingerprint": "0" * 16, "rows": {"train": 80, "test": ROWS}},
-        "costs": {name: {"parameters": 10, "one_row_ms": 0.1, "bytes": 40} for name in arms},
+        "costs": {name: {"parameters": 10, "raw_row_ms": 0.1, "bytes": 40} for name in arms},
     }  # fmt: skip
     return given | changes
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.preprocessing import Preprocessing
+from meddistill.model import MeanOfProbabilities, Model
 from meddistill.stack.tables import Table
 from meddistill.targets import find_targets
 from meddistill.teachers.forest import ForestTeacher
 from meddistill.trial.answers import validation_log_loss
-from meddistill.trial.costs import of_teacher
-from meddistill.trial.rivals import pruned_answers
+from meddistill.trial.costs import of_model
+from meddistill.trial.results import _mostly
+from meddistill.trial.rivals import _described, pruned_answers
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +43,7 @@ def test_a_small_forest_answers_with_the_mean_of_its_trees(table):
     assert np.allclose(small.network.estimator.predict_proba(inputs), expected)
     assert small.num_parameters == sum(part.num_parameters for part in model.parts()[3:6])
     assert model.network.estimator.n_estimators == 40, "the forest itself stays whole"
-    assert of_teacher(small, table)["parameters"] == small.num_parameters
+    assert of_model(small, table.data.cohort.features[:2])["parameters"] == small.num_parameters
 
 
 def test_the_table_is_prepared_once_for_all_parts(table, monkeypatch):
@@ -54,3 +58,18 @@ def test_the_table_is_prepared_once_for_all_parts(table, monkeypatch):
     assert len(calls) == 1
     best = found.probabilities.astype(np.float64)
     assert validation_log_loss(best, table) == pytest.approx(found.scores[found.chosen], abs=1e-6)
+
+
+def test_the_size_of_the_pruned_teacher_is_said_and_not_the_number_of_a_part(table):
+    found = pruned_answers(0, "pruned_teacher", table)
+    lines = [
+        {"setting": 0, "split": "0", "arm": found.arm, "try": k, "chosen": k == 12,
+         "val/log_loss": 1.0, "epochs": None, **attempt} for k, attempt in enumerate(found.tries)
+    ]  # fmt: skip
+    assert _mostly(pd.DataFrame(lines)) == {"trees": 3.0}
+
+
+def test_the_size_of_a_network_of_an_ensemble_is_its_parameters(table):
+    network = MeanOfProbabilities([torch.nn.Linear(30, 2)])
+    part = Model(table.targets.model().card, network, table.data.preprocessing)
+    assert _described(part, 4) == {"part": 4, "parameters": 62}

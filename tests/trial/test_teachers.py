@@ -43,7 +43,7 @@ def test_a_trial_ends_with_verdicts_and_costs(teacher, meddistill):
     found = json.loads(Path("trial/results.json").read_text())
     assert found["settings"][0]["differences"]["distilled"]["log_loss"]["word"]
     costs = found["trial"]["costs"]["teacher"]
-    assert (costs.get("one_row_ms") is None) == (teacher == "scores")
+    assert (costs.get("raw_row_ms") is None) == (teacher == "scores")
     assert (costs.get("multiply_adds") is None) == (teacher in NOT_COUNTED)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from conftest import SMALL_TEACHER
 from meddistill.evaluation.predictions import evaluate
+from meddistill.report.trial_tables import LATENCIES
 
 TRIAL = (
     "trial", *SMALL_TEACHER, "teacher.members=2", "student=mlp_tiny", "trainer.max_epochs=4",
@@ -140,7 +141,7 @@ def test_costs_of_every_arm_are_known(finished):
     assert costs["distilled"]["parameters"] == 30 * 8 + 8 + 8 * 2 + 2
     assert costs["distilled"]["multiply_adds"] == 30 * 8 + 8 * 2
     assert costs["logistic"]["parameters"] == 31
-    for name in ("one_row_ms", "bytes", "seconds_to_train"):
+    for name in (*LATENCIES, "bytes", "seconds_to_train"):
         assert all(costs[arm][name] > 0 for arm in ARMS), name
 
 

@@ -65,7 +65,7 @@ def pareto(setting: Mapping[str, Any], summary: Mapping[str, Any]) -> Plot | Non
     """Log loss against multiply-adds or latency of one row."""
     points = []
     for number, name in enumerate(summary["arms"]):
-        cost = (summary["costs"].get(name) or {}).get("one_row_ms")
+        cost = (summary["costs"].get(name) or {}).get("raw_row_ms")
         found = setting["arms"][name]["measures"]["log_loss"]
         if cost and found["splits"] > 1:
             mean, error = found["mean"], found["sd"] / np.sqrt(found["splits"])
@@ -75,8 +75,8 @@ def pareto(setting: Mapping[str, Any], summary: Mapping[str, Any]) -> Plot | Non
         return None
     words = "; ".join(f"{p[0]} {p[2]:.3g} ms, {p[3]:.4f}" for p in points)
     return Plot(
-        pareto_plot(f"pareto-{setting['number']}", points, "time for one row, ms (log scale)"),
-        f"Log loss against the time for one row: {words}.",
-        "Log loss against the time for one row; the line joins the arms that no other beats in "
+        pareto_plot(f"pareto-{setting['number']}", points, "time for one raw row, ms (log scale)"),
+        f"Log loss against the time for one raw row: {words}.",
+        "Log loss against the time for one raw row; the line joins the arms that no other beats in "
         "both. Whiskers: standard deviation over splits by the root of their number.",
     )

@@ -31,6 +31,12 @@ OPERATING = {
     "specificity_at_sensitivity_95": "at 95 % ",
     "average_precision": "average precision",
 }
+LATENCIES = {
+    "raw_row_ms": "one raw row, ms",
+    "prepared_row_ms": "one prepared row, ms",
+    "raw_batch_ms": "1,024 raw rows, ms",
+    "prepared_batch_ms": "1,024 prepared rows, ms",
+}
 FIDELITY = {
     "agreement": "agrees with the teacher",
     "kl": "KL from the teacher",
@@ -103,17 +109,17 @@ def costs_table(summary: Mapping[str, Any]) -> DataTable:
                 _count(found.get("parameters")),
                 _count(found.get("bytes")),
                 _count(found.get("multiply_adds")),
-                _milliseconds(found.get("one_row_ms")),
-                _milliseconds(found.get("batch_ms")),
+                *(_milliseconds(found.get(key)) for key in LATENCIES),
                 _seconds(found.get("seconds_to_train")),
             ]
         )
-    columns = ["arm", "parameters", "bytes", "multiply-adds a row", "one row, ms",
-               "1,024 rows, ms", "training, s"]  # fmt: skip
+    columns = ["arm", "parameters", "bytes", "multiply-adds a row", *LATENCIES.values(),
+               "training, s"]  # fmt: skip
     notes = [
         "Parameters: trained numbers; of trees their nodes. Bytes: four a parameter, or the stored "
-        "size. Times: median of many calls on one thread of the machine that ran the trial, from "
-        "prepared inputs to probabilities.",
+        "size. Times: median of many calls on one thread of the machine that ran the trial, to "
+        "probabilities: from raw rows as predict takes them, which are read, checked and prepared "
+        "on the way, and the model's own part of that, from prepared inputs.",
         "Training: one fit; a student's is its share of a stack, a part's that of the whole. A "
         "dash is unknown.",
     ]

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from statistics import median
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import skops.io
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
+from meddistill.card import Card
 from meddistill.compose import build_network
-from meddistill.estimator import EstimatorAnswers, NoAnswers, parameters_of
-from meddistill.mixture import MixedModel
-from meddistill.model import Model
+from meddistill.estimator import EstimatorAnswers
+from meddistill.mixture import MixedModel, answers_anew
+from meddistill.model import MeanOfProbabilities, Model
+from meddistill.pace import quiet
 from meddistill.stack.tables import Table
 from meddistill.trial.answers import Answers
 from meddistill.trial.arms import Arm, EstimatorArm, PrunedTeacherArm, StudentArm
@@ -24,7 +28,8 @@ from meddistill.trial.rivals import fit_estimator
 
 BATCH = 1024
 WARM_UP, LEAST, SECONDS = 5, 20, 0.3
-Answer = Callable[[NDArray[np.float32]], Any]
+CLAMP = 1e-7
+"""Of a baseline's probabilities, as a model needs one; it costs the same whatever it is."""
 
 
 def costs(arms: Mapping[str, Arm], every: Sequence[Answers], table: Table) -> dict[str, Any]:
@@ -46,72 +51,67 @@ def costs(arms: Mapping[str, Arm], every: Sequence[Answers], table: Table) -> di
 
 
 def _measured(arm: Arm, answers: Answers, table: Table) -> dict[str, Any]:
+    rows = _training_rows(table)
+    with quiet("meddistill.data", level=logging.ERROR):  # rows are the same in every call
+        return of_model(_model(arm, answers, table), rows)
+
+
+def _model(arm: Arm, answers: Answers, table: Table) -> Model:
+    """An arm's model as it would be used: from raw rows to probabilities."""
+    data, node = table.data, table.settings["student"]
+    network: nn.Module
     if isinstance(arm, StudentArm):
-        data, node = table.data, table.settings["student"]
-        return of_network(build_network(node, "student", data.in_shape, data.num_classes, 0), table)
-    if isinstance(arm, EstimatorArm):
-        return of_estimator(fit_estimator(arm, answers.tries[answers.chosen], table), table)
-    assert table.targets is not None  # a trial has a teacher in every table
-    model = table.targets.model()
-    if isinstance(arm, PrunedTeacherArm):
-        model = model.pruned()[answers.chosen]
-    return of_teacher(model, table)
+        student = build_network(node, "student", data.in_shape, data.num_classes, 0)
+        network = MeanOfProbabilities([student])
+    elif isinstance(arm, EstimatorArm):
+        fitted = fit_estimator(arm, answers.tries[answers.chosen], table)
+        network = EstimatorAnswers(fitted, CLAMP, data.num_classes)
+    else:
+        assert table.targets is not None  # a trial has a teacher in every table
+        model = table.targets.model()
+        return model.pruned()[answers.chosen] if isinstance(arm, PrunedTeacherArm) else model
+    return Model(Card.of({}, [], data), network, data.preprocessing)
 
 
-def of_teacher(model: Model, table: Table) -> dict[str, Any]:
-    """Costs of a teacher or a part of it; none are known of a file of scores."""
-    if isinstance(model, MixedModel):
-        return together([of_teacher(part, table) for part in model.by_name.values()])
-    network = model.network
-    if isinstance(network, NoAnswers):
+def of_model(model: Model, rows: pd.DataFrame) -> dict[str, Any]:
+    """Size of a model, and what an answer takes; nothing is known of a file of scores.
+
+    Args:
+        model: From raw rows to probabilities.
+        rows: Raw ones, `BATCH` of them.
+    """
+    if not answers_anew(model):
         return {}
-    if not isinstance(network, EstimatorAnswers):
-        return of_network(network, table)
-    return {
-        "parameters": network.num_parameters,
-        "bytes": len(skops.io.dumps(network.estimator)),
-        "multiply_adds": None,
-        **latency(lambda inputs: network(torch.from_numpy(inputs)), _inputs(table)),
-    }
+    size = _size(model, rows)
+    return size and {**size, **latencies(model, rows)}
+
+
+def _size(model: Model, rows: pd.DataFrame) -> dict[str, Any]:
+    """Parameters, bytes and multiply-adds for a row, of all parts of a mixture together."""
+    if isinstance(model, MixedModel):
+        return together([_size(part, rows) for part in model.by_name.values()])
+    network = model.network
+    if not answers_anew(model):
+        return {}
+    if isinstance(network, EstimatorAnswers):
+        size = len(skops.io.dumps(network.estimator))
+        return {"parameters": network.num_parameters, "bytes": size, "multiply_adds": None}
+    parameters = model.num_parameters
+    one = torch.from_numpy(model.preprocessing(rows[:1]))
+    counted = multiply_adds(network, one)
+    return {"parameters": parameters, "bytes": 4 * parameters, "multiply_adds": counted}
 
 
 def together(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Costs of models that are asked one after the other; unknown where one's are."""
-    summed = ("parameters", "bytes", "multiply_adds", "one_row_ms", "batch_ms")
-    found: dict[str, Any] = {"batch": BATCH}
-    for key in summed:
-        values = [part.get(key) for part in parts]
+    """Sizes of models that are asked one after the other; nothing where one can't be asked."""
+    if not all(parts):
+        return {}
+    found: dict[str, Any] = {}
+    for key in ("parameters", "bytes", "multiply_adds"):
+        values = [part[key] for part in parts]
         known = [value for value in values if value is not None]
         found[key] = sum(known) if len(known) == len(values) else None
     return found
-
-
-def of_network(network: nn.Module, table: Table) -> dict[str, Any]:
-    """Costs of a network in float32."""
-    network.eval()
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-
-    @torch.no_grad()
-    def answer(inputs: NDArray[np.float32]) -> Any:
-        return network(torch.from_numpy(inputs)).softmax(dim=-1)  # of log-probabilities, no change
-
-    one = torch.from_numpy(_inputs(table)[:1])
-    return {
-        "parameters": parameters,
-        "bytes": 4 * parameters,
-        "multiply_adds": multiply_adds(network, one),
-        **latency(answer, _inputs(table)),
-    }
-
-
-def of_estimator(estimator: Any, table: Table) -> dict[str, Any]:
-    """Costs of a scikit-learn classifier; its parameters are coefficients or nodes of trees."""
-    return {
-        "parameters": parameters_of(estimator),
-        "bytes": len(skops.io.dumps(estimator)),
-        "multiply_adds": None,
-        **latency(estimator.predict_proba, _inputs(table)),
-    }
 
 
 def multiply_adds(network: nn.Module, inputs: torch.Tensor) -> int:
@@ -123,31 +123,47 @@ def multiply_adds(network: nn.Module, inputs: torch.Tensor) -> int:
     return int(counter.get_total_flops()) // 2
 
 
-def latency(answer: Answer, inputs: NDArray[np.float32]) -> dict[str, Any]:
-    """Milliseconds for one row and for a batch: median of many calls after a warm-up.
+def latencies(model: Model, rows: pd.DataFrame) -> dict[str, Any]:
+    """Milliseconds for one row and for all of `rows`: median of many calls after a warm-up.
 
-    From preprocessed inputs to probabilities, in this process, on its number of threads.
+    In this process, on its number of threads: from raw rows to probabilities by class, as
+    `predict_proba` gives them, and the model's own part of that, from prepared inputs.
     """
-    rows = np.resize(inputs, (BATCH, *inputs.shape[1:]))  # repeats them where there are fewer
-    return {
-        "one_row_ms": _median_ms(answer, rows[:1]),
-        "batch_ms": _median_ms(answer, rows),
-        "batch": BATCH,
-    }
+    found: dict[str, Any] = {"batch": len(rows)}
+    for name, part in {"row": rows[:1], "batch": rows}.items():
+        found[f"raw_{name}_ms"] = _median_ms(partial(model.predict_proba, part))
+        prepared = _prepared(model, part)
+        found[f"prepared_{name}_ms"] = _median_ms(partial(_answer, model, prepared))
+    return found
 
 
-def _median_ms(answer: Answer, inputs: NDArray[np.float32]) -> float:
+def _prepared(model: Model, rows: pd.DataFrame) -> Any:
+    """What `_answer` takes: inputs, or those of each part of a mixture by name."""
+    if isinstance(model, MixedModel):
+        return {name: _prepared(part, rows) for name, part in model.by_name.items()}
+    return model.preprocessing(rows)
+
+
+def _answer(model: Model, prepared: Any) -> Any:
+    if isinstance(model, MixedModel):
+        own = {name: _answer(part, prepared[name]) for name, part in model.by_name.items()}
+        return model.mixed(own)
+    return model.of_inputs(prepared)
+
+
+def _median_ms(answer: Callable[[], Any]) -> float:
     for _ in range(WARM_UP):
-        answer(inputs)
+        answer()
     times: list[float] = []
     started = time.perf_counter()
     while len(times) < LEAST or time.perf_counter() - started < SECONDS:
         before = time.perf_counter()
-        answer(inputs)
+        answer()
         times.append(1e3 * (time.perf_counter() - before))
     return median(times)
 
 
-def _inputs(table: Table) -> NDArray[np.float32]:
-    inputs: NDArray[np.float32] = table.data.inputs.numpy()
-    return inputs
+def _training_rows(table: Table) -> pd.DataFrame:
+    """`BATCH` rows of the training part, repeated where there are fewer."""
+    data = table.data
+    return data.cohort.features.iloc[np.resize(data.split.train, BATCH)].reset_index(drop=True)

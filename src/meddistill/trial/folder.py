@@ -8,6 +8,9 @@ RECORD = "trial.json"
 PREDICTIONS, TRIES = "predictions.parquet", "tries.csv"
 RESULTS, SUMMARY, REPORT = "results.csv", "results.json", "report.html"
 
+PART = "part"
+"""Column of `tries.csv` that numbers the parts of a teacher: of no meaning over several splits."""
+
 
 class TrialFolder(StackFolder):
     """A trial's folder.

@@ -15,6 +15,7 @@ from meddistill.evaluation.operating import confusion_matrix
 from meddistill.evaluation.predictions import probability_columns
 from meddistill.evaluation.resampling import holm
 from meddistill.evaluation.verdict import judge_differences, sentence
+from meddistill.trial.folder import PART
 from meddistill.trial.judge import by_model
 from meddistill.trial.simplest import simplest
 
@@ -132,12 +133,13 @@ def _over_splits(values: pd.Series[float]) -> dict[str, Any]:
 
 
 def _mostly(tries: pd.DataFrame) -> dict[str, Any]:
-    """The most frequently chosen value of each setting that an arm's tries differ in.
+    """The most frequently chosen value of each setting of an arm's tries.
 
-    It is a number, a truth value, text or None, which `tries.csv` holds as an empty cell.
+    It is a number, a truth value, text or None, which `tries.csv` holds as an empty cell. Of a
+    pruned teacher it is the size: which part has it differs from split to split.
     """
-    front = ("setting", "split", "arm", "try", "chosen", "val/log_loss", "epochs")
-    tuned = tries.drop(columns=list(front)).dropna(axis=1, how="all")
+    front = ["setting", "split", "arm", "try", "chosen", "val/log_loss", "epochs"]
+    tuned = tries.drop(columns=[*front, PART], errors="ignore").dropna(axis=1, how="all")
     modes = {str(name): tuned[tries["chosen"]][name].mode(dropna=False)[0] for name in tuned}
     return {name: None if pd.isna(value) else _plain(value) for name, value in modes.items()}
 

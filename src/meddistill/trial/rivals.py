@@ -22,6 +22,7 @@ from meddistill.stack.folder import StackFolder
 from meddistill.stack.tables import Table
 from meddistill.trial.answers import Answers, choose, validation_log_loss
 from meddistill.trial.arms import EstimatorArm
+from meddistill.trial.folder import PART
 
 log = logging.getLogger(__name__)
 
@@ -66,9 +67,10 @@ def _answers_of(parts: Sequence[Model], features: pd.DataFrame) -> NDArray[np.fl
 
 
 def _described(part: Model, number: int) -> dict[str, int]:
-    """What a try of the pruned teacher is: which part, and of how many trees."""
+    """What a try of the pruned teacher is: which part, and its size."""
     trees = part.network.num_trees if isinstance(part.network, EstimatorAnswers) else 0
-    return {"part": number} | ({"trees": trees} if trees else {})
+    size = {"trees": trees} if trees else {"parameters": part.num_parameters}
+    return {PART: number, **size}
 
 
 def estimator_answers(

@@ -47,7 +47,7 @@ def simplest(
         "arm": arm,
         "label": str(summary["arms"][arm]["label"]),
         "parameters": summary["costs"][arm]["parameters"],
-        "one_row_ms": summary["costs"][arm].get("one_row_ms"),
+        "raw_row_ms": summary["costs"][arm].get("raw_row_ms"),
         "as_good": standing[arm].as_good,
         "worse": [name for name in arms if standing[name].out],
         "to_best": {name: _to_best(measured, name, arm, arms, ratio) for name in measured},
@@ -84,9 +84,10 @@ def _to_best(
 
 def sentence(found: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
     """It in words: not shown to be worse is one thing, shown to be as good another."""
-    latency = found["one_row_ms"]
+    latency = found["raw_row_ms"]
     cost = f"{found['parameters']:,} parameters"
-    cost += f", {latency:.2g} ms for a row" if latency else ""
+    cost += f", {latency:.2g} ms for a raw row" if latency else ""
+    is_best = not any("mean" in own for own in found["to_best"].values())
     beside = " and ".join(
         _beside(measure, own, summary) for measure, own in found["to_best"].items()
     )
@@ -96,10 +97,10 @@ def sentence(found: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
     )
     if found["as_good"]:
         return f"{said}That no other is better by more than the margins is shown."
-    return (
-        f"{said}That is no proof of being as good: the data don't rule out that another arm is "
-        "better by more than the margins."
-    )
+    doubt = "the data don't rule out that another arm is better by more than the margins."
+    if is_best:
+        return f"{said}So it stands here, though {doubt}"
+    return f"{said}That is no proof of being as good: {doubt}"
 
 
 def _beside(measure: str, own: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
