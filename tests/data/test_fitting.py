@@ -17,7 +17,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from meddistill.data import fitting
 from meddistill.data.encoding import CategoryInputs
 from meddistill.data.fitting import MAX_CATEGORIES, fit_preprocessing
-from meddistill.data.preprocessing import Preprocessing, cells_of
+from meddistill.data.preprocessing import Preprocessing
 from meddistill.data.preprocessing_file import as_plain
 from meddistill.data.schema import Schema
 from meddistill.errors import UserError
@@ -33,7 +33,7 @@ def framed(rows):
 
 
 def fitted_on(frame, schema=SCHEMA, **rule):
-    return fit_preprocessing(schema, cells_of(schema, schema.prepare(frame)), **rule)
+    return fit_preprocessing(schema, schema.read(frame), **rule)
 
 
 def scikit_learn():

@@ -105,3 +105,10 @@ def test_few_unknown_categories_are_answered_and_said_once(model, caplog):
     (said,) = caplog.messages
     assert "column 'ward': 3 row(s) hold a category" in said
     assert np.isfinite(model.predict_proba(NEW.assign(ward="c")).to_numpy()).all()
+
+
+def test_the_mean_of_one_network_is_that_of_it_twice():
+    torch.manual_seed(0)
+    inputs, network = torch.randn(50, 7), torch.nn.Linear(7, 3)
+    once, twice = (MeanOfProbabilities([network] * count)(inputs) for count in (1, 2))
+    torch.testing.assert_close(once, twice, rtol=1e-15, atol=1e-15)

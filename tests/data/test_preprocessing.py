@@ -11,7 +11,7 @@ import pytest
 
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.encoding import FURTHEST
-from meddistill.data.preprocessing import Preprocessing, one_row
+from meddistill.data.preprocessing import Preprocessing
 from meddistill.data.schema import Schema
 from meddistill.data.split import split_cohort
 from meddistill.data.table import table
@@ -243,7 +243,7 @@ def test_a_raw_row_alone_is_read_cell_by_cell_and_as_among_others(typed, fitted,
     whole = fitted(typed[kind])
     for place in range(0, ROWS, 7):
         row = typed[kind].iloc[[place]]
-        assert one_row(fitted.schema, row) is not None
+        assert fitted.schema.one_row(row) is not None
         assert fitted(row).tobytes() == whole[place].tobytes()
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddistill.data.preprocessing import Cells, cells_of
+from meddistill.data.blocks import Cells
 from meddistill.data.schema import Schema
 
 
@@ -52,7 +52,7 @@ class Cohort:
     @cached_property
     def cells(self) -> Cells:
         """The cells of `features`."""
-        return cells_of(self.schema, self.features)
+        return self.schema.read(self.features)
 
     @cached_property
     def content(self) -> NDArray[np.uint64]:

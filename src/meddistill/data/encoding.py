@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from meddistill.data.blocks import Categories, Floats
+
 Inputs = NDArray[np.float32]
 
 FURTHEST = 1e6
@@ -22,6 +22,8 @@ FAR = 10
 """A number is far off from as many widths of the training range beyond its ends."""
 FEWEST_LOST = 10
 """Rows from which on a column without one known category is spelled otherwise, not unusual."""
+ROWS_IN_CACHE = 2048
+"""Rows worked out at once: twice as fast as arrays that the processor's cache doesn't hold."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ class NumberInputs:
 
     def write(self, values: Floats, inputs: Inputs) -> None:
         """[rows, columns] numbers, NaN where empty -> [rows, inputs], in place."""
+        for first in range(0, len(values), ROWS_IN_CACHE):
+            part = slice(first, first + ROWS_IN_CACHE)
+            self._write(values[part], inputs[part])
+
+    def _write(self, values: Floats, inputs: Inputs) -> None:
         empty = np.isnan(values) | ~self.known
         scaled = np.where(empty, self.median, values)
         scaled -= self.mean
@@ -68,15 +75,28 @@ class NumberInputs:
         if len(self.flagged):
             inputs[:, width:] = (empty[:, self.flagged] - self.flag_mean) / self.flag_scale
 
-    def far_off(self, values: Floats) -> NDArray[np.bool_]:
-        """[rows, columns] which numbers lie far outside the training range.
-
-        None does where that is a single number, as of a rare yes or no.
-        """
+    @cached_property
+    def _furthest(self) -> Floats:
+        """[columns] how far beyond the training range a number may be; anything for one number."""
         width = self.highest - self.lowest
-        beyond = np.maximum(self.lowest - values, values - self.highest)
-        far: NDArray[np.bool_] = beyond > np.where(self.known & (width > 0), FAR * width, np.inf)
-        return far
+        return np.where(self.known & (width > 0), FAR * width, np.inf)
+
+    def far_off(self, values: Floats) -> Iterator[tuple[int, Floats]]:
+        """Columns of [rows, columns] by place with the numbers far outside the training range.
+
+        None is where that range is a single number, as of a rare yes or no.
+        """
+        lowest = np.fmin.reduce(values, axis=0, initial=np.nan)
+        highest = np.fmax.reduce(values, axis=0, initial=np.nan)
+        for place in np.flatnonzero(self._beyond(lowest, highest) > self._furthest).tolist():
+            column = values[:, place]
+            far = self._beyond(column, column, place) > self._furthest[place]
+            yield place, column[far]
+
+    def _beyond(self, low: Floats, high: Floats, place: int | slice = slice(None)) -> Floats:
+        """How far numbers are below or above the training range of the columns at `place`."""
+        beyond: Floats = np.maximum(self.lowest[place] - low, high - self.highest[place])
+        return beyond
 
 
 @dataclass(frozen=True)
@@ -113,33 +133,40 @@ class CategoryInputs:
             first += rare
         return found
 
-    def write(self, cells: NDArray[np.object_], inputs: Inputs) -> None:
-        """[rows, columns] categories, NaN where empty -> [rows, inputs], in place."""
+    def write(self, cells: Categories, inputs: Inputs) -> None:
+        """[rows, columns] categories -> [rows, inputs], in place."""
         inputs[:] = 0
-        if len(cells) == 1:  # pandas takes longer than all the rest
-            for cell, (places, other) in zip(cells[0], self._places, strict=True):
-                place = places.get(None if cell != cell else cell, other)
+        if len(cells.codes) == 1:  # arrays take longer than a look at each cell
+            codes = zip(cells.codes[0].tolist(), cells.names, self._places, strict=True)
+            for code, names, (places, other) in codes:
+                place = places.get(None if code < 0 else names[code], other)
                 if place >= 0:
                     inputs[0, place] = 1
             return
-        for column, (places, other) in zip(cells.T, self._places, strict=True):
-            codes, categories = pd.factorize(column)
-            every = np.array([places.get(category, other) for category in (*categories, None)])
-            found = every[codes]
+        for column, (places, other) in enumerate(self._places):
+            every = [places.get(name, other) for name in (*cells.names[column], None)]
+            found = np.array(every)[cells.codes[:, column]]  # -1, an empty cell, is the last
             rows = np.flatnonzero(found >= 0)
             inputs[rows, found[rows]] = 1
 
-    def lost(self, cells: NDArray[np.object_]) -> Iterator[tuple[str, str]]:
+    def lost(self, cells: Categories) -> Iterator[tuple[str, str]]:
         """Columns of which many cells are filled and none is known, and the first such cell."""
-        for column, name, known in zip(cells.T, self.columns, self.known, strict=True):
-            filled = [cell for cell in column.tolist() if cell == cell]
+        if len(cells.codes) < FEWEST_LOST:
+            return
+        for place, (name, known) in enumerate(zip(self.columns, self.known, strict=True)):
             words = set(known) - {None}
-            if words and len(filled) >= FEWEST_LOST and words.isdisjoint(filled):
-                yield name, filled[0]
+            if words and words.isdisjoint(cells.names[place]):
+                filled = cells.codes[:, place][cells.codes[:, place] >= 0]
+                if len(filled) >= FEWEST_LOST:
+                    yield name, cells.names[place][filled[0]]
 
-    def unknown(self, cells: NDArray[np.object_]) -> Iterator[tuple[str, Sequence[str]]]:
-        """Columns with categories that have no input of their own, and these cells."""
-        for column, name, (places, _) in zip(cells.T, self.columns, self._places, strict=True):
-            found = [cell for cell in column.tolist() if cell == cell and cell not in places]
-            if found:
-                yield name, found
+    def unknown(self, cells: Categories) -> Iterator[tuple[str, int, str]]:
+        """Columns with categories that have no input of their own: how many cells, the first."""
+        for place, (name, (places, _)) in enumerate(zip(self.columns, self._places, strict=True)):
+            names = cells.names[place]
+            if all(name in places for name in names):
+                continue
+            odd = np.array([*(name not in places for name in names), False])
+            rows = np.flatnonzero(odd[cells.codes[:, place]])
+            if len(rows):
+                yield name, len(rows), names[cells.codes[rows[0], place]]

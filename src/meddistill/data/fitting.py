@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddistill.data.encoding import CategoryInputs, Floats, NumberInputs
-from meddistill.data.preprocessing import Cells, Preprocessing
+from meddistill.data.blocks import Categories, Cells, Codes, Floats
+from meddistill.data.encoding import CategoryInputs, NumberInputs
+from meddistill.data.preprocessing import Preprocessing
 from meddistill.data.schema import Schema
 from meddistill.errors import SettingError, integer
 
@@ -93,23 +94,28 @@ def _fit_numbers(
 
 
 def _fit_categories(
-    columns: tuple[str, ...], cells: NDArray[np.object_], patient: NDArray[Any], fewest: int
+    columns: tuple[str, ...], cells: Categories, patient: NDArray[Any], fewest: int
 ) -> CategoryInputs:
-    found = [_known(column, patient, fewest) for column in cells.T]
+    found = [
+        _known(codes, names, patient, fewest)
+        for codes, names in zip(cells.codes.T, cells.names, strict=True)
+    ]
     return CategoryInputs(
         columns, tuple(known for known, _ in found), tuple(rare for _, rare in found)
     )
 
 
 def _known(
-    cells: NDArray[np.object_], patient: NDArray[Any], fewest: int
+    codes: Codes, unsorted: Sequence[str], patient: NDArray[Any], fewest: int
 ) -> tuple[tuple[str | None, ...], bool]:
     """Categories with an input of their own, and whether enough patients share the rare one.
 
     The most frequent ones are kept, of equal ones those that come last in the alphabet, as
     scikit-learn's OneHotEncoder does.
     """
-    codes, names = pd.factorize(cells, sort=True)
+    names = sorted(unsorted)
+    place = {name: number for number, name in enumerate(names)}
+    codes = np.array([*(place[name] for name in unsorted), -1])[codes]
     patients = patient.max() + 1
     pairs = np.unique((codes + 1) * patients + patient)  # a patient counts once; 0 is the empty one
     counts = np.bincount(pairs // patients, minlength=len(names) + 1)
@@ -121,15 +127,15 @@ def _known(
     return tuple(every[place] for place in np.flatnonzero(frequent)), sharing >= fewest
 
 
-def _encoded(categories: CategoryInputs, cells: NDArray[np.object_]) -> list[NDArray[Any]]:
+def _encoded(categories: CategoryInputs, cells: Categories) -> list[NDArray[Any]]:
     """Training rows as scikit-learn's OneHotEncoder answers them."""
     from sklearn.preprocessing import OneHotEncoder
 
     if not categories.columns:
         return []
-    wanted, read = [], np.empty(cells.shape, dtype=object)
+    wanted, read = [], np.empty(cells.codes.shape, dtype=object)
     for place, (known, rare) in enumerate(zip(categories.known, categories.rare, strict=True)):
-        column = pd.Series(cells[:, place])
+        column = pd.Series(cells.texts(place))
         listed = [EMPTY if category is None else category for category in known]
         filled = column.where(column.notna(), EMPTY)
         read[:, place] = filled.where(filled.isin(listed), OTHER)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from meddistill.data.cells import UnreadableError
-from meddistill.data.encoding import CategoryInputs, Floats, Inputs, NumberInputs
+from meddistill.data.blocks import Cells
+from meddistill.data.encoding import CategoryInputs, Inputs, NumberInputs
 from meddistill.data.preprocessing_file import as_plain, read_preprocessing
 from meddistill.data.schema import Schema
 from meddistill.errors import UserError, columns_named, shown
@@ -20,22 +18,6 @@ from meddistill.model_files import read_plain_json
 
 log = logging.getLogger(__name__)
 PREPROCESSING = "preprocessing.json"
-
-
-class Cells(NamedTuple):
-    """Raw rows as they were read.
-
-    Attributes:
-        numbers: [rows, numeric columns], NaN where empty.
-        categories: [rows, categorical columns] text, NaN where empty.
-    """
-
-    numbers: Floats
-    categories: NDArray[np.object_]
-
-    def at(self, rows: NDArray[np.intp]) -> Cells:
-        """The rows numbered by `rows`."""
-        return Cells(self.numbers[rows], self.categories[rows])
 
 
 class Preprocessing:
@@ -52,6 +34,7 @@ class Preprocessing:
     def __init__(self, schema: Schema, numbers: NumberInputs, categories: CategoryInputs) -> None:
         self.schema, self.numbers, self.categories = schema, numbers, categories
         self.names = [*numbers.names, *categories.names]
+        self._first_category = len(numbers.names)
 
     def __call__(self, rows: pd.DataFrame) -> Inputs:
         """Raw or prepared rows -> inputs [rows, features]."""
@@ -63,13 +46,12 @@ class Preprocessing:
         Raises:
             UserError: A column is absent, or a cell is not what its column needs.
         """
-        cells = one_row(self.schema, rows)
-        return cells_of(self.schema, self.schema.prepare(rows)) if cells is None else cells
+        return self.schema.read(rows)
 
     def inputs(self, cells: Cells) -> Inputs:
         """Inputs [rows, features]."""
         inputs = np.empty((len(cells.numbers), len(self.names)), dtype=np.float32)
-        first = len(self.numbers.names)
+        first = self._first_category
         self.numbers.write(cells.numbers, inputs[:, :first])
         self.categories.write(cells.categories, inputs[:, first:])
         return inputs
@@ -97,14 +79,12 @@ class Preprocessing:
     def remarks(self, cells: Cells) -> list[str]:
         """What is odd about rows, a sentence each: each says what is made of it."""
         found = []
-        for column, unknown in self.categories.unknown(cells.categories):
+        for column, count, first in self.categories.unknown(cells.categories):
             found.append(
-                f"column {shown(column)}: {len(unknown)} row(s) hold a category that the model has "
-                f"no input for (first: {shown(unknown[0])}); it is answered like a rare one"
+                f"column {shown(column)}: {count} row(s) hold a category that the model has "
+                f"no input for (first: {shown(first)}); it is answered like a rare one"
             )
-        far = self.numbers.far_off(cells.numbers)
-        for place in np.flatnonzero(far.any(axis=0)):
-            values = cells.numbers[far[:, place], place]
+        for place, values in self.numbers.far_off(cells.numbers):
             name = shown(self.numbers.columns[place])
             found.append(
                 f"column {name}: {len(values)} row(s) hold a number far "
@@ -112,7 +92,7 @@ class Preprocessing:
                 f"{self.numbers.lowest[place]:g} to {self.numbers.highest[place]:g}); is the unit "
                 "right?"
             )
-        empty = np.isnan(cells.numbers).sum(axis=1) + (cells.categories != cells.categories).sum(1)
+        empty = np.isnan(cells.numbers).sum(axis=1) + (cells.categories.codes < 0).sum(axis=1)
         mostly = np.flatnonzero(empty > len(self.schema.columns) / 2)
         if len(mostly):
             found.append(
@@ -134,33 +114,3 @@ class Preprocessing:
         """
         plain = read_plain_json(path.parent, path.name)
         return Preprocessing(schema, *read_preprocessing(plain, path.name, schema))
-
-
-def one_row(schema: Schema, rows: pd.DataFrame) -> Cells | None:
-    """The cells of a single raw row, read one by one: pandas takes a millisecond for its columns.
-
-    None where there are more rows, or something in it needs a word, which `Schema.prepare` says.
-    """
-    if not isinstance(rows, pd.DataFrame) or len(rows) != 1:
-        return None
-    names = rows.columns.tolist()
-    found = dict(zip(names, rows.to_numpy(dtype=object)[0], strict=True))
-    if len(found) < len(names):
-        return None
-    try:
-        numbers = [schema.number(column, found[column]) for column in schema.numeric]
-        categories = [schema.category(column, found[column]) for column in schema.categorical]
-    except (KeyError, UnreadableError):
-        return None
-    cells = Cells(np.array([numbers]), np.empty((1, len(categories)), dtype=object))
-    cells.categories[0] = categories
-    return None if np.isinf(cells.numbers).any() else cells
-
-
-def cells_of(schema: Schema, prepared: pd.DataFrame) -> Cells:
-    """The cells of rows that `schema` has prepared."""
-    numbers: Floats = prepared[list(schema.numeric)].to_numpy(dtype=np.float64)
-    categories = np.empty((len(prepared), len(schema.categorical)), dtype=object)
-    for place, column in enumerate(schema.categorical):
-        categories[:, place] = prepared[column].to_numpy(dtype=object, na_value=np.nan)
-    return Cells(numbers, categories)

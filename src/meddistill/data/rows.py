@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,8 +42,8 @@ def check_names(path: object, names: Sequence[str]) -> None:
         )
 
 
-def take_columns(rows: Any, columns: Sequence[str]) -> pd.DataFrame:
-    """The columns named, from a frame's columns or else its index.
+def find_columns(rows: Any, columns: Sequence[str]) -> list[pd.Series[Any]]:
+    """The columns named, in this order, from a frame's columns or else its index.
 
     Raises:
         UserError: There is no frame, or a column is absent or there twice.
@@ -52,29 +53,28 @@ def take_columns(rows: Any, columns: Sequence[str]) -> pd.DataFrame:
             "rows come as a pandas.DataFrame with a column for each input, not as "
             f"{type(rows).__name__}: one patient is pd.DataFrame([{{'age': 63, ...}}])"
         )
-    if list(rows.columns) == list(columns):
-        _check_twice(list(columns), columns)
-        return rows
     if rows.columns.nlevels > 1:
         raise UserError("these rows have names of columns in several levels: give each one name")
     names = [clean_name(name) for name in rows.columns]
     _check_twice(names, columns)
     place = {name: number for number, name in enumerate(names)}
     if all(column in place for column in columns):
-        return rows.iloc[:, [place[column] for column in columns]].set_axis(list(columns), axis=1)
+        return [rows.iloc[:, place[column]].rename(column) for column in columns]
     return _with_index(rows, names, columns)
 
 
 def _check_twice(names: Sequence[str], columns: Sequence[str]) -> None:
     if len(set(names)) == len(names):
         return
-    needed = set(columns)
-    twice = sorted({name for name in names if name in needed and names.count(name) > 1})
+    counts = Counter(names)
+    twice = sorted(name for name in set(columns) if counts[name] > 1)
     if twice:
         raise UserError(f"these rows have {columns_named(twice)} more than once: leave one of each")
 
 
-def _with_index(rows: pd.DataFrame, names: list[str], columns: Sequence[str]) -> pd.DataFrame:
+def _with_index(
+    rows: pd.DataFrame, names: list[str], columns: Sequence[str]
+) -> list[pd.Series[Any]]:
     found = {name: rows.iloc[:, number] for number, name in enumerate(names)}
     for level, name in enumerate(rows.index.names):
         if name is not None and clean_name(name) not in found:
@@ -88,7 +88,4 @@ def _with_index(rows: pd.DataFrame, names: list[str], columns: Sequence[str]) ->
             f"these rows lack {columns_named(absent)}, which the model was trained with{near}: "
             f"add the columns (their cells may be empty); there are {listed(found)}"
         )
-    frame = (
-        pd.concat([found[column] for column in columns], axis=1) if columns else rows.iloc[:, :0]
-    )
-    return frame.set_axis(list(columns), axis=1)
+    return [found[column].rename(column) for column in columns]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -13,17 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddistill.data.cells import (
-    LARGEST,
-    PLAIN,
-    Notation,
-    UnreadableError,
-    is_null,
-    text_of,
-    value_of,
-)
+from meddistill.data.blocks import Categories, Cells, Floats, read_categories, read_numbers
+from meddistill.data.cells import LARGEST, PLAIN, Notation, UnreadableError, text_of, value_of
 from meddistill.data.missing import Missing
-from meddistill.data.rows import take_columns
+from meddistill.data.rows import find_columns
 from meddistill.errors import UserError, columns_named, shown
 
 log = logging.getLogger(__name__)
@@ -105,31 +98,63 @@ class Schema:
         text = text_of(cell, self.notation.get(column, PLAIN), column in self.literal)
         return math.nan if text is None else text
 
-    def prepare(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """The feature columns of raw rows: float64 (NaN where missing) and text (NaN likewise).
+    def read(self, rows: pd.DataFrame) -> Cells:
+        """The cells of raw rows that are inputs; infinite ones, also in float32, are empty.
 
-        Infinities, and what float32 can't hold, count as missing, and a warning counts them.
-        Columns that the schema does not name are not read. Prepared rows are unchanged.
+        Columns that the schema does not name are not read. A warning counts infinite cells.
 
         Raises:
             UserError: A column is absent, or a cell is not what its column needs.
         """
-        frame = take_columns(rows, self.columns)
-        prepared: dict[str, NDArray[Any]] = {}
-        infinite = {}
-        for column in self.numeric:
-            numbers = self._numbers(column, frame[column])
-            count = int(np.isinf(numbers).sum())
-            if count:
-                infinite[column] = count
-                numbers = np.where(np.isinf(numbers), np.nan, numbers)
-            prepared[column] = numbers
-        for column in self.categorical:
-            read = _each(frame[column], partial(self.category, column))
-            prepared[column] = np.array(read, dtype=object)
-        if infinite:
-            log.warning("%s", too_large(infinite))
-        return pd.DataFrame(prepared, index=frame.index, columns=self.columns)
+        alone = isinstance(rows, pd.DataFrame) and len(rows) == 1
+        return (self.one_row(rows) if alone else None) or self._many_rows(rows)
+
+    def _many_rows(self, rows: pd.DataFrame) -> Cells:
+        columns = iter(find_columns(rows, self.columns))
+        numbers = np.empty((len(rows), len(self.numeric)), order="F")
+        for place, column in enumerate(self.numeric):
+            numbers[:, place] = self._numbers(column, next(columns))
+        codes = np.empty((len(rows), len(self.categorical)), dtype=np.intp, order="F")
+        names = []
+        for place, column in enumerate(self.categorical):
+            read = partial(self.category, column)
+            codes[:, place], known = read_categories(next(columns), read)
+            names.append(known)
+        self._empty_infinite(numbers)
+        return Cells(numbers, Categories(codes, tuple(names)))
+
+    def one_row(self, rows: pd.DataFrame) -> Cells | None:
+        """The cells of a single raw row, one by one: pandas takes a millisecond for its columns.
+
+        None where something in it needs a word, which `read` says.
+        """
+        names, row = rows.columns.tolist(), rows.iloc[0]
+        if row.dtype != object:  # columns of one type; of several they would be one after the other
+            row = rows.to_numpy(dtype=object)[0]
+        found = dict(zip(names, row, strict=True))
+        if len(found) < len(names):
+            return None
+        try:
+            numbers = [self.number(column, found[column]) for column in self.numeric]
+            categories = [self.category(column, found[column]) for column in self.categorical]
+        except (KeyError, UnreadableError):
+            return None
+        if any(map(math.isinf, numbers)):
+            return None
+        known = tuple([name] if isinstance(name, str) else [] for name in categories)
+        codes = np.array([[0 if names else -1 for names in known]], dtype=np.intp)
+        return Cells(np.array([numbers], dtype=np.float64), Categories(codes, known))
+
+    def prepare(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """What `read` reads as a frame: float64 (NaN where missing) and text (NaN likewise).
+
+        Prepared rows are unchanged.
+        """
+        cells = self.read(rows)
+        prepared: dict[str, NDArray[Any]] = dict(zip(self.numeric, cells.numbers.T, strict=True))
+        for place, column in enumerate(self.categorical):
+            prepared[column] = cells.categories.texts(place)
+        return pd.DataFrame(prepared, index=rows.index, columns=self.columns)
 
     def check_raw(self, rows: pd.DataFrame) -> None:
         """Refuse rows in which pandas has made empty cells of a word that is a category here.
@@ -137,81 +162,32 @@ class Schema:
         Raises:
             UserError: It says how to read the rows.
         """
-        for column in self.spelled:
-            empty = [place for place, cell in enumerate(_cells(rows, column)) if is_null(cell)]
-            if empty:
+        for cells in find_columns(rows, self.spelled) if self.spelled else []:
+            empty = np.flatnonzero(cells.isna())
+            if len(empty):
                 raise UserError(
-                    f"column {shown(column)}, row {rows.index[empty[0]]}: an empty cell, but a "
+                    f"column {shown(cells.name)}, row {rows.index[empty[0]]}: an empty cell, but a "
                     "word that pandas reads as empty (None, NA, ...) is a category there: read the "
                     "file with keep_default_na=False, or write '' for an empty cell"
                 )
 
-    def _numbers(self, column: str, cells: pd.Series[Any]) -> NDArray[np.float64]:
+    def _numbers(self, column: str, cells: pd.Series[Any]) -> Floats:
         """[rows] float64, infinite beyond float32."""
-        grouped = self.notation.get(column, PLAIN).thousands == "."
-        if isinstance(cells.dtype, np.dtype) and cells.dtype.kind in "fiu" and not grouped:
-            numbers = cells.to_numpy(dtype=np.float64, copy=True)
-            numbers[np.abs(numbers) > LARGEST] = np.inf
-            if self.gone.numbers:
-                numbers[np.isin(numbers, list(self.gone.numbers))] = np.nan
-            return numbers
-        return np.array(_each(cells, partial(self.number, column)), dtype=np.float64)
+        if self.notation.get(column, PLAIN).thousands == ".":  # each is asked for its spelling
+            cells = cells.astype(object)
+        return read_numbers(cells, partial(self.number, column), self.gone.numbers)
 
-
-def _cells(rows: pd.DataFrame, column: str) -> list[Any]:
-    cells: list[Any] = take_columns(rows, [column])[column].tolist()
-    return cells
+    def _empty_infinite(self, numbers: Floats) -> None:
+        """Empty infinite cells of [rows, numeric columns], in place, and say so."""
+        infinite = np.isinf(numbers)
+        counts = infinite.sum(axis=0)
+        if counts.any():
+            named = zip(self.numeric, counts.tolist(), strict=True)
+            log.warning("%s", too_large({column: count for column, count in named if count}))
+            numbers[infinite] = np.nan
 
 
 def too_large(counts: Mapping[str, int]) -> str:
     """What is said of cells that are infinite or beyond float32, of all columns at once."""
     each = f"{columns_named(counts)}: {sum(counts.values())} infinite cell(s) read as missing"
     return f"{each} (so is what is beyond 3.4e38)"
-
-
-def read_each(cells: Iterable[Any], read: Callable[[Any], Any]) -> list[Any]:
-    """`read` of each cell, once a distinct one; the error itself where a cell can't be read."""
-    known: dict[Any, Any] = {}
-    results = []
-    for cell in cells:
-        try:
-            key = (cell.__class__, cell)
-            if key not in known:
-                known[key] = _attempt(read, cell)
-            results.append(known[key])
-        except TypeError:  # a list has no hash
-            results.append(_attempt(read, cell))
-    return results
-
-
-def _attempt(read: Callable[[Any], Any], cell: Any) -> Any:
-    try:
-        return read(cell)
-    except UnreadableError as error:
-        return error
-
-
-def _each(cells: pd.Series[Any], read: Callable[[Any], Any]) -> list[Any]:
-    """`read_each`, or a `UserError` that names the first cell that can't be read."""
-    results = read_each(cells.tolist(), read)
-    check_read(str(cells.name), cells.index, cells.tolist(), results)
-    return results
-
-
-def check_read(
-    column: str, rows: Sequence[Any] | pd.Index[Any], cells: Sequence[Any], results: Sequence[Any]
-) -> None:
-    """Refuse a column some of whose cells could not be read, by the first of them."""
-    wrong = [place for place, result in enumerate(results) if isinstance(result, UnreadableError)]
-    if wrong:
-        first = wrong[0]
-        raise UserError(
-            f"column {shown(column)}, row {rows[first]}: {shown(cells[first])} {results[first]} "
-            f"({len(wrong)} such cells): {_mend(results[first])}"
-        )
-
-
-def _mend(error: UnreadableError) -> str:
-    if "spelling" in str(error) or "become one" in str(error):
-        return "read the file with dtype=str, so that codes stay as they are written"
-    return "mend the cells, or name the spelling of a missing value in data.missing"

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from meddistill.data.blocks import check_read, read_each
 from meddistill.data.cells import NUMBER, Notation, UnreadableError, spelling_of, value_of
 from meddistill.data.reading import read_table
-from meddistill.data.schema import check_read, read_each
 from meddistill.errors import SettingError, UserError, shown
 
 SUM_TOLERANCE = 0.01
