@@ -12,6 +12,7 @@ from meddistill.confdir import conf_dir
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import split_cohort
 from meddistill.errors import UserError
+from meddistill.stack import plan as module
 from meddistill.stack.members import expand, parse_axes
 from meddistill.stack.plan import plan
 from meddistill.stack.search import Halving
@@ -107,6 +108,15 @@ def test_members_whose_learning_rates_move_otherwise_train_in_stacks_of_their_ow
     assert [len(chunk.members) for chunk in cut] == [2, 2]
     assert [chunk.reason for chunk in cut] == [None, None]
     assert [chunk.recipe.scheduler["warmup"] for chunk in cut] == [0, 0.2]
+
+
+def test_a_chunk_reads_no_more_tables_than_fit_into_memory(data, monkeypatch):
+    found = members("seed=range(0,3)", "data.split_seed=range(0,4)", more=["stack.chunk=6"])
+    table = [member.settings["data"]["split_seed"] for member in found]
+    monkeypatch.setattr(module, "CHUNK_BYTES", {"cpu": 2 * data.input_bytes})
+    cut = plan(found, table, [data] * 4)
+    assert [set(chunk.tables) for chunk in cut] == [{0, 1}, {2, 3}]
+    assert sorted(m.number for chunk in cut for m in chunk.members) == list(range(12))
 
 
 def test_chunks_are_of_about_equal_size_and_hold_every_member_once(data):

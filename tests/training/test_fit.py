@@ -215,15 +215,13 @@ def test_labels_of_test_rows_play_no_part_in_training(
 def test_unlabelled_rows_labels_play_no_part_in_training(
     tmp_path, cohort, split, adam, trainer_settings
 ):
-    from dataclasses import replace
-
     hidden = ~split.labelled(cohort.target, 0.3)
     target = cohort.target.copy()
     target[hidden] = 1 - target[hidden]
     results = []
     for name, labels in {"as they are": cohort.target, "turned": target}.items():
         data = CohortDataModule(cohort, split, labels=0.3)
-        data._rows = replace(data._rows, target=torch.tensor(labels))
+        data._target = torch.tensor(labels)
         student = module(adam=adam)
         fit(student, data, tmp_path / name, trainer_settings)
         results.append(weights(student))

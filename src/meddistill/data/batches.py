@@ -48,7 +48,9 @@ class Rows:
 
     @staticmethod
     def joined(parts: Sequence[Rows]) -> Rows:
-        """The rows of several parts, one after the other."""
+        """The rows of several parts, one after the other; of one they are no copy."""
+        if len(parts) == 1:
+            return parts[0]
         columns: dict[str, Tensor | None] = {}
         for field in fields(Rows):
             values = [getattr(part, field.name) for part in parts]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from collections.abc import Callable
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -38,6 +39,7 @@ class CohortDataModule(pl.LightningDataModule):
         preprocessing: What was fitted on the training rows.
         labelled: [rows of the cohort] which have labels.
         train_rows: Positions among `rows` of the training part, the synthetic rows last.
+        answers: [rows, classes] what a teacher answers for `rows`, or None.
         synthetic: [synthetic rows] prepared rows that were added to the training part, or None.
         in_runs: Whether training batches are handed over many at once, as lists.
         fewest_rows: Rows that a training batch has on each device at least, as batch norm needs.
@@ -63,14 +65,14 @@ class CohortDataModule(pl.LightningDataModule):
         self.preprocessing = fit_preprocessing(
             cohort.schema, cohort.cells.at(split.train), cohort.fewest, group
         )
-        inputs = self.preprocessing.inputs(cohort.cells)
-        self.in_shape = tuple(inputs.shape[1:])
+        self.in_shape = (len(self.preprocessing.names),)
         self.labelled = split.labelled(cohort.target, labels)
-        self._rows = Rows(
-            inputs=torch.from_numpy(inputs),
-            target=torch.tensor(cohort.target),
-            labelled=torch.from_numpy(self.labelled).float(),
-        )
+        fitted = self.preprocessing
+        self._inputs = Inputs(lambda: fitted.inputs(cohort.cells))
+        self._target = torch.tensor(cohort.target)
+        self._known = torch.from_numpy(self.labelled).float()
+        self.answers: Tensor | None = None
+        self._teacher_inputs: Tensor | None = None
         self.train_rows: Positions = split.train
         self.synthetic: pd.DataFrame | None = None
         self.in_runs, self.fewest_rows = False, 1
@@ -86,12 +88,11 @@ class CohortDataModule(pl.LightningDataModule):
         first, count = len(self.cohort.target), len(synthetic)
         self.train_rows = np.concatenate([self.split.train, np.arange(first, first + count)])
         self.synthetic = synthetic
-        more = Rows(
-            inputs=torch.from_numpy(self.preprocessing(synthetic)),
-            target=torch.zeros(count, dtype=torch.int64),
-            labelled=torch.zeros(count),
-        )
-        self._rows = Rows.joined([replace(self._rows, answers=None, teacher_inputs=None), more])
+        make, fitted = self._inputs.make, self.preprocessing
+        self._inputs = Inputs(lambda: np.concatenate([make(), fitted(synthetic)]))
+        self._target = torch.cat([self._target, torch.zeros(count, dtype=torch.int64)])
+        self._known = torch.cat([self._known, torch.zeros(count)])
+        self.answers = self._teacher_inputs = None
 
     def teach(
         self, answers: NDArray[np.float32] | None, live_inputs: NDArray[np.float32] | None = None
@@ -103,10 +104,8 @@ class CohortDataModule(pl.LightningDataModule):
                 for the synthetic ones.
             live_inputs: [rows, ...] the same rows as a live teacher reads them.
         """
-        rows = len(self._rows.target)
-        self._rows = replace(
-            self._rows, answers=_tensor(answers, rows), teacher_inputs=_tensor(live_inputs, rows)
-        )
+        rows = len(self._target)
+        self.answers, self._teacher_inputs = _tensor(answers, rows), _tensor(live_inputs, rows)
 
     def train_dataloader(self) -> Batches:
         """Shuffled batches of all training rows; unlabelled ones have label weight 0."""
@@ -152,7 +151,7 @@ class CohortDataModule(pl.LightningDataModule):
     @property
     def rows(self) -> Rows:
         """All rows of the cohort, then the synthetic ones, on the CPU."""
-        return self._rows
+        return Rows(self._inputs(), self._target, self._known, self.answers, self._teacher_inputs)
 
     @property
     def features(self) -> pd.DataFrame:
@@ -163,7 +162,16 @@ class CohortDataModule(pl.LightningDataModule):
     @property
     def inputs(self) -> Tensor:
         """[rows, *in_shape] Preprocessed inputs of all rows of the cohort, on the CPU."""
-        return self._rows.inputs[: len(self.cohort.target)]
+        return self._inputs()[: len(self.cohort.target)]
+
+    @property
+    def input_bytes(self) -> int:
+        """Bytes of the inputs of all rows, by far the largest of what it holds."""
+        return 4 * len(self._target) * math.prod(self.in_shape)
+
+    def let_go(self) -> None:
+        """Give the inputs' memory back; they are made anew, and the same, when asked for."""
+        self._inputs.let_go()
 
     def save_preprocessing(self, folder: Path) -> None:
         """Write the fitted preprocessing into a model's folder."""
@@ -183,8 +191,30 @@ class CohortDataModule(pl.LightningDataModule):
             device = self.trainer.strategy.root_device
         if ranks > min(size, len(positions)):
             raise SettingError("trainer.devices", ranks, f"more than a batch's rows ({size})")
-        rows = self._rows.at(torch.from_numpy(positions)).to(device)
+        rows = self.rows.at(torch.from_numpy(positions)).to(device)
         return Batches(rows, size, seed, in_runs, rank, ranks, fewest * ranks if fewest > 1 else 1)
+
+
+class Inputs:
+    """The inputs of rows, made when they are first asked for and kept until they are let go.
+
+    Args:
+        make: What makes them.
+    """
+
+    def __init__(self, make: Callable[[], NDArray[np.float32]]) -> None:
+        self.make = make
+        self._made: Tensor | None = None
+
+    def __call__(self) -> Tensor:
+        """[rows, *in_shape] float32."""
+        if self._made is None:
+            self._made = torch.from_numpy(self.make())
+        return self._made
+
+    def let_go(self) -> None:
+        """Forget them, as long as nobody asks."""
+        self._made = None
 
 
 def _tensor(values: NDArray[np.float32] | None, rows: int) -> Tensor | None:

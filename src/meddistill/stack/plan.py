@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 from hydra.utils import get_class
@@ -20,7 +21,7 @@ from meddistill.stack.members import Member
 CHUNK = 1024
 """Students at once on the CPU; more are no faster a student."""
 CHUNK_BYTES = {"cpu": 2**28, "cuda": 2**33, "mps": 2**31}
-"""Largest size of a chunk's weights, gradients, momenta and answers."""
+"""Largest size of a chunk's weights, gradients, momenta and answers, and again of its tables."""
 MEMBERS_OWN = {
     "seed", "data", "synthetic", "teacher", "store", "stack", "save_seconds", "logger", "loss",
     "optimizer",
@@ -102,8 +103,10 @@ def plan(
         # Members with one seed side by side share first weights and batch orders.
         places.sort(key=lambda place: (table[place], members[place].settings["seed"]))
         size = first["stack"]["chunk"] or chunk_size(first, data)
-        for part in _even_parts(places, size):
-            chunks.append(Chunk([members[p] for p in part], [table[p] for p in part]))
+        most = max(1, CHUNK_BYTES[device_of(first)] // data.input_bytes)
+        for some in _of_few_tables(places, table, most):
+            for part in _even_parts(some, size):
+                chunks.append(Chunk([members[p] for p in part], [table[p] for p in part]))
     return chunks
 
 
@@ -112,10 +115,19 @@ def chunk_size(settings: Mapping[str, Any], data: CohortDataModule) -> int:
     network = build_network(settings["student"], "student", data.in_shape, data.num_classes, 0)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     answers = len(data.cohort.target) * data.num_classes
-    inputs = 2 * data.batch_size * data.inputs[0].numel()
+    inputs = 2 * data.batch_size * math.prod(data.in_shape)
     device = device_of(settings)
     fitting = CHUNK_BYTES[device] // (4 * (5 * parameters + answers + inputs))
     return max(1, fitting if device != "cpu" else min(fitting, CHUNK))
+
+
+def _of_few_tables(
+    places: Sequence[int], table: Sequence[int], most: int
+) -> Iterator[Sequence[int]]:
+    """Places side by side by table, cut so that each cut reads `most` tables at most."""
+    order = {number: k for k, number in enumerate(dict.fromkeys(table[p] for p in places))}
+    for _, some in groupby(places, key=lambda place: order[table[place]] // most):
+        yield list(some)
 
 
 def _even_parts(places: Sequence[int], size: int) -> Iterable[Sequence[int]]:

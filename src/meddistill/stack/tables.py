@@ -31,6 +31,8 @@ class Table:
     targets: Targets | None
 
 
+HELD = 2**28
+"""Bytes that the inputs of all tables of a job may take together in memory."""
 Check = Callable[[Mapping[str, Any], DistillationLoss, CohortDataModule], None]
 """Refuses a member's settings and loss on its rows."""
 
@@ -68,6 +70,13 @@ def make_tables(
             targets = teach(teachers.of(settings), settings, data)
         tables.append(Table(settings, data, targets))
     return tables, of_member
+
+
+def let_go(tables: Sequence[Table]) -> None:
+    """Give back the memory of inputs where all tables' together take more than `HELD`."""
+    if sum(table.data.input_bytes for table in tables) > HELD:
+        for table in tables:
+            table.data.let_go()
 
 
 def _key(settings: Mapping[str, Any], needs_teacher: bool) -> str:

@@ -29,7 +29,7 @@ from meddistill.stack.members import Member, expand
 from meddistill.stack.plan import IN_NAMES, Chunk, plan
 from meddistill.stack.results import merge
 from meddistill.stack.search import search
-from meddistill.stack.tables import Table, make_tables
+from meddistill.stack.tables import Table, let_go, make_tables
 from meddistill.tasks.distill import check_on, check_student, check_teacher, train_student
 from meddistill.teaching import Teachers
 from meddistill.training.fit import DivergedError, Fitted
@@ -130,6 +130,7 @@ def train_chunks(
     pace = Pace("trained {} students", left)
     for chunk in missing:
         run.save_part(chunk.name, _train_chunk(chunk, tables, run))
+        let_go(tables)
         pace.step(len(chunk.members))
 
 

@@ -14,7 +14,7 @@ from meddistill.compose import build
 from meddistill.errors import SettingError, UserError, integer, number
 from meddistill.files import write_atomically
 from meddistill.pace import Pace
-from meddistill.stack.tables import Table
+from meddistill.stack.tables import Table, let_go
 from meddistill.tasks.common import describe_data
 from meddistill.tasks.distill import check_student
 from meddistill.trial.answers import Answers
@@ -54,6 +54,7 @@ def run_trial(settings: Mapping[str, Any], run: TrialFolder) -> dict[str, Any]:
     first = next(reading)
     check_on_rows(_of_kind(arms, StudentArm), units[0].settings, first)
     say_forecast(arms, units, first)
+    first.let_go()
     tables = teach_units(units, [first, *reading])
     _hold_first(tables)
     every: list[Answers] = []
@@ -131,6 +132,7 @@ def _rivals(
                 yield pruned
             elif isinstance(arm, EstimatorArm):
                 yield estimator_answers(unit, name, arm, table, run)
+                let_go(tables)
             pace.step()
 
 

@@ -27,7 +27,7 @@ from meddistill.trial.arms import Arm, EstimatorArm, PrunedTeacherArm, StudentAr
 from meddistill.trial.rivals import fit_estimator
 
 BATCH = 1024
-WARM_UP, LEAST, SECONDS = 5, 20, 0.3
+WARM_UP, LEAST, SECONDS = 5, 20, 0.15
 CLAMP = 1e-7
 """Of a baseline's probabilities, as a model needs one; it costs the same whatever it is."""
 

@@ -15,7 +15,7 @@ from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.pace import Pace, quiet
 from meddistill.seeding import derive
-from meddistill.stack.tables import Table, read_rows
+from meddistill.stack.tables import Table, let_go, read_rows
 from meddistill.teaching import Teachers, add_synthetic, answers, teach
 from meddistill.trial.units import Unit
 
@@ -55,6 +55,7 @@ def as_read(tables: Sequence[Table], read: Sequence[tuple[str, Mapping[str, Any]
         key = json.dumps(synthetic, default=str)
         if key not in made:
             made[key] = [with_synthetic(table, synthetic) for table in tables]
+            let_go(tables)
         permuted = teacher == "permuted"
         every += [with_permuted_teacher(each) if permuted else each for each in made[key]]
     return every
@@ -77,8 +78,8 @@ def with_permuted_teacher(table: Table) -> Table:
     Their distribution stays; what they know of a row is gone. Equal settings deal alike.
     """
     data = copy.copy(table.data)
-    assert data.rows.answers is not None  # a trial has a teacher in every table
-    dealt, train = data.rows.answers.numpy().copy(), data.train_rows
+    assert data.answers is not None  # a trial has a teacher in every table
+    dealt, train = data.answers.numpy().copy(), data.train_rows
     random = np.random.default_rng(derive(table.settings["seed"], "permuted teacher"))
     dealt[train] = dealt[random.permutation(train)]
     data.teach(dealt)
