@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test test-wheel test-browser test-slurm lint install clean
+.PHONY: run test test-processes test-wheel test-browser test-slurm lint install clean
 
 run: $(STAMP)
 	$(BIN)/meddistill trial
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+# Kills, launchers, several processes side by side: what starts the command line anew many times.
+test-processes: $(STAMP)
+	$(BIN)/python -m pytest -n 2 -m slow --ignore=tests/slurm
 
 # The wheel alone, in an empty folder with an empty environment.
 test-wheel: $(STAMP)

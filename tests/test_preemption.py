@@ -67,6 +67,7 @@ def test_a_second_process_of_a_job_leaves_the_requeue_to_the_first(slurm, monkey
     assert not (tmp_path / "asked").exists()
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_told_to_stop_goes_on_with_the_job_it_was_in(tmp_path):
     command = [sys.executable, "-m", "meddistill", "distill", "-m", *SMALL_TEACHER,
                "hydra/sweeper=basic", "seed=0,1", "trainer.max_epochs=300", "patience=300",

@@ -214,11 +214,13 @@ def test_a_sweep_killed_outright_goes_on_to_the_same_weights_bit_for_bit(tmp_pat
     whole.communicate()
     assert whole.returncode == 0
     killed = start("killed")
-    while killed.poll() is None and not (
-        list(tmp_path.glob("killed/*/parts/*.ckpt"))
-        and list(tmp_path.glob("killed/*/parts/*/checkpoints/last.ckpt"))
-    ):
+    while killed.poll() is None:
         time.sleep(0.01)
+        killed.send_signal(signal.SIGSTOP)  # it stands still while it is looked at
+        done = list(tmp_path.glob("killed/*/parts/*.ckpt"))
+        if done and list(tmp_path.glob("killed/*/parts/*/checkpoints/last.ckpt")):
+            break
+        killed.send_signal(signal.SIGCONT)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert not list(tmp_path.glob("killed/*/metrics.csv"))
