@@ -17,6 +17,8 @@ from meddistill.errors import SettingError, UserError
 SCRATCH = "MEDDISTILL_SCRATCH"
 """Names the folder to the processes that a command starts."""
 ONE_BATCH = {"max_epochs": 1, "limit_train_batches": 1}
+LOCAL = {"csv": {"_target_": "lightning.pytorch.loggers.CSVLogger", "name": "logs"}}
+"""In place of other loggers, which may keep what they are told elsewhere."""
 WORKED = "debug=fast: one batch went through every part, and all of them worked. Nothing is kept."
 
 
@@ -51,6 +53,8 @@ def removed() -> Iterator[None]:
 def shrunk(config: DictConfig, folder: Path) -> DictConfig:
     """The config with one batch of everything; a stack and a trial take one epoch.
 
+    Loggers write into the folder that is removed, whichever were asked for.
+
     Raises:
         UserError: Something would be kept.
     """
@@ -63,6 +67,8 @@ def shrunk(config: DictConfig, folder: Path) -> DictConfig:
             raise UserError(f"debug=fast keeps nothing, so leave out {key}={path}")
     small = config.copy()
     with open_dict(small):
+        if small.get("logger"):
+            small.logger = LOCAL
         _shrink_teachers(small.teacher)
         if small.verb == "trial":
             _shrink_trial(small)

@@ -299,15 +299,20 @@ def test_a_job_with_axes_needs_no_sweep(meddistill):
 
 
 def test_a_jobs_students_are_each_in_the_logger_that_is_asked_for(meddistill):
-    pytest.importorskip("tensorboard")
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     code, out, _ = meddistill(
         "distill", "loss=ce", "trainer.max_epochs=2", "logger=tensorboard",
         "stack.axes=['seed=0,1']", "hydra.run.dir=job",
     )  # fmt: skip
     assert code == 0
     assert "trained one by one: logger=tensorboard follows one student's training" in out
-    assert len(list(Path("job/logs/member-0").rglob("events.*"))) == 1
-    assert len(list(Path("job/logs/member-1").rglob("events.*"))) == 1
+    measured = pd.read_csv("job/metrics.csv")["test/auroc"]
+    for member in (0, 1):
+        read = events.EventAccumulator(f"job/logs/member-{member}/logs/version_0")
+        read.Reload()
+        assert [each.step for each in read.Scalars("val/log_loss")] == [5, 11]
+        (test,) = read.Scalars("test/auroc")
+        assert test.value == pytest.approx(measured[member], abs=1e-6)
 
 
 def test_single_steps_of_a_jobs_students_are_logged_where_that_is_asked_for(meddistill):

@@ -57,8 +57,7 @@ def own_loggers(settings: Mapping[str, Any]) -> dict[str, Any]:
     The job's tables stand for a CSV file a student, unless that is to hold single steps.
     """
     steps = settings["trainer"].get("log_every_n_steps")
-    nodes = settings.get("logger") or {}  # a trial has none
-    return {k: node for k, node in nodes.items() if steps or not _is_csv(node)}
+    return {k: n for k, n in settings["logger"].items() if steps or not _is_csv(n)}
 
 
 def _is_csv(node: Mapping[str, Any]) -> bool:

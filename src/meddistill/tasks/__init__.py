@@ -45,6 +45,7 @@ def run(config: DictConfig, folder: Path, in_sweep: bool = False) -> float:
         metrics = run_folder.open()
     elif is_main_process():
         renew_notes(folder, settings)
+    is_new = metrics is None
     if metrics is None:
         try:
             metrics = _work(config, settings, run_folder)
@@ -56,6 +57,8 @@ def run(config: DictConfig, folder: Path, in_sweep: bool = False) -> float:
             run_folder.close()
     if is_main_process() and not settings["debug"]:
         _show(metrics, folder, in_sweep)
+        if is_new and isinstance(run_folder, TrialFolder):
+            _log_trial(folder, settings)
     return math.nan if metrics["score"] is None else float(metrics["score"])
 
 
@@ -90,6 +93,12 @@ def _verb(config: DictConfig, settings: dict[str, Any], run_folder: RunFolder) -
     from meddistill.tasks.distill import distill
 
     return distill(settings, run_folder)
+
+
+def _log_trial(folder: Path, settings: Mapping[str, Any]) -> None:
+    from meddistill.trial.logs import log_trial
+
+    log_trial(folder, settings)
 
 
 def _show(metrics: Mapping[str, Any], folder: Path, in_sweep: bool) -> None:

@@ -33,7 +33,7 @@ from meddistill.training.checkpoints import BEST
 from meddistill.training.compiled import check_compile, compiled
 from meddistill.training.distiller import Distiller, FrozenTeacher
 from meddistill.training.fit import Fitted, fit
-from meddistill.training.loggers import build_loggers, finalized
+from meddistill.training.loggers import build_loggers, finalized, log_test
 from meddistill.training.schedulers import Schedule, schedule_of
 from meddistill.training.taps import check_features, connect
 
@@ -89,16 +89,9 @@ def _distill(
     if not fitted.is_main:
         return {"score": fitted.score}
     metrics = _conclude(settings, run, data, loss, student, targets, fitted)
-    _log_test(loggers, metrics["student"]["test"], fitted.steps)
+    log_test(loggers, metrics["student"]["test"], fitted.steps)
     run.finish({**metrics, "search": found})
     return metrics
-
-
-def _log_test(loggers: Sequence[Logger], measures: Mapping[str, Any], step: int) -> None:
-    """Hand the loggers the measures of the test rows, once."""
-    row = {f"test/{name}": value for name, value in measures.items() if isinstance(value, float)}
-    for logger in loggers:
-        logger.log_metrics(row, step=step)
 
 
 def train_student(

@@ -11,11 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from omegaconf import DictConfig
+from torch import Tensor, nn
 
 from meddistill.compose import build_network, build_optimizer, short_hash
+from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import UserError, integer, number
+from meddistill.evaluation.predictions import evaluate
 from meddistill.files import read_json, write_json
 from meddistill.losses import DistillationLoss
 from meddistill.losses.base import Searched
@@ -33,7 +37,7 @@ from meddistill.stack.tables import Table, let_go, make_tables
 from meddistill.tasks.distill import check_on, check_student, check_teacher, train_student
 from meddistill.teaching import Teachers
 from meddistill.training.fit import DivergedError, Fitted
-from meddistill.training.loggers import build_loggers, finalized
+from meddistill.training.loggers import build_loggers, finalized, log_test
 
 log = logging.getLogger(__name__)
 COMPONENTS = ("seed", "loss", "optimizer", "data", "synthetic", "teacher")
@@ -169,15 +173,29 @@ def _train_alone(
     try:
         with finalized(loggers):
             fitted = train_student(settings, student, loss, data, table.targets, folder, loggers)
+            answers = _answers(student, data)
+            log_test(loggers, _test_measures(answers, data, settings["threshold"]), fitted.steps)
     except DivergedError:
         fitted = Fitted(score=math.nan, epochs=0, steps=0, seconds=0, is_main=True)
-    with torch.no_grad():
-        answers = MeanOfProbabilities([student.cpu().eval()])(data.inputs)
+        answers = _answers(student, data)
     return {
         "weights": {name: value.unsqueeze(0) for name, value in student.state_dict().items()},
         "parameters": sum(parameter.numel() for parameter in student.parameters()),
         "score": torch.tensor([fitted.score]),
         "epochs": torch.tensor([fitted.epochs]),
-        "probabilities": answers.exp().float().unsqueeze(0),
+        "probabilities": answers.unsqueeze(0),
         "seconds": fitted.seconds,
     }
+
+
+@torch.no_grad()
+def _answers(student: nn.Module, data: CohortDataModule) -> Tensor:
+    """[rows, classes] probabilities of every row of the cohort."""
+    answers: Tensor = MeanOfProbabilities([student.cpu().eval()])(data.inputs)
+    return answers.exp().float()
+
+
+def _test_measures(answers: Tensor, data: CohortDataModule, threshold: float) -> dict[str, Any]:
+    """Measures of the labelled test rows."""
+    rows = data.split.test[data.labelled[data.split.test]]
+    return evaluate(answers.numpy()[rows].astype(np.float64), data.cohort.target[rows], threshold)

@@ -17,6 +17,8 @@ from meddistill.pace import Pace
 from meddistill.stack.tables import Table, let_go
 from meddistill.tasks.common import describe_data
 from meddistill.tasks.distill import check_student
+from meddistill.training.callbacks import build_callbacks
+from meddistill.training.loggers import make_loggers
 from meddistill.trial.answers import Answers
 from meddistill.trial.arms import Arm, EstimatorArm, PrunedTeacherArm, StudentArm, TeacherArm
 from meddistill.trial.costs import costs
@@ -49,6 +51,8 @@ def run_trial(settings: Mapping[str, Any], run: TrialFolder) -> dict[str, Any]:
     """
     started = time.perf_counter()
     arms = _arms(settings)
+    make_loggers(settings["logger"], run.path)  # one that can't be built is told of now
+    settings = {**settings, "logger": {}}  # a trial is one run of theirs, no student's
     units = make_units(settings)
     reading = read_units(units)
     first = next(reading)
@@ -80,6 +84,7 @@ def _hold_first(tables: Sequence[Table]) -> None:
 def _arms(settings: Mapping[str, Any]) -> dict[str, Arm]:
     """The arms, their settings and those of the trial checked."""
     check_student(settings)
+    build_callbacks(settings["callbacks"], loggers=False)
     if settings["monitor"] != "val/log_loss":
         raise SettingError("monitor", settings["monitor"], "a trial chooses by val/log_loss")
     trial = settings["trial"]

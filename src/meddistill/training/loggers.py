@@ -10,7 +10,7 @@ from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import get_object
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import Logger, WandbLogger
 
 from meddistill.compose import build, flatten
 from meddistill.errors import SettingError, UserError
@@ -29,6 +29,18 @@ def build_loggers(
     Raises:
         UserError: One can't be built, or its package is not installed.
     """
+    loggers = make_loggers(nodes, folder)
+    for logger in loggers:
+        logger.log_hyperparams(dict(flatten(settings)))
+    return loggers
+
+
+def make_loggers(nodes: Mapping[str, Any], folder: Path) -> list[Logger]:
+    """The same, told nothing yet: nothing is written before they are.
+
+    Raises:
+        UserError: One can't be built, or its package is not installed.
+    """
     loggers = []
     for name, node in nodes.items():
         key = f"logger.{name}"
@@ -40,7 +52,6 @@ def build_loggers(
             raise UserError(f"{key}: {_why(name, error.__cause__ or error)}") from error
         if not isinstance(logger, Logger):
             raise SettingError(f"{key}._target_", node["_target_"], "is no Lightning logger")
-        logger.log_hyperparams(dict(flatten(settings)))
         loggers.append(logger)
     return loggers
 
@@ -58,8 +69,22 @@ def finalized(loggers: Sequence[Logger]) -> Iterator[None]:
         yield
     except BaseException:
         for logger in loggers:
-            logger.finalize("failed")
+            _close(logger, "failed")
         raise
     for logger in loggers:
         logger.save()
-        logger.finalize("success")
+        _close(logger, "success")
+
+
+def log_test(loggers: Sequence[Logger], measures: Mapping[str, Any], step: int) -> None:
+    """Hand the loggers the measures of the test rows, once."""
+    row = {f"test/{name}": value for name, value in measures.items() if isinstance(value, float)}
+    for logger in loggers:
+        logger.log_metrics(row, step=step)
+
+
+def _close(logger: Logger, status: str) -> None:
+    """Lightning leaves a run of wandb's open, and the next in this process would go on in it."""
+    logger.finalize(status)
+    if isinstance(logger, WandbLogger):
+        logger.experiment.finish(exit_code=int(status != "success"))
