@@ -20,8 +20,8 @@ def seen(monkeypatch):
     """What each job came to."""
     found, work = [], tasks._work
 
-    def watched(config, settings, run):
-        found.append((settings, work(config, settings, run)))
+    def watched(config, settings, *more):
+        found.append((settings, work(config, settings, *more)))
         return found[-1][1]
 
     monkeypatch.setattr(tasks, "_work", watched)

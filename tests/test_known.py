@@ -8,10 +8,14 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from conftest import SMALL_TEACHER
 from meddistill.compose import flatten, register_resolvers, resolved
 from meddistill.confdir import VERBS, conf_dir
 from meddistill.errors import UserError
-from meddistill.known import check_sections, check_targets, nearest
+from meddistill.known import check_sections, check_targets
+from meddistill.nearest import nearest
+
+ALONE = ("arm=[student_alone,logistic]", "trial.main=logistic")
 
 
 def composed(verb: str, *overrides: str):
@@ -151,9 +155,80 @@ def test_an_unknown_key_of_a_config_of_ones_own_is_refused(meddistill):
         (["distill", "stack.members=[0,1]"], "stack.members=[0, 1]: is a part of the students"),
         (["trial", "stack.axes=['seed=0,1']"], "a trial has arms and splits in their place"),
         (["trial", "data.fold=[0,5]", "trial.folds=5"], "leave one of the two out"),
+        (
+            ["distill", "data.test=0.3", "data.fold=[0,5]", "loss=ce"],
+            "data.test=0.3: the test part",
+        ),
+        (
+            ["trial", "data.test=0.3", "trial.folds=5"],
+            "data.test=0.3: the test part is fold 0 of 5",
+        ),
+        (["distill", "answers=live", "loss=ce"], "answers=live: loss=ce asks no teacher"),
+        (["distill", "synthetic=munge", "loss=ce"], "synthetic=munge: loss=ce asks no teacher"),
+        (
+            ["distill", "synthetic=munge", "loss=ce", "stack.axes=['seed=0,1']"],
+            "synthetic=munge: los",
+        ),
+        (["trial", "answers=live", *ALONE], "answers=live: no arm's loss asks a teacher"),
+        (
+            ["trial", "+arms.student_alone.synthetic._target_=meddistill.data.munge.Munge", *ALONE],
+            "arms.student_alone.synthetic=meddistill.data.munge.Munge: its loss asks no teacher",
+        ),
+        (["distill", "-m", "seed=0,1", "trainer.devices=2"], "trainer.devices=2: students that"),
+        (["trial", "trainer.devices=2"], "trainer.devices=2: students that are trained side by"),
     ],
 )
 def test_a_setting_that_nothing_would_read_is_refused(meddistill, arguments, message):
-    code, _, err = meddistill(*arguments)
+    code, out, err = meddistill(*arguments)
+    assert code == 2 or "-m" in arguments
+    assert message in out + err
+
+
+def test_in_a_sweep_a_job_without_a_teacher_says_what_it_does_not_read(meddistill):
+    code, out, _ = meddistill(
+        "distill", "-m", "loss=ce,kd", "answers=live", *SMALL_TEACHER, "trainer.max_epochs=1"
+    )
+    assert code == 0
+    assert out.count("answers=live: loss=ce asks no teacher, so nothing reads it") == 1
+
+
+def test_a_threshold_is_refused_where_no_class_is_positive(meddistill, tmp_path):
+    rows = [f"{k % 7},{'abc'[k % 3]}" for k in range(60)]
+    Path("three.csv").write_text("\n".join(["x,y", *rows]))
+    table = ("data=table", "data.path=three.csv", "data.target=y")
+    for verb in (["distill", "loss=ce"], ["teacher"], ["trial"]):
+        code, _, err = meddistill(*verb, *table, "threshold=0.3")
+        assert code == 2
+        assert "threshold=0.3: there are 3 classes, so none is positive" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [
+        (["~trainer"], "trainer"),
+        (["~privacy.fewest"], "privacy.fewest"),
+        (["privacy=null"], "privacy.fewest"),
+        (["~trainer.max_epochs"], "trainer.max_epochs"),
+        (["~optimizer._partial_"], "optimizer._partial_"),
+        (["~teacher.network"], "teacher.network"),
+        (["teacher=self", "~teacher.optimizer"], "teacher.optimizer"),
+        (["loss=kd_learned", "~loss.reversal.start"], "loss.reversal.start"),
+        (["callbacks=swa", "~callbacks.swa.swa_lrs"], "callbacks.swa.swa_lrs"),
+    ],
+)
+def test_a_setting_that_was_taken_out_is_asked_for_in_one_line(meddistill, arguments, key):
+    code, _, err = meddistill("distill", *arguments)
+    assert (code, err) == (2, f"meddistill: error: {key} is not there: give it a value\n")
+
+
+def test_an_arm_without_a_loss_is_told_so(meddistill):
+    code, _, err = meddistill("trial", "~arms.student_alone.loss", *ALONE)
     assert code == 2
-    assert message in err
+    assert "arms.student_alone.loss._target_ is not there" in err
+
+
+@pytest.mark.parametrize("flag", [["-m"], ["--multirun"], ["--config-dir", "."]])
+def test_hydras_flags_may_stand_between_the_overrides(meddistill, flag):
+    code, _, err = meddistill("distill", "loss=ce", *flag, "+foo=1")
+    assert code == 2
+    assert err.startswith("meddistill: error: foo=1: no such setting")

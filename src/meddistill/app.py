@@ -13,17 +13,18 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from hydra_plugins.meddistill_sweepers import optuna, stacked
+from meddistill.arguments import readable
 from meddistill.compose import register_resolvers
 from meddistill.confdir import conf_dir
 from meddistill.debug import removed, shrunk
 from meddistill.disk import told
 from meddistill.errors import UserError
-from meddistill.explain import chosen
-from meddistill.known import check_hydra, sections
+from meddistill.known import check_hydra, check_sections
 from meddistill.preemption import watched
+from meddistill.sections import sections
 from meddistill.tasks import run
 
 register_resolvers()  # here, so that a launcher's worker that imports `task` has them too
@@ -43,7 +44,7 @@ def launch(verb: str) -> None:
     stacked.offer()
     command = list(sys.argv)
     taken = sections(verb)  # Hydra takes the rest for overrides
-    sys.argv = [command[0], *(each for given in command[2:] for each in chosen(given, taken))]
+    sys.argv = [command[0], *readable(command[2:], taken)]
     with removed():
         try:
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)(task)()
@@ -62,6 +63,7 @@ def task(config: DictConfig) -> float:
     folder = Path(hydra_config.runtime.output_dir)
     try:
         check_hydra(cast(DictConfig, hydra_config))
+        check_sections(config)
         _check_devices(config, in_sweep)
         with watched(), told(folder):
             return run(shrunk(config, folder), folder, in_sweep)
@@ -80,17 +82,29 @@ def _check_devices(config: DictConfig, in_sweep: bool) -> None:
     Raises:
         UserError: It says what to do instead.
     """
-    strategy = config.trainer.strategy
-    if strategy == "auto":
+    key = _takes_several(config.trainer)
+    if key is None:
         return
+    given = f"trainer.{key}={config.trainer[key]}"
     if config.verb == "trial" or config.get("stack", {}).get("axes"):
         raise UserError(
-            f"trainer.strategy={strategy}: students that are trained side by side take one device "
+            f"{given}: students that are trained side by side take one device "
             "a job; several jobs take several (hydra.sweeper.members_per_job, hydra/launcher)"
         )
     if in_sweep and int(os.environ.get("SLURM_NTASKS", "1")) == 1:
         raise UserError(
-            f"trainer.strategy={strategy}: a sweep's jobs each take one device, since Lightning "
+            f"{given}: a sweep's jobs each take one device, since Lightning "
             "would start the whole sweep again in every process; leave it out, or let SLURM start "
             "the processes (hydra/launcher=slurm hydra.launcher.tasks_per_node=2)"
         )
+
+
+def _takes_several(trainer: DictConfig) -> str | None:
+    """The argument by which Lightning would train on several devices; None on one."""
+    if trainer.get("strategy", "auto") not in ("auto", None):
+        return "strategy"
+    devices = trainer.get("devices", 1)
+    every = devices in ("auto", -1, "-1") and trainer.get("accelerator") != "cpu"
+    counted = len(devices) if isinstance(devices, ListConfig) else devices
+    several = every or "," in str(counted) or (str(counted).isdecimal() and int(counted) > 1)
+    return "devices" if several else None

@@ -64,7 +64,7 @@ examples:
   meddistill distill data=table data.path=mine.csv data.target=diagnosis
   meddistill distill -m loss.temperature=1,2,4,8 loss.alpha=0,0.25,0.5,0.75,1 'seed=range(0,10)'
 
-meddistill VERB --help shows a verb's settings. -m stands before the overrides of a sweep.
+meddistill VERB --help shows a verb's settings. With -m the overrides are a sweep's.
 eval "$(meddistill -sc install=bash)" completes verbs, choices and settings (--hydra-help: fish).
 """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import math
 import re
@@ -18,6 +17,7 @@ from meddistill.debug import scratch
 from meddistill.errors import SettingError, UserError
 from meddistill.evaluation.direction import lower_is_better
 from meddistill.files import checksum
+from meddistill.nearest import not_taken
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,6 +31,8 @@ WITHOUT_EFFECT = (
 """Keys that change no result: runs that differ in these alone are one run."""
 LARGEST_RATE = 1e30
 """Above it a single step is lost for float32, whose largest number is 3.4e38."""
+MISSING = re.compile(r"missing \d+ required \S+ arguments?: '(\w+)'")
+"""What Python says of an argument that is not there."""
 TRIALS = ("n_trials", "n_jobs", "max_failure_rate")
 """Settings of a sweeper that change no trial: sweeps that differ in these alone are one sweep."""
 
@@ -119,6 +121,8 @@ def build(node: Mapping[str, Any], key: str, **facts: Any) -> Any:
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
+    if "_target_" not in node:
+        raise no_target(key)
     for name in facts:
         if node.get(name) is not None:
             raise SettingError(f"{key}.{name}", node[name], "is no setting: the run decides it")
@@ -131,7 +135,8 @@ def build(node: Mapping[str, Any], key: str, **facts: Any) -> Any:
         if isinstance(cause, UserError):
             raise cause from None
         if isinstance(cause, TypeError):
-            raise UserError(_unknown_key(node, key, facts) or f"{key}: {cause}") from error
+            said = _unknown_key(node, key, facts) or _missing_key(str(cause), key)
+            raise UserError(said or f"{key}: {cause}") from error
         if "Error locating target" in str(error):
             named = re.search(r"target '([^']+)'", str(error))
             target = named[1] if named else node.get("_target_")
@@ -144,6 +149,11 @@ def build(node: Mapping[str, Any], key: str, **facts: Any) -> Any:
         if isinstance(cause, ValueError) or type(cause).__name__ == "MisconfigurationException":
             raise UserError(f"{key}: {cause}") from error
         raise
+
+
+def no_target(key: str) -> UserError:
+    """What to say of a config node that names no class."""
+    return UserError(f"{key}._target_ is not there: it names the class that {key} is")
 
 
 def check_network(node: Mapping[str, Any], key: str) -> None:
@@ -201,16 +211,22 @@ def build_optimizer(node: Mapping[str, Any], key: str) -> OptimizerFactory:
 
 
 def _unknown_key(node: Mapping[str, Any], key: str, facts: Mapping[str, Any]) -> str | None:
-    from hydra.utils import get_object
+    from meddistill.known import taken_by
 
-    from meddistill.known import not_taken
-
-    taken = list(inspect.signature(get_object(str(node["_target_"]))).parameters)
+    taken = taken_by(node["_target_"], key)
     for name, value in node.items():
-        if not name.startswith("_") and name not in taken:
+        if taken is not None and not name.startswith("_") and name not in taken:
             own = [known for known in taken if known not in facts]
             return f"{key}.{name}={value}: {not_taken(name, own)}"
     return None
+
+
+def _missing_key(text: str, key: str) -> str | None:
+    match = MISSING.search(text)
+    if match is None:
+        return None
+    name = "_partial_" if match[1] == "params" else match[1]  # the network's, known later
+    return f"{key}.{name} is not there: give it a value"
 
 
 def _mode(monitor: str) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any, cast
 
 from hydra.errors import OverrideParseException
 
 from meddistill.confdir import choices
 from meddistill.errors import UserError
-from meddistill.known import OPTIONAL, no_such
+from meddistill.nearest import no_such
 
 UNKNOWN = re.compile(r"Could not override '([^']+)'")
 NO_CHOICE = re.compile(r"Could not find '([^']+)/([^'/]+)'")
@@ -18,32 +17,8 @@ AVAILABLE = re.compile(r"^\t(\S+)$", re.MULTILINE)
 NOT_THERE = re.compile(r"Interpolation key '([^']+)' not found\s+full_key: (\S+)")
 NOT_TAKEN = re.compile(r"unexpected keyword argument '(\w+)'.*?full_key: (\S+)", re.DOTALL)
 TWICE = re.compile(r"Multiple values for (\S+)\. To override .* '[^']*: ([^']*)'")
-LEFT_OUT = re.compile(r"\+{0,2}([\w/]+)=[Nn]ull|~([\w/]+)(?:=.*)?")
 OF_CHOICE = re.compile(r"choice\((.*)\)")
 NO_GROUP = re.compile(r"Could not override '([^']+)'\.\s*No match in the defaults list")
-
-
-def chosen(argument: str, known: Mapping[str, Any]) -> list[str]:
-    """An argument of the command line, `group=null` and `~group` as Hydra can read them.
-
-    Args:
-        argument: As typed.
-        known: Root keys of the verb.
-
-    Raises:
-        UserError: The group can't be left out.
-    """
-    match = LEFT_OUT.fullmatch(argument)
-    group = match[1] or match[2] if match else ""
-    there = choices(group) if group else []
-    if not there or group not in (*known, "experiment"):
-        return [argument]
-    if "none" in there:
-        return [f"{group}=none"]
-    if group == "experiment" or known[group] is OPTIONAL:
-        return []
-    alone = " (loss=ce trains a student alone)" if group == "teacher" else ""
-    raise UserError(f"{argument}: can't be left out{alone}; there are {', '.join(there)}")
 
 
 def explain(error: BaseException, verb: str) -> str:

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, cast
 
-import yaml
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from meddistill.compose import is_without_effect
 from meddistill.confdir import choices, conf_dir
 from meddistill.errors import SettingError, UserError
+from meddistill.nearest import nearest, no_such, not_taken
+from meddistill.sections import needed, sections, split_keys
 
 SPECIAL = ("_target_", "_args_", "_partial_", "_recursive_", "_convert_")
 """What `instantiate` reads beside the target's own arguments."""
-FROM_THE_RUN = ("in_shape", "num_classes", "params", "optimizer", "save_dir")
-"""Arguments that are no settings; messages leave them out."""
 OPEN = ("trial.margins.",)
 """Where names are free, and checked by who reads them."""
-OPTIONAL: Mapping[str, Any] = MappingProxyType({})
-"""What stands for a group that is left out by default."""
 NODES = ("loss", "network", "optimizer", "scheduler", "estimator", "synthetic")
 """Arguments that are nodes with a target, or empty."""
 BESIDE = {"scheduler": ("interval", "frequency", "monitor")}
@@ -44,11 +38,9 @@ def check_sections(settings: Mapping[str, Any]) -> None:
     known = sections(settings["verb"])
     for key in _unknown(settings, known):
         raise UserError(f"{key}={_at(settings, key)}: {no_such(key, _names(settings, known))}")
-    for key in _unknown({k: v for k, v in known.items() if v is not OPTIONAL}, settings):
+    for key in _absent(needed(settings["verb"]), settings):
         mend = f"choose {key}={' or '.join(choices(key))}" if choices(key) else "give it a value"
         raise UserError(f"{key} is not there: {mend}")
-    for key in _unknown({"data": split_keys()}, settings):
-        raise UserError(f"{key} is not there: give it a value")
 
 
 def check_targets(settings: Mapping[str, Any]) -> None:
@@ -116,67 +108,6 @@ def _first(override: Override) -> Any:
     return getattr(override.value(), "start", None)
 
 
-@cache
-def sections(root: str) -> dict[str, Any]:
-    """Root keys of `conf/<root>.yaml` with what lies in them; a group of choices is an empty one.
-
-    Read from the yaml alone: composing takes a tenth of a second.
-    """
-    node = yaml.safe_load((conf_dir() / f"{root}.yaml").read_text(encoding="utf-8"))
-    found: dict[str, Any] = {}
-    for entry in node.pop("defaults"):
-        if isinstance(entry, Mapping):
-            kind = OPTIONAL if None in entry.values() else {}
-            found |= dict.fromkeys(_packages(*entry), kind)
-        elif entry != "_self_":
-            found |= sections(entry)
-    own = {key: value for key, value in node.items() if key not in ("hydra", *found)}
-    return found | own
-
-
-def split_keys() -> dict[str, Any]:
-    """The keys of any data source that say how it is split."""
-    text = (conf_dir() / "data" / "_split.yaml").read_text(encoding="utf-8")
-    return dict(yaml.safe_load(text))
-
-
-def no_such(key: str, known: Iterable[str]) -> str:
-    """What to say of an unknown key."""
-    close = nearest(key, known)
-    return f"no such setting; did you mean {close}?" if close else "no such setting"
-
-
-def not_taken(name: str, taken: Iterable[str]) -> str:
-    """What to say of a key that its node's target does not take."""
-    own = [each for each in taken if each not in FROM_THE_RUN]
-    close = nearest(name, own)
-    there = f"there are {', '.join(own)}" if own else "there are none"
-    return f"no such setting; did you mean {close}?" if close else f"no such setting; {there}"
-
-
-def nearest(key: str, known: Iterable[str]) -> str | None:
-    """The known key that `key` is most like: beside it, else anywhere by its last name."""
-    parent, _, last = key.rpartition(".")
-    split = [(each.rpartition("."), each) for each in known]
-    beside = {name: each for (above, _, name), each in split if above == parent}
-    anywhere = {name: each for (_, _, name), each in reversed(split)}
-    for names, cutoff in ((beside, 0.6), (anywhere, 0.75)):
-        if close := difflib.get_close_matches(last, list(names), n=1, cutoff=cutoff):
-            return names[close[0]]
-    return None
-
-
-def _packages(group: str) -> Iterator[str]:
-    """The root key that a group of choices fills; none where its choices lie at the root."""
-    if group.startswith("override "):
-        return
-    first = (conf_dir() / group / f"{choices(group)[0]}.yaml").read_text(encoding="utf-8")
-    head, _, package = first.partition("\n")[0].partition("# @package ")
-    name = group if head or not package else package.partition(".")[0]
-    if name != "_global_":
-        yield name
-
-
 def _unknown(node: Mapping[str, Any], known: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Keys of `node` that are not in `known`; whatever lies in an empty mapping there is known."""
     for key, value in node.items():
@@ -184,6 +115,15 @@ def _unknown(node: Mapping[str, Any], known: Mapping[str, Any], prefix: str = ""
             yield f"{prefix}{key}"
         elif isinstance(value, Mapping) and isinstance(known.get(key), Mapping) and known[key]:
             yield from _unknown(value, known[key], f"{prefix}{key}.")
+
+
+def _absent(wanted: Mapping[str, Any], node: Any, prefix: str = "") -> Iterator[str]:
+    """Keys of `wanted` that are not in `node`."""
+    for key, value in wanted.items() if prefix not in OPEN else ():
+        if not isinstance(node, Mapping) or key not in node:
+            yield f"{prefix}{key}"
+        elif isinstance(value, Mapping):
+            yield from _absent(value, node[key], f"{prefix}{key}.")
 
 
 def _names(settings: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
@@ -220,7 +160,7 @@ def _check_group(node: Mapping[str, Any], key: str) -> None:
 
 
 def _check_node(node: Mapping[str, Any], key: str) -> None:
-    taken = _taken(node["_target_"], key)
+    taken = taken_by(node["_target_"], key)
     own = tuple(split_keys()) if key == "data" else BESIDE.get(key.rpartition(".")[2], ())
     for name, value in node.items():
         if taken is not None and name not in (*taken, *own, *SPECIAL):
@@ -253,7 +193,7 @@ def _check_trainer(node: Mapping[str, Any], key: str) -> None:
             raise SettingError(f"{key}.{name}", value, f"no such argument; {mend}")
 
 
-def _taken(target: Any, key: str) -> list[str] | None:
+def taken_by(target: Any, key: str) -> list[str] | None:
     """Names that a target takes; None where it takes any, or doesn't say."""
     from hydra.utils import get_object
 

@@ -79,7 +79,7 @@ def test_groups_make_another_cohort(cohort):
     assert grouped(cohort, 0).fingerprint != cohort.fingerprint
 
 
-@pytest.mark.parametrize("fold", [[0, 1], [5, 5], [-1, 5], [0, 21], [0], [0.0, 5]])
+@pytest.mark.parametrize("fold", [[0, 1], [5, 5], [-1, 5], [0, 21], [0], [0.0, 5], 3, "05"])
 def test_a_fold_that_is_none_is_refused(cohort, fold):
     with pytest.raises(UserError, match=r"data\.fold=.*must be \[k, K\]"):
         split_cohort(cohort, fold=fold)

@@ -95,3 +95,20 @@ def test_the_sentence_says_which_way_and_how_much():
 )
 def test_the_bottom_line_never_claims_more_than_the_verdicts(words, says):
     assert says in bottom_line(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["BETTER", "INCONCLUSIVE"], "The forest is better than the logistic regression here."),
+        (["WORSE", "NO DIFFERENCE"], "The forest is worse than the logistic regression here."),
+        (["WORSE", "BETTER"], "better than the logistic regression by one measure and worse by"),
+        (["NO DIFFERENCE", "NO DIFFERENCE"], "is as good as the logistic regression here"),
+        (["INCONCLUSIVE", "NO DIFFERENCE"], "shows no gain over the logistic regression"),
+        (["INCONCLUSIVE"], "do not settle whether the forest is better than the logistic regr"),
+    ],
+)
+def test_the_bottom_line_of_two_other_arms_names_them_and_no_distillation(words, says):
+    line = bottom_line(words, ("forest", "logistic regression"))
+    assert says in line
+    assert "istillation" not in line

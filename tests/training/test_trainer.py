@@ -266,6 +266,8 @@ def check_val_check_interval(trained):
 @works
 def check_check_val_every_n_epoch(trained):
     assert trained(check_val_every_n_epoch=2).spy.validated == [12, 18]
+    across = trained(check_val_every_n_epoch=None, val_check_interval=4)  # an epoch has 6 steps
+    assert across.spy.validated == [4, 8, 12, 16, 18]
 
 
 @works

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from meddistill.errors import SettingError, UserError, integer, number
 
 PARTS = ("train", "validation", "test")
 MOST_FOLDS = 20
+TEST = 0.2
+"""Share of the rows for the test part where nothing says which."""
 Positions = NDArray[np.int64]
 
 
@@ -77,7 +80,7 @@ class Split:
 def split_cohort(
     cohort: Cohort,
     split_seed: int = 0,
-    test: float = 0.2,
+    test: float | None = None,
     validation: float = 0.2,
     fold: Sequence[int] | None = None,
     validation_labels: float | None = None,
@@ -91,7 +94,7 @@ def split_cohort(
     Args:
         cohort: The rows.
         split_seed: Seed of the draw; equal seeds give equal parts on every machine.
-        test: Share of the rows for the test part, unless `fold` says which.
+        test: Share of the rows for the test part; None is 0.2, or what `fold` says.
         validation: Share of the rows for the validation part.
         fold: [k, K]: the test part is the k-th of K, k from 0; together they are all rows.
         validation_labels: Share of validation rows with labels at every site; None is a site's own.
@@ -101,6 +104,7 @@ def split_cohort(
             range.
     """
     _check(split_seed, test, validation, fold)
+    test = TEST if test is None else test
     if validation_labels is not None:
         number("data.validation_labels", validation_labels, above=0, at_most=1)
     random = np.random.default_rng(split_seed)
@@ -129,20 +133,28 @@ def split_cohort(
     return Split(train, held_out, tested, turn, validation_labels)
 
 
-def _check(split_seed: int, test: float, validation: float, fold: Sequence[int] | None) -> None:
+def _check(
+    split_seed: int, test: float | None, validation: float, fold: Sequence[int] | None
+) -> None:
     integer("data.split_seed", split_seed)
-    for key, value in {"data.test": test, "data.validation": validation}.items():
+    shares = {"data.test": TEST if test is None else test, "data.validation": validation}
+    for key, value in shares.items():
         number(key, value, above=0, at_most=0.8)
-    if fold is None:
-        if test + validation > 0.9:
-            raise SettingError(
-                "data.test", test, "with data.validation leaves under a tenth to train"
-            )
-        return
-    whole = len(fold) == 2 and all(isinstance(each, int) for each in fold)
-    if not whole or not 2 <= fold[1] <= MOST_FOLDS or not 0 <= fold[0] < fold[1]:
+    if fold is not None:
+        _check_fold(fold, test, validation)
+    elif sum(shares.values()) > 0.9:
+        mend = "with data.validation leaves under a tenth to train"
+        raise SettingError("data.test", shares["data.test"], mend)
+
+
+def _check_fold(fold: Any, test: float | None, validation: float) -> None:
+    pair = isinstance(fold, Sequence) and [type(each) for each in fold] == [int, int]
+    if not pair or not 2 <= fold[1] <= MOST_FOLDS or not 0 <= fold[0] < fold[1]:
         mend = f"must be [k, K]: fold k, from 0, of K folds (2 to {MOST_FOLDS})"
-        raise SettingError("data.fold", list(fold), mend)
+        raise SettingError("data.fold", fold, mend)
+    if test is not None:
+        mend = f"the test part is fold {fold[0]} of {fold[1]}, however large: leave data.test out"
+        raise SettingError("data.test", test, mend)
     if 1 / fold[1] + validation > 0.9:
         raise SettingError("data.validation", validation, f"with {fold[1]} folds leaves no rows")
 

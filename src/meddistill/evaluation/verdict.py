@@ -130,9 +130,16 @@ def sentence(verdict: Verdict, arm: str, baseline: str, measure: str, margin: fl
     )
 
 
-def bottom_line(words: Sequence[str]) -> str:
-    """What the verdicts on all measures come to, in one line."""
+def bottom_line(words: Sequence[str], pair: tuple[str, str] | None = None) -> str:
+    """What the verdicts on all measures come to, in one line.
+
+    Args:
+        words: Of the verdicts.
+        pair: The arm and its baseline where they are no distilled student and the same one alone.
+    """
     found = set(words)
+    if pair is not None:
+        return _line_of_pair(found, *pair)
     if {WORSE, BETTER} <= found:
         return "Distillation helped by one measure and did harm by another."
     if WORSE in found:
@@ -144,6 +151,19 @@ def bottom_line(words: Sequence[str]) -> str:
     if SAME in found:
         return "Distillation showed no gain here; one measure is not settled."
     return "These data do not settle whether distillation is worth it here."
+
+
+def _line_of_pair(words: set[str], arm: str, baseline: str) -> str:
+    if {WORSE, BETTER} <= words:
+        return f"The {arm} is better than the {baseline} by one measure and worse by another."
+    for word in (WORSE, BETTER):
+        if word in words:
+            return f"The {arm} is {word.lower()} than the {baseline} here."
+    if words == {SAME}:
+        return f"The {arm} is as good as the {baseline} here."
+    if SAME in words:
+        return f"The {arm} shows no gain over the {baseline} here; one measure is not settled."
+    return f"These data do not settle whether the {arm} is better than the {baseline} here."
 
 
 def _settled_by(verdict: Verdict) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from hydra.utils import get_class
 from torch import nn
 
-from meddistill.compose import build
+from meddistill.compose import build, no_target
 from meddistill.errors import UserError
 from meddistill.losses.base import DistillationLoss
 from meddistill.losses.schedules import Schedule
@@ -22,6 +22,8 @@ def build_loss(node: Mapping[str, Any], key: str = "loss") -> DistillationLoss:
     Raises:
         UserError: A setting is unknown or out of its range, in epoch 0 or later.
     """
+    if "_target_" not in node:
+        raise no_target(key)
     loss, found = loss_at(node, 0, key), dict(schedules(node, key))
     for path in found:
         _check_movable(loss, path, key)

@@ -124,10 +124,18 @@ def _verdict_parts(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any
             (NAMES.get(v["measure"], v["measure"]), v["word"], v["sentence"])
             for v in setting["verdicts"]
         ]
-        line = bottom_line([v["word"] for v in setting["verdicts"]])
+        line = _bottom_line(setting, summary)
         parts.append(Verdicts(setting["title"], line, cards))
         parts += [Text(setting["simplest"]["sentence"])] if setting["simplest"] else []
     return [*parts, Text(MEANING)]
+
+
+def _bottom_line(setting: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
+    """Of distillation where a distilled student stands beside one alone, else of the two arms."""
+    main, baseline = (summary["arms"][summary[key]] for key in ("main", "baseline"))
+    of_distillation = main.get("distils") is True and baseline.get("distils") is False
+    pair = None if of_distillation else (main["label"], baseline["label"])
+    return bottom_line([verdict["word"] for verdict in setting["verdicts"]], pair)
 
 
 def warnings(setting: Mapping[str, Any], summary: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -282,10 +290,9 @@ def _print(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> No
             ]
             for name, arm in setting["arms"].items()
         ]
-        words = [v["word"] for v in setting["verdicts"]]
         notes = [f"WARNING. {text}" for _, text in warnings(setting, summary)]
         notes += tables.fewer_splits(setting, dict(list(tables.MAIN.items())[:4]))
-        notes.append(bottom_line(words))
+        notes.append(_bottom_line(setting, summary))
         notes += [f"{v['word']}. {v['sentence']}" for v in setting["verdicts"]]
         notes += [setting["simplest"]["sentence"]] if setting["simplest"] else []
         title = f"{setting['title']}: test rows, mean over {setting['splits']} splits"

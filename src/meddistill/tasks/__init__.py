@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from meddistill.compose import resolved
 from meddistill.errors import UserError
-from meddistill.known import check_sections, check_targets
+from meddistill.known import check_targets
 from meddistill.notes import check_notes, renew_notes
 from meddistill.report.folders import report_members, report_run, say_page
 from meddistill.report.publishing import publish
@@ -35,7 +35,6 @@ def run(config: DictConfig, folder: Path, in_sweep: bool = False) -> float:
     Returns:
         The monitored score on the validation rows, for optimising sweepers.
     """
-    check_sections(config)
     settings = resolved(config)
     check_notes(settings)
     run_folder = _folder(settings)(folder, settings)
@@ -48,7 +47,7 @@ def run(config: DictConfig, folder: Path, in_sweep: bool = False) -> float:
     is_new = metrics is None
     if metrics is None:
         try:
-            metrics = _work(config, settings, run_folder)
+            metrics = _work(config, settings, run_folder, in_sweep)
         except UserError:
             if not in_sweep:  # a sweep's failed job keeps its log
                 run_folder.discard()
@@ -68,15 +67,19 @@ def _folder(settings: Mapping[str, Any]) -> type[RunFolder]:
     return StackFolder if settings.get("stack", {}).get("axes") else RunFolder
 
 
-def _work(config: DictConfig, settings: dict[str, Any], run_folder: RunFolder) -> dict[str, Any]:
+def _work(
+    config: DictConfig, settings: dict[str, Any], run_folder: RunFolder, in_sweep: bool
+) -> dict[str, Any]:
     # Imported here: a finished run is shown without torch and Lightning.
     from meddistill.folder_networks import trusting
 
     with trusting(settings):
-        return _verb(config, settings, run_folder)
+        return _verb(config, settings, run_folder, in_sweep)
 
 
-def _verb(config: DictConfig, settings: dict[str, Any], run_folder: RunFolder) -> dict[str, Any]:
+def _verb(
+    config: DictConfig, settings: dict[str, Any], run_folder: RunFolder, in_sweep: bool
+) -> dict[str, Any]:
     """The verb's own work; a folder's network may be one that the config itself names."""
     if settings["verb"] == "teacher":
         from meddistill.tasks.teacher import train_teacher
@@ -89,10 +92,10 @@ def _verb(config: DictConfig, settings: dict[str, Any], run_folder: RunFolder) -
     if isinstance(run_folder, StackFolder):
         from meddistill.tasks.stack import distill_stack
 
-        return distill_stack(config, run_folder)
+        return distill_stack(config, run_folder, in_sweep)
     from meddistill.tasks.distill import distill
 
-    return distill(settings, run_folder)
+    return distill(settings, run_folder, in_sweep)
 
 
 def _log_trial(folder: Path, settings: Mapping[str, Any]) -> None:

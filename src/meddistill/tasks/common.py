@@ -16,7 +16,7 @@ from meddistill.compose import build
 from meddistill.data.batches import FEW_ROWS, batch_size_for
 from meddistill.data.cohort import Cohort
 from meddistill.data.split import PARTS, Split, split_cohort
-from meddistill.errors import integer, number
+from meddistill.errors import SettingError, integer, number
 from meddistill.evaluation.predictions import judge, predictions_table
 from meddistill.files import write_atomically
 from meddistill.runfolder import is_main_process
@@ -24,6 +24,8 @@ from meddistill.targets import Targets
 from meddistill.training.trainer import make_trainer, quiet
 
 log = logging.getLogger(__name__)
+HALF = 0.5
+"""The threshold by default, which calls the likelier of two classes."""
 SPLIT_KEYS = ("split_seed", "test", "validation", "fold", "validation_labels")
 
 
@@ -47,12 +49,20 @@ def read_cohort(settings: Mapping[str, Any]) -> Cohort:
     read: Cohort = build(source(settings), "data")
     fewest = integer("privacy.fewest", settings["privacy"]["fewest"], at_least=1)
     cohort = replace(read, fewest=fewest)
+    _check_threshold(settings["threshold"], len(cohort.classes))
     if is_main_process():
         log.info("%s", cohort.describe())
         for note in cohort.notes:
             log.info("  %s", note)
         _say_batch_size(settings, len(cohort.target))
     return cohort
+
+
+def _check_threshold(threshold: float, classes: int) -> None:
+    """Refuse one where no class is the positive one: the likeliest class is called there."""
+    if classes > 2 and threshold != HALF:
+        mend = f"there are {classes} classes, so none is positive, and the likeliest is called"
+        raise SettingError("threshold", threshold, f"{mend}: leave it out")
 
 
 def _say_batch_size(settings: Mapping[str, Any], rows: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,12 +38,13 @@ from meddistill.training.loggers import build_loggers, finalized, log_test
 from meddistill.training.schedulers import Schedule, schedule_of
 from meddistill.training.taps import check_features, connect
 
+log = logging.getLogger(__name__)
 MONITORS = ("val/log_loss", "val/auroc", "val/accuracy")
 ANSWERS = ("stored", "live")
 NOT_LIVE = "this teacher is no network, so it can't be asked in every step: take answers=stored"
 
 
-def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
+def distill(settings: Mapping[str, Any], run: RunFolder, in_sweep: bool = False) -> dict[str, Any]:
     """Find the teacher's answers, train the student, score its test rows once.
 
     Everything a setting can get wrong is built before the teacher is trained.
@@ -55,6 +57,8 @@ def distill(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
     teacher = build_teacher(settings)
     if loss.needs_teacher:
         check_teacher(settings, loss, teacher)
+    else:
+        check_unread(settings, loss, in_sweep)
     build_optimizer(settings["optimizer"], "optimizer")
     build_callbacks(settings["callbacks"], bool(settings["logger"]))
     loggers = build_loggers(settings["logger"], run.path, settings)
@@ -179,6 +183,18 @@ def check_teacher(settings: Mapping[str, Any], loss: DistillationLoss, teacher: 
     """Refuse to ask a teacher what it can't be asked, or the loss would not read."""
     _check_answers(settings, loss, teacher)
     _check_synthetic(settings["synthetic"], loss, teacher)
+
+
+def check_unread(settings: Mapping[str, Any], loss: DistillationLoss, in_sweep: bool) -> None:
+    """Refuse what is asked of a teacher by a loss without one; in a sweep others may read it."""
+    synthetic = settings["synthetic"].get("_target_", "none").rpartition(".")[2].lower()
+    asked = {"answers": (settings["answers"], "stored"), "synthetic": (synthetic, "none")}
+    for key, (value, plain) in asked.items():
+        unread = f"loss={loss_name(loss)} asks no teacher, so nothing reads it"
+        if value != plain and not in_sweep:
+            raise SettingError(key, value, f"{unread}: leave it out, or take loss=kd")
+        if value != plain:
+            log.info("%s=%s: %s", key, value, unread)
 
 
 def _check_answers(settings: Mapping[str, Any], loss: DistillationLoss, teacher: Teacher) -> None:

@@ -34,7 +34,13 @@ from meddistill.stack.plan import IN_NAMES, Chunk, plan
 from meddistill.stack.results import merge
 from meddistill.stack.search import search
 from meddistill.stack.tables import Table, let_go, make_tables
-from meddistill.tasks.distill import check_on, check_student, check_teacher, train_student
+from meddistill.tasks.distill import (
+    check_on,
+    check_student,
+    check_teacher,
+    check_unread,
+    train_student,
+)
 from meddistill.teaching import Teachers
 from meddistill.training.fit import DivergedError, Fitted
 from meddistill.training.loggers import build_loggers, finalized, log_test
@@ -43,14 +49,14 @@ log = logging.getLogger(__name__)
 COMPONENTS = ("seed", "loss", "optimizer", "data", "synthetic", "teacher")
 
 
-def distill_stack(config: DictConfig, run: StackFolder) -> dict[str, Any]:
+def distill_stack(config: DictConfig, run: StackFolder, in_sweep: bool = False) -> dict[str, Any]:
     """Train every member of a job, in stacks where that can be; finished chunks are kept.
 
     Returns:
         The job's summary; `score` is the mean over members of the best validation log loss.
     """
     members = expand(config)
-    losses = _check(members)
+    losses = _check(members, in_sweep)
     tables, table = make_tables(members, losses, check_on)
     of_member = [tables[place] for place in table]
     members, losses = _search(members, losses, of_member, run)
@@ -66,7 +72,7 @@ def distill_stack(config: DictConfig, run: StackFolder) -> dict[str, Any]:
     return summary
 
 
-def _check(members: Sequence[Member]) -> list[DistillationLoss]:
+def _check(members: Sequence[Member], in_sweep: bool) -> list[DistillationLoss]:
     """Refuse a wrong setting of any member before anything is trained; each member's loss."""
     seen: dict[str, Any] = {}
 
@@ -89,6 +95,8 @@ def _check(members: Sequence[Member]) -> list[DistillationLoss]:
         losses.append(once("loss", node, lambda n=node: build_loss(n)))
         if losses[-1].needs_teacher:
             check_teacher(settings, losses[-1], teachers.of(settings))
+    if not losses[0].needs_teacher:
+        check_unread(members[0].settings, losses[0], in_sweep)
     return losses
 
 

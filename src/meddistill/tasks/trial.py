@@ -13,6 +13,7 @@ import pandas as pd
 from meddistill.compose import build
 from meddistill.errors import SettingError, UserError, integer, number
 from meddistill.files import write_atomically
+from meddistill.losses.building import build_loss
 from meddistill.pace import Pace
 from meddistill.stack.tables import Table, let_go
 from meddistill.tasks.common import describe_data
@@ -168,6 +169,13 @@ def _tries(every: Sequence[Answers], units: Sequence[Unit]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def _distils(arm: Arm) -> bool | None:
+    """Whether a student learns from the teacher's true answers; None of what is no student."""
+    if not isinstance(arm, StudentArm):
+        return None
+    return build_loss(arm.loss).needs_teacher and not arm.is_control
+
+
 def _summary(
     settings: Mapping[str, Any],
     arms: Mapping[str, Arm],
@@ -191,7 +199,12 @@ def _summary(
         "data": describe_data(first.cohort, first.split),
         "teacher": settings["teacher"]["_target_"].rpartition(".")[2],
         "arms": {
-            name: {"label": arm.title, "tries": answered[name], "control": arm.is_control}
+            name: {
+                "label": arm.title,
+                "tries": answered[name],
+                "control": arm.is_control,
+                "distils": _distils(arm),
+            }
             for name, arm in arms.items()
             if name in answered
         },

@@ -34,6 +34,8 @@ REFUSED = {
     "model_registry": "has no meaning here: a run folder is the model; hand it on with its files",
 }
 """Arguments of Lightning's Trainer that a run decides itself, or that would change nothing."""
+NONE_SAYS = ("check_val_every_n_epoch",)
+"""Arguments to which None is a value of its own: validation counts batches over epochs."""
 PRECISIONS = ("32-true", "32", "64-true", "64", "bf16-mixed", "16-mixed")
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true", "ddp_find_unused_parameters_false")
 TALKERS = {"profiler": "pytorch.profilers", "enable_model_summary": "pytorch.callbacks"}
@@ -44,14 +46,14 @@ def make_trainer(settings: Mapping[str, Any], **own: Any) -> pl.Trainer:
     """Lightning's Trainer with `settings` by its own names.
 
     Args:
-        settings: From the config; None is Lightning's default.
+        settings: From the config; None is Lightning's default but for `NONE_SAYS`.
         **own: Arguments that no config holds, such as loggers and callbacks.
 
     Raises:
         UserError: A name or value that Lightning refuses, or one that is decided here.
     """
     check_arguments(settings)
-    given = {name: value for name, value in settings.items() if value is not None}
+    given = {k: value for k, value in settings.items() if value is not None or k in NONE_SAYS}
     saves = any(isinstance(callback, Checkpoint) for callback in own.get("callbacks", ()))
     defaults = {"enable_checkpointing": saves, "enable_model_summary": False}
     try:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from meddistill.compose import build_optimizer
 from meddistill.data.datamodule import CohortDataModule
-from meddistill.errors import UserError
+from meddistill.errors import SettingError, UserError
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss, schedules
 from meddistill.pace import quiet
@@ -41,7 +41,7 @@ class Place:
 
 def check_students(arms: Mapping[str, StudentArm], settings: Mapping[str, Any]) -> None:
     """Build every loss and optimizer that will be tried, before anything is trained."""
-    teacher = build_teacher(settings)
+    teacher, live = build_teacher(settings), settings["answers"] == "live"
     for name, arm in arms.items():
         loss = build_loss(arm.loss, f"arms.{name}.loss")
         if isinstance(loss, Searched):
@@ -51,7 +51,13 @@ def check_students(arms: Mapping[str, StudentArm], settings: Mapping[str, Any]) 
             )
         if loss.needs_teacher:
             check_teacher({**settings, "synthetic": arm.synthetic}, loss, teacher)
+            live = False
+        elif arm.synthetic:
+            mend = "its loss asks no teacher, so nothing reads synthetic rows: leave it out"
+            raise SettingError(f"arms.{name}.synthetic", arm.synthetic["_target_"], mend)
         _check_tries(name, arm, settings)
+    if live:
+        raise SettingError("answers", "live", "no arm's loss asks a teacher: leave it out")
     _refuse_twins(arms)
 
 
