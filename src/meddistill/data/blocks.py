@@ -51,10 +51,13 @@ class Cells(NamedTuple):
         return Cells(self.numbers[rows], Categories(codes[rows], names))
 
 
-def read_numbers(cells: pd.Series[Any], read: Read, missing: Collection[float]) -> Floats:
+def read_numbers(
+    column: str, cells: pd.Series[Any], read: Read, missing: Collection[float]
+) -> Floats:
     """[rows] a column's numbers, NaN where empty, infinite beyond float32.
 
     Args:
+        column: Its name.
         cells: The column; one of a type for numbers is not read cell by cell.
         read: Reads another's cells.
         missing: Numbers that say that a cell is empty.
@@ -63,7 +66,7 @@ def read_numbers(cells: pd.Series[Any], read: Read, missing: Collection[float]) 
         UserError: A cell can't be read.
     """
     if cells.dtype.kind not in "fiub":
-        codes, found = _read_column(cells, read)
+        codes, found = _read_column(column, cells, read)
         return np.array([*found, np.nan], dtype=np.float64)[codes]
     numbers: Floats = cells.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
     large = np.abs(numbers) > LARGEST
@@ -74,19 +77,19 @@ def read_numbers(cells: pd.Series[Any], read: Read, missing: Collection[float]) 
     return numbers
 
 
-def read_categories(cells: pd.Series[Any], read: Read) -> tuple[Codes, list[str]]:
+def read_categories(column: str, cells: pd.Series[Any], read: Read) -> tuple[Codes, list[str]]:
     """[rows] places among the column's different categories, and these.
 
     Raises:
         UserError: A cell can't be read.
     """
-    codes, found = _read_column(cells, read)
+    codes, found = _read_column(column, cells, read)
     places: dict[str, int] = {}
     merged = [places.setdefault(name, len(places)) if name == name else -1 for name in found]
     return np.array([*merged, -1])[codes], list(places)
 
 
-def _read_column(cells: pd.Series[Any], read: Read) -> tuple[Codes, list[Any]]:
+def _read_column(column: str, cells: pd.Series[Any], read: Read) -> tuple[Codes, list[Any]]:
     """[rows] places among the different cells, -1 where empty, and what these say."""
     codes, different = _different(cells)
     found = [_attempt(read, cell) for cell in different]
@@ -94,8 +97,8 @@ def _read_column(cells: pd.Series[Any], read: Read) -> tuple[Codes, list[Any]]:
     if wrong:
         rows = np.flatnonzero(np.isin(codes, wrong))
         place = codes[rows[0]]
-        name, row = str(cells.name), cells.index[rows[0]]
-        raise _unreadable(name, row, different[place], found[place], len(rows))
+        row = cells.index[rows[0]]
+        raise _unreadable(column, row, different[place], found[place], len(rows))
     return codes, found
 
 

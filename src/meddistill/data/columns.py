@@ -58,17 +58,23 @@ class Column:
         others: list[Key] = []
         for key in self.counts:
             try:
-                if is_truth(key[1]):
-                    others.append(key)
-                else:
-                    numbers[key] = value_of(key[1], notation)
+                number = value_of(key[1], notation)
             except UnreadableError:
                 others.append(key)
+                continue
+            if number in (0, 1) and is_truth(key[1]):
+                others.append(key)
+            else:
+                numbers[key] = number
         return numbers, others
 
     def are_codes(self, numbers: Mapping[Key, float]) -> str | None:
         """Why whole numbers can't be read as numbers, or None: some would become one."""
-        values = {key: number for key, number in numbers.items() if is_digits(key)}
+        values = {
+            key: number
+            for key, number in numbers.items()
+            if not number % 1 > 0 and is_digits(key)  # digits are the slower question
+        }
         if any(EXACT <= abs(number) < LONGEST_CODE for number in values.values()):
             return "whole numbers so long that they are codes"
         if len(set(values.values())) < len({str(key[1]).strip().lstrip("+") for key in values}):

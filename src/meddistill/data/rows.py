@@ -45,6 +45,8 @@ def check_names(path: object, names: Sequence[str]) -> None:
 def find_columns(rows: Any, columns: Sequence[str]) -> list[pd.Series[Any]]:
     """The columns named, in this order, from a frame's columns or else its index.
 
+    They are views, and may be called otherwise by their own name.
+
     Raises:
         UserError: There is no frame, or a column is absent or there twice.
     """
@@ -57,10 +59,10 @@ def find_columns(rows: Any, columns: Sequence[str]) -> list[pd.Series[Any]]:
         raise UserError("these rows have names of columns in several levels: give each one name")
     names = [clean_name(name) for name in rows.columns]
     _check_twice(names, columns)
-    place = {name: number for number, name in enumerate(names)}
-    if all(column in place for column in columns):
-        return [rows.iloc[:, place[column]].rename(column) for column in columns]
-    return _with_index(rows, names, columns)
+    found = dict(zip(names, (cells for _, cells in rows.items()), strict=True))
+    if not all(column in found for column in columns):
+        _add_index(found, rows, columns)
+    return [found[column] for column in columns]
 
 
 def _check_twice(names: Sequence[str], columns: Sequence[str]) -> None:
@@ -72,10 +74,9 @@ def _check_twice(names: Sequence[str], columns: Sequence[str]) -> None:
         raise UserError(f"these rows have {columns_named(twice)} more than once: leave one of each")
 
 
-def _with_index(
-    rows: pd.DataFrame, names: list[str], columns: Sequence[str]
-) -> list[pd.Series[Any]]:
-    found = {name: rows.iloc[:, number] for number, name in enumerate(names)}
+def _add_index(
+    found: dict[str, pd.Series[Any]], rows: pd.DataFrame, columns: Sequence[str]
+) -> None:
     for level, name in enumerate(rows.index.names):
         if name is not None and clean_name(name) not in found:
             cells = rows.index.get_level_values(level)
@@ -88,4 +89,3 @@ def _with_index(
             f"these rows lack {columns_named(absent)}, which the model was trained with{near}: "
             f"add the columns (their cells may be empty); there are {listed(found)}"
         )
-    return [found[column].rename(column) for column in columns]

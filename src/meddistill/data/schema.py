@@ -118,7 +118,7 @@ class Schema:
         names = []
         for place, column in enumerate(self.categorical):
             read = partial(self.category, column)
-            codes[:, place], known = read_categories(next(columns), read)
+            codes[:, place], known = read_categories(column, next(columns), read)
             names.append(known)
         self._empty_infinite(numbers)
         return Cells(numbers, Categories(codes, tuple(names)))
@@ -162,11 +162,12 @@ class Schema:
         Raises:
             UserError: It says how to read the rows.
         """
-        for cells in find_columns(rows, self.spelled) if self.spelled else []:
+        found = find_columns(rows, self.spelled) if self.spelled else []
+        for column, cells in zip(self.spelled, found, strict=True):
             empty = np.flatnonzero(cells.isna())
             if len(empty):
                 raise UserError(
-                    f"column {shown(cells.name)}, row {rows.index[empty[0]]}: an empty cell, but a "
+                    f"column {shown(column)}, row {rows.index[empty[0]]}: an empty cell, but a "
                     "word that pandas reads as empty (None, NA, ...) is a category there: read the "
                     "file with keep_default_na=False, or write '' for an empty cell"
                 )
@@ -175,7 +176,7 @@ class Schema:
         """[rows] float64, infinite beyond float32."""
         if self.notation.get(column, PLAIN).thousands == ".":  # each is asked for its spelling
             cells = cells.astype(object)
-        return read_numbers(cells, partial(self.number, column), self.gone.numbers)
+        return read_numbers(column, cells, partial(self.number, column), self.gone.numbers)
 
     def _empty_infinite(self, numbers: Floats) -> None:
         """Empty infinite cells of [rows, numeric columns], in place, and say so."""
