@@ -71,7 +71,7 @@ class MixedModel(Model):
     def log_probabilities(self, rows: pd.DataFrame, warn: bool = False) -> Numbers:
         """Raw rows -> log-probabilities [rows, classes] in nats."""
         if warn:
-            self.preprocessing.warn(self.preprocessing.read(rows))
+            self.preprocessing.warn(self.preprocessing.read(rows), rows)
         return self.mixed({n: part.log_probabilities(rows) for n, part in self.by_name.items()})
 
     def mixed(self, answers: Mapping[str, Numbers]) -> Numbers:

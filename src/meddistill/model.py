@@ -104,7 +104,7 @@ class Model:
         """
         cells = self.preprocessing.read(rows)
         if warn:
-            self.preprocessing.warn(cells)
+            self.preprocessing.warn(cells, rows)
         return self.of_inputs(self.preprocessing.inputs(cells))
 
     @torch.inference_mode()

@@ -12,6 +12,7 @@ import pytest
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.encoding import FURTHEST
 from meddistill.data.preprocessing import Preprocessing
+from meddistill.data.remarks import remarks
 from meddistill.data.schema import Schema
 from meddistill.data.split import split_cohort
 from meddistill.data.table import table
@@ -156,16 +157,17 @@ def test_a_row_is_read_the_same_alone_and_among_others(mixed, fitted):
 
 def test_an_unseen_category_is_answered_and_said_with_column_count_and_value(mixed, fitted):
     rows = mixed.features.head(10).assign(ward=["a", "zz", "yy", None, *"abcabc"])
-    (remark,) = fitted.remarks(fitted.read(rows))
-    assert (
-        "'ward': 2 row(s) hold a category that the model has no input for (first: 'zz')" in remark
+    (remark,) = remarks(fitted, fitted.read(rows), rows)
+    assert remark == (
+        "categories that the model has no input for, answered like rare ones: column 'ward' "
+        "(2 row(s), first: 'zz')"
     )
     ward = pd.DataFrame(fitted(rows), columns=fitted.names).filter(like="ward")
     assert ward.sum(axis=1).tolist() == [1, 0, 0, *[1] * 7]
 
 
 def test_of_usual_rows_nothing_is_said_and_inputs_are_made_without_a_word(mixed, fitted, caplog):
-    assert fitted.remarks(fitted.read(mixed.features)) == []
+    assert remarks(fitted, fitted.read(mixed.features), mixed.features) == []
     fitted(mixed.features.assign(ward="new"))
     assert not caplog.records
 
@@ -173,8 +175,9 @@ def test_of_usual_rows_nothing_is_said_and_inputs_are_made_without_a_word(mixed,
 def test_numbers_far_outside_the_training_range_and_rows_mostly_empty_are_said(mixed, fitted):
     rows = mixed.features.head(4).assign(age=[6e4, 60, -900, 61])
     rows.loc[rows.index[3], ["age", "lab", "ward"]] = None
-    far, empty = fitted.remarks(fitted.read(rows))
-    assert "'age': 2 row(s) hold a number far outside the training range (first: 60000" in far
+    far, empty = remarks(fitted, fitted.read(rows), rows)
+    assert far.startswith("numbers outside the training range")
+    assert "column 'age' (2 row(s), first: '60000.0', about " in far
     assert empty.startswith("1 row(s) have most of their cells empty (first: row 3")
 
 
@@ -249,8 +252,9 @@ def test_a_raw_row_alone_is_read_cell_by_cell_and_as_among_others(typed, fitted,
 
 @pytest.mark.parametrize("number", [np.inf, 1e300])
 def test_an_infinite_cell_of_a_row_alone_is_said_as_of_many(mixed, fitted, number, caplog):
-    fitted(mixed.features.head(1).assign(age=number))
-    assert "infinite cell(s) read as missing" in caplog.text
+    row = mixed.features.head(1).assign(age=number)
+    (said,) = remarks(fitted, fitted.read(row), row)
+    assert said.startswith("column 'age': 1 infinite cell(s) read as missing")
 
 
 def test_text_for_a_number_in_a_row_alone_is_an_error_as_of_many(mixed, fitted):

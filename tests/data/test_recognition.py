@@ -315,9 +315,52 @@ def test_what_float32_can_not_hold_is_missing_and_counted_over_all_columns(read,
     assert any(n.startswith(note) for n in cohort.notes)
 
 
-def test_what_float32_can_not_hold_is_missing_in_new_rows_and_said_once(read, caplog):
+def test_what_float32_can_not_hold_is_missing_in_new_rows_and_counted(read):
     cohort = read(lab=each(1.5, 2.5), dose=each(2.5, 3, 1))
     rows = pd.DataFrame({"age": [1e300, 5], "lab": [-np.inf, 1], "dose": ["1e39", "4"]})
     assert cohort.schema.prepare(rows).isna().to_numpy().tolist() == [[True] * 3, [False] * 3]
-    assert len(caplog.messages) == 1
-    assert "columns 'age', 'lab', 'dose': 3 infinite" in caplog.messages[0]
+    assert cohort.schema.read(rows).infinite == {"age": 1, "lab": 1, "dose": 1}
+
+
+def test_infinite_cells_are_said_once_in_training(read, caplog):
+    cohort = read(lab=each("inf", 1.5, 2.5))
+    assert sum("infinite" in note for note in cohort.notes) == 1
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("cells", "note"),
+    [
+        (each("007", "012", "100", "090"), True),
+        (each("07", "12", "31"), True),
+        (each("7", "12", "100"), False),
+        (each("100", "101", "102"), False),
+        (each("0.7", "0.2", "1.0"), False),
+    ],
+)
+def test_digits_of_one_width_with_zeros_before_them_are_said_with_the_mend(read, cells, note):
+    said = [n for n in read(code=cells).notes if "digits of one width" in n]
+    assert len(said) == note
+    if note:
+        assert said[0].startswith("column 'code': ")
+        assert "data.categorical=['code'] reads them as categories" in said[0]
+        assert read(code=cells, settings={"categorical": ["code"]}).schema.categorical == ("code",)
+
+
+@pytest.mark.parametrize("word", [-999, 999, -9, 9999, -99])
+def test_repeated_nines_far_outside_a_column_are_said_with_the_mend(read, word):
+    cells = {"lab": each(word, 2.5, 7.1, 4), "dose": each(1.5, 2, word, 3)}
+    (said,) = (n for n in read(**cells).notes if n.startswith("far outside the other numbers"))
+    assert f"'{word}' in columns 'lab', 'dose' (" in said
+    assert f"data.missing=['{word}']" in said
+    mended = read(**cells, settings={"missing": [str(word)]})
+    assert mended.features["lab"].isna().sum() == sum(cell == word for cell in cells["lab"])
+    assert not any("far outside" in note for note in mended.notes)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [each(99, 85, 60, 97), each(9, 3, 6, 8), each(-9, -12, 5, 30), [999, *each(2, 7, 4)[1:]]],
+)
+def test_nines_among_other_numbers_and_a_single_one_are_numbers(read, cells):
+    assert not any("far outside" in note for note in read(lab=cells).notes)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,10 +41,12 @@ class Cells(NamedTuple):
     Attributes:
         numbers: [rows, numeric columns], NaN where empty.
         categories: Of the categorical columns.
+        infinite: How many cells of a column were infinite, in float32 too: they are empty.
     """
 
     numbers: Floats
     categories: Categories
+    infinite: Mapping[str, int] = MappingProxyType({})
 
     def at(self, rows: Codes) -> Cells:
         """The rows numbered by `rows`."""

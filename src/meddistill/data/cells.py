@@ -65,6 +65,10 @@ class Notation:
             text = text.replace(".", "\0").replace(self.decimal, ".")
         return text if text.isascii() else text.replace(MINUS, "-")
 
+    def written(self, value: float) -> str:
+        """A number with this decimal mark, and none between thousands."""
+        return f"{value:g}".replace(".", self.decimal)
+
     def _ungrouped(self, text: str) -> str:
         mark = re.escape(self.thousands)
         if re.match(rf"[+-]?[1-9][0-9]{{0,2}}({mark}[0-9]{{3}})+(?![0-9])", text):
@@ -100,16 +104,6 @@ def value_of(cell: Any, notation: Notation = PLAIN) -> float:
     if isinstance(cell, bytes):
         return _value_of_text(_decoded(cell).strip(), notation)
     raise UnreadableError(f"is {kind_of(cell)}, no number")
-
-
-def number_of(cell: Any, notation: Notation = PLAIN) -> float:
-    """The finite number in a cell; NaN where it is empty, infinite or beyond float32.
-
-    Raises:
-        UnreadableError: The cell is no number.
-    """
-    value = value_of(cell, notation)
-    return value if -LARGEST <= value <= LARGEST else math.nan
 
 
 def text_of(cell: Any, notation: Notation = PLAIN, literal: bool = False) -> str | None:
@@ -173,6 +167,13 @@ def is_null(cell: Any) -> bool:
     if isinstance(cell, (float, np.generic, Decimal)):
         return bool(cell != cell)
     return cell is None or cell is pd.NA or cell is pd.NaT
+
+
+def is_truth(cell: Any) -> bool:
+    """Whether a cell is true or false, typed or written."""
+    if isinstance(cell, str):
+        return cell.strip().lower() in TRUTH
+    return isinstance(cell, (bool, np.bool_))
 
 
 def kind_of(cell: Any) -> str:

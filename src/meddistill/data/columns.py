@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meddistill.data.cells import DAYS, EXACT, TRUTH, Notation, UnreadableError, is_null, value_of
+from meddistill.data.cells import (
+    DAYS,
+    EXACT,
+    Notation,
+    UnreadableError,
+    is_null,
+    is_truth,
+    value_of,
+)
 from meddistill.data.looks import is_date
 from meddistill.data.missing import Missing
 
@@ -98,6 +106,13 @@ class Column:
                 counts[key[1].strip()] += count
         return dict(counts)
 
+    def is_padded(self) -> bool:
+        """Whether all cells are digits of one width, some with zeros before them, such as 007."""
+        texts = self.texts()
+        digits = len(texts) == len(self.counts) and all(text.isdecimal() for text in texts)
+        widths = {len(text) for text in texts}
+        return digits and len(widths) == 1 and min(widths) > 1 and any(t[0] == "0" for t in texts)
+
     def dates(self, keys: Iterable[Key]) -> int:
         """How many cells among these distinct ones are dates or times of day."""
         return self.total(key for key in keys if is_date(key[1]))
@@ -116,10 +131,3 @@ def is_digits(key: Key) -> bool:
     if isinstance(key[1], str):
         return key[1].strip().lstrip("+-").isdecimal()
     return isinstance(key[1], (int, np.integer)) and not isinstance(key[1], np.timedelta64)
-
-
-def is_truth(cell: Any) -> bool:
-    """Whether a cell is true or false, typed or written."""
-    if isinstance(cell, str):
-        return cell.strip().lower() in TRUTH
-    return isinstance(cell, (bool, np.bool_))

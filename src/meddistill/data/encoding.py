@@ -81,17 +81,40 @@ class NumberInputs:
         width = self.highest - self.lowest
         return np.where(self.known & (width > 0), FAR * width, np.inf)
 
-    def far_off(self, values: Floats) -> Iterator[tuple[int, Floats]]:
-        """Columns of [rows, columns] by place with the numbers far outside the training range.
+    @cached_property
+    def two_valued(self) -> NDArray[np.bool_]:
+        """[columns] whether training had two numbers alone, such as 0 and 1.
 
-        None is where that range is a single number, as of a rare yes or no.
+        Of all distributions with these ends and this mean theirs has the largest variance.
+        """
+        largest = (self.mean - self.lowest) * (self.highest - self.mean)
+        width = self.highest - self.lowest
+        alike = np.abs(self.scale**2 - largest) <= 1e-9 * width**2
+        return self.known & (width > 0) & alike
+
+    def outside(self, values: Floats) -> Iterator[tuple[int, NDArray[np.intp]]]:
+        """Columns of [rows, columns] by place with rows whose number is odd beside training's.
+
+        It is far beyond the training range, or below 0 where that is not, or another than the two
+        there were. Nothing is far where that range is a single number, as of a rare yes or no.
         """
         lowest = np.fmin.reduce(values, axis=0, initial=np.nan)
         highest = np.fmax.reduce(values, axis=0, initial=np.nan)
-        for place in np.flatnonzero(self._beyond(lowest, highest) > self._furthest).tolist():
+        suspect = self._beyond(lowest, highest) > self._furthest
+        suspect |= self.known & (lowest < 0) & (self.lowest >= 0)
+        suspect |= self.two_valued & self._third(values, slice(None)).any(axis=0)
+        for place in np.flatnonzero(suspect).tolist():
             column = values[:, place]
-            far = self._beyond(column, column, place) > self._furthest[place]
-            yield place, column[far]
+            odd = self._beyond(column, column, place) > self._furthest[place]
+            odd |= (column < 0) & (self.lowest[place] >= 0)
+            odd |= self.two_valued[place] & self._third(column, place)
+            yield place, np.flatnonzero(odd)
+
+    def _third(self, values: Floats, place: int | slice) -> NDArray[np.bool_]:
+        """Whether numbers are neither end of the training range."""
+        ends = (values == self.lowest[place]) | (values == self.highest[place])
+        third: NDArray[np.bool_] = ~(ends | np.isnan(values))
+        return third
 
     def _beyond(self, low: Floats, high: Floats, place: int | slice = slice(None)) -> Floats:
         """How far numbers are below or above the training range of the columns at `place`."""
@@ -149,19 +172,19 @@ class CategoryInputs:
             rows = np.flatnonzero(found >= 0)
             inputs[rows, found[rows]] = 1
 
-    def lost(self, cells: Categories) -> Iterator[tuple[str, str]]:
-        """Columns of which many cells are filled and none is known, and the first such cell."""
+    def lost(self, cells: Categories) -> Iterator[tuple[str, int]]:
+        """Columns of which many cells are filled and none is known, and the first such row."""
         if len(cells.codes) < FEWEST_LOST:
             return
         for place, (name, known) in enumerate(zip(self.columns, self.known, strict=True)):
             words = set(known) - {None}
             if words and words.isdisjoint(cells.names[place]):
-                filled = cells.codes[:, place][cells.codes[:, place] >= 0]
+                filled = np.flatnonzero(cells.codes[:, place] >= 0)
                 if len(filled) >= FEWEST_LOST:
-                    yield name, cells.names[place][filled[0]]
+                    yield name, int(filled[0])
 
-    def unknown(self, cells: Categories) -> Iterator[tuple[str, int, str]]:
-        """Columns with categories that have no input of their own: how many cells, the first."""
+    def unknown(self, cells: Categories) -> Iterator[tuple[str, int, int]]:
+        """Columns with categories that have no input of their own: how many rows, the first."""
         for place, (name, (places, _)) in enumerate(zip(self.columns, self._places, strict=True)):
             names = cells.names[place]
             if all(name in places for name in names):
@@ -169,4 +192,4 @@ class CategoryInputs:
             odd = np.array([*(name not in places for name in names), False])
             rows = np.flatnonzero(odd[cells.codes[:, place]])
             if len(rows):
-                yield name, len(rows), names[cells.codes[rows[0], place]]
+                yield name, len(rows), int(rows[0])

@@ -58,12 +58,17 @@ class Findings:
         self._doubts: dict[Doubt, dict[str, str]] = defaultdict(dict)
         self.missing: set[str] = set()
         self._gone: dict[str, dict[str, int]] = defaultdict(dict)
+        self._stand_ins: dict[str, dict[str, int]] = defaultdict(dict)
 
     def add_missing(self, column: str, words: Mapping[str, int]) -> None:
         """Remember the words that were read as missing, and how often each stands in a column."""
         self.missing |= words.keys()
         for word, count in words.items():
             self._gone[word][column] = count
+
+    def add_stand_in(self, column: str, word: str, count: int) -> None:
+        """Remember a number that may stand for a missing value, and how often it does."""
+        self._stand_ins[word][column] = count
 
     def note(self, column: str, text: str) -> None:
         """Say `text`, which follows the column's name; {columns} stands for a list."""
@@ -76,16 +81,22 @@ class Findings:
 
     def notes(self) -> list[str]:
         """A sentence for each thing that was decided."""
-        gone = [
-            f"{shown(word)} in {columns_named(counts, 3)} ({sum(counts.values())} cells)"
-            for word, counts in sorted(self._gone.items())
-        ]
+        gone, stand_ins = _cells_of(self._gone), _cells_of(self._stand_ins)
+        named = _as_list(sorted(self.missing | self._stand_ins.keys()))
         return [
             *(
                 f"{columns_named(names, 10)}{text.replace('{columns}', _as_list(names))}"
                 for text, names in self._notes.items()
             ),
-            *([f"read as missing, as data.missing says: {'; '.join(gone)}"] if gone else []),
+            *([f"read as missing, as data.missing says: {gone}"] if gone else []),
+            *(
+                [
+                    f"far outside the other numbers, and repeated: {stand_ins}; read as numbers; "
+                    f"where they stand for missing values, say so with data.missing={named}"
+                ]
+                if stand_ins
+                else []
+            ),
         ]
 
     def refuse_doubts(self) -> None:
@@ -99,6 +110,14 @@ class Findings:
         mend = doubt.mend.replace("{columns}", _as_list(list(places)))
         mend = mend.replace("{missing}", _as_list(sorted(self.missing)))
         return f"{doubt.why}: {first}{more}: {mend}"
+
+
+def _cells_of(words: Mapping[str, Mapping[str, int]]) -> str:
+    """Words with their columns and counts."""
+    return "; ".join(
+        f"{shown(word)} in {columns_named(counts, 3)} ({sum(counts.values())} cells)"
+        for word, counts in sorted(words.items())
+    )
 
 
 def _as_list(names: Sequence[str]) -> str:

@@ -48,6 +48,9 @@ PAIR = re.compile(r"[0-9]{1,4}(?:[.,][0-9]+)? ?/ ?[0-9]{1,4}(?:[.,][0-9]+)?")
 CODE = re.compile(r"[A-Za-z]{1,4}[-. ]?[0-9][0-9A-Za-z.\-/]*")
 
 
+NINES = tuple(float(10**digits - 1) for digits in range(1, 10))
+
+
 def is_date(cell: Any) -> bool:
     """Whether a cell is a date or a time of day, typed or written."""
     if isinstance(cell, str):
@@ -106,6 +109,19 @@ def named_as_id(name: str) -> bool:
     """Whether a name says that the column numbers the rows."""
     words = [word.lower() for word in WORDS.findall(name)]
     return named_as_person(name) or (bool(words) and words[-1] in NUMBERING) or "unnamed" in words
+
+
+def stand_ins(numbers: NDArray[np.float64]) -> list[float]:
+    """Numbers of nines alone, repeated and far outside the others, as for missing values."""
+    different, counts = np.unique(numbers[np.isfinite(numbers)], return_counts=True)
+    nines = np.isin(np.abs(different), NINES)
+    others = different[~nines]
+    if len(others) < 2:
+        return []
+    width = others[-1] - others[0]
+    apart = np.maximum(others[0] - different, different - others[-1])
+    found: list[float] = different[nines & (counts > 1) & (apart > width)].tolist()
+    return found
 
 
 def numbering(name: str, numbers: NDArray[np.float64], rows: int) -> str | None:

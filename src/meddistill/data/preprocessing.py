@@ -11,8 +11,8 @@ import pandas as pd
 from meddistill.data.blocks import Cells
 from meddistill.data.encoding import CategoryInputs, Inputs, NumberInputs
 from meddistill.data.preprocessing_file import as_plain, read_preprocessing
+from meddistill.data.remarks import refuse_unknown, remarks
 from meddistill.data.schema import Schema
-from meddistill.errors import UserError, columns_named, shown
 from meddistill.files import write_atomically
 from meddistill.model_files import read_plain_json
 
@@ -56,50 +56,15 @@ class Preprocessing:
         self.categories.write(cells.categories, inputs[:, first:])
         return inputs
 
-    def warn(self, cells: Cells) -> None:
-        """Say what is odd about rows.
+    def warn(self, cells: Cells, rows: pd.DataFrame) -> None:
+        """Say what is odd about rows, as they came and as they were read.
 
         Raises:
             UserError: Of a column of categories, no cell is known: it is spelled otherwise.
         """
-        self._refuse_unknown(cells)
-        for remark in self.remarks(cells):
+        refuse_unknown(self, cells, rows)
+        for remark in remarks(self, cells, rows):
             log.warning("%s", remark)
-
-    def _refuse_unknown(self, cells: Cells) -> None:
-        lost = dict(self.categories.lost(cells.categories))
-        if lost:
-            first = next(iter(lost.values()))
-            raise UserError(
-                f"{columns_named(lost)}: not one of the categories is known from training (first: "
-                f"{shown(first)}): spell them as in training, or empty the cells to have them "
-                "answered as missing"
-            )
-
-    def remarks(self, cells: Cells) -> list[str]:
-        """What is odd about rows, a sentence each: each says what is made of it."""
-        found = []
-        for column, count, first in self.categories.unknown(cells.categories):
-            found.append(
-                f"column {shown(column)}: {count} row(s) hold a category that the model has "
-                f"no input for (first: {shown(first)}); it is answered like a rare one"
-            )
-        for place, values in self.numbers.far_off(cells.numbers):
-            name = shown(self.numbers.columns[place])
-            found.append(
-                f"column {name}: {len(values)} row(s) hold a number far "
-                f"outside the training range (first: {values[0]:g}, the range is about "
-                f"{self.numbers.lowest[place]:g} to {self.numbers.highest[place]:g}); is the unit "
-                "right?"
-            )
-        empty = np.isnan(cells.numbers).sum(axis=1) + (cells.categories.codes < 0).sum(axis=1)
-        mostly = np.flatnonzero(empty > len(self.schema.columns) / 2)
-        if len(mostly):
-            found.append(
-                f"{len(mostly)} row(s) have most of their cells empty (first: row {mostly[0]}, "
-                "counted from 0); the answer is then hardly more than that of an average patient"
-            )
-        return found
 
     def save(self, path: Path) -> None:
         """Write to `path` (JSON), whole or not at all."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meddistill.data import findings
-from meddistill.data.cells import LARGEST, Notation, UnreadableError, spelling_of, text_of
+from meddistill.data.cells import LARGEST, Notation
 from meddistill.data.columns import Column, Key
 from meddistill.data.findings import KEEP, Doubt, Findings
 from meddistill.data.looks import (
@@ -23,13 +22,19 @@ from meddistill.data.looks import (
     is_code,
     naming,
     numbering,
+    stand_ins,
     tells_classes,
 )
-from meddistill.data.missing import LIKE_MISSING, PANDAS, Missing
+from meddistill.data.missing import LIKE_MISSING, Missing
 from meddistill.data.notation import POINT, describe, find_notation
 from meddistill.data.schema import Schema, too_large
+from meddistill.data.spellings import find_spellings
 from meddistill.errors import UserError, listed, shown
 
+PADDED = (
+    ": digits of one width with zeros before them, read as numbers; if they are codes, "
+    "data.categorical={columns} reads them as categories"
+)
 STRAY_SHARE = 0.5
 """A column with some text is numeric with strays while under this share of its cells is text."""
 
@@ -168,6 +173,12 @@ class _Sorter:
             self.found.note(column.name, f": {describe(notation, example)}")
         if column.has_durations():
             self.found.note(column.name, ": durations read as days")
+        if column.is_padded() and column.name not in self.fixed.numeric:
+            self.found.note(column.name, PADDED)
+        values = column.values(numbers)
+        for number in stand_ins(values):
+            count = int((values == number).sum())
+            self.found.add_stand_in(column.name, str(int(number)), count)
         large = column.total(key for key, number in numbers.items() if abs(number) > LARGEST)
         if large:
             self.infinite[column.name] = large
@@ -196,38 +207,15 @@ class _Sorter:
         marks = Notation(self.fixed.notation.decimal)
         if marks != Notation():
             self.notation[column.name] = marks
-        by_value, by_spelling = self._spellings(column, marks)
-        if any(len(different) > 1 for different in by_value.values()):
+        found = find_spellings(column, marks, self.rows)
+        if found.literal:
             self.literal.append(column.name)
             self.found.note(column.name, ": numbers of one value stay apart by their spelling")
-        for merged in by_spelling.values():
-            if len(merged) > 1:
-                one = listed(sorted(merged)).replace("{columns}", "")
-                self.found.note(column.name, f": {one} are one category")
-        words = {key[1].strip() for key in column.counts if isinstance(key[1], str)}
-        if words & set(PANDAS) and not column.has_nulls:
+        for names in found.merged:
+            one = listed(names).replace("{columns}", "")
+            self.found.note(column.name, f": {one} are one category")
+        if found.spelled:
             self.spelled.append(column.name)
-
-    def _spellings(
-        self, column: Column, marks: Notation
-    ) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
-        """Categories by value -> their literal forms, and literal forms -> their spellings."""
-        by_value: dict[str, set[str]] = defaultdict(set)
-        by_spelling: dict[str, set[str]] = defaultdict(set)
-        for key in column.counts:
-            try:
-                value, written = text_of(key[1], marks), spelling_of(key[1])
-            except UnreadableError as error:
-                raise UserError(
-                    f"column {shown(column.name)}, row {self.rows[column.place(key)]}: "
-                    f"{shown(key[1])} {error}: write the column as text, or leave it out with "
-                    f"data.drop=[{shown(column.name)}]"
-                ) from error
-            if value is not None and written is not None:
-                literal = text_of(written, marks, literal=True) or ""
-                by_value[value].add(literal)
-                by_spelling[literal].add(written)
-        return by_value, by_spelling
 
     def _ask(self, column: Column, doubt: Doubt, keys: Sequence[Key]) -> None:
         place = column.place(keys[0] if keys else next(iter(column.counts), None))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -18,8 +17,6 @@ from meddistill.data.cells import LARGEST, PLAIN, Notation, UnreadableError, tex
 from meddistill.data.missing import Missing
 from meddistill.data.rows import find_columns
 from meddistill.errors import UserError, columns_named, shown
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,7 @@ class Schema:
     def read(self, rows: pd.DataFrame) -> Cells:
         """The cells of raw rows that are inputs; infinite ones, also in float32, are empty.
 
-        Columns that the schema does not name are not read. A warning counts infinite cells.
+        Columns that the schema does not name are not read.
 
         Raises:
             UserError: A column is absent, or a cell is not what its column needs.
@@ -120,8 +117,8 @@ class Schema:
             read = partial(self.category, column)
             codes[:, place], known = read_categories(column, next(columns), read)
             names.append(known)
-        self._empty_infinite(numbers)
-        return Cells(numbers, Categories(codes, tuple(names)))
+        infinite = self._empty_infinite(numbers)
+        return Cells(numbers, Categories(codes, tuple(names)), infinite)
 
     def one_row(self, rows: pd.DataFrame) -> Cells | None:
         """The cells of a single raw row, one by one: pandas takes a millisecond for its columns.
@@ -178,14 +175,12 @@ class Schema:
             cells = cells.astype(object)
         return read_numbers(column, cells, partial(self.number, column), self.gone.numbers)
 
-    def _empty_infinite(self, numbers: Floats) -> None:
-        """Empty infinite cells of [rows, numeric columns], in place, and say so."""
+    def _empty_infinite(self, numbers: Floats) -> dict[str, int]:
+        """Empty infinite cells of [rows, numeric columns], in place; how many of which column."""
         infinite = np.isinf(numbers)
-        counts = infinite.sum(axis=0)
-        if counts.any():
-            named = zip(self.numeric, counts.tolist(), strict=True)
-            log.warning("%s", too_large({column: count for column, count in named if count}))
-            numbers[infinite] = np.nan
+        numbers[infinite] = np.nan
+        counts = zip(self.numeric, infinite.sum(axis=0).tolist(), strict=True)
+        return {column: count for column, count in counts if count}
 
 
 def too_large(counts: Mapping[str, int]) -> str:
