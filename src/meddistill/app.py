@@ -23,6 +23,7 @@ from meddistill.debug import removed, shrunk
 from meddistill.disk import told
 from meddistill.errors import UserError
 from meddistill.known import check_hydra, check_sections
+from meddistill.once import counted
 from meddistill.preemption import watched
 from meddistill.sections import sections
 from meddistill.tasks import run
@@ -45,7 +46,7 @@ def launch(verb: str) -> None:
     command = list(sys.argv)
     taken = sections(verb)  # Hydra takes the rest for overrides
     sys.argv = [command[0], *readable(command[2:], taken)]
-    with removed():
+    with removed(), counted():
         try:
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)(task)()
         finally:

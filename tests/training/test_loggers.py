@@ -103,3 +103,15 @@ def test_loggers_are_closed_with_an_interrupt_too(tmp_path):
     with pytest.raises(KeyboardInterrupt), finalized([logger]):
         raise KeyboardInterrupt
     assert notes(str(logger.file)) == [["status", "failed"]]
+
+
+def test_a_run_of_wandbs_ends_with_the_run_so_that_the_next_has_its_own(tmp_path, monkeypatch):
+    wandb = pytest.importorskip("wandb", reason="needs meddistill[wandb]")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    node = {"_target_": "lightning.pytorch.loggers.WandbLogger"}
+    runs = set()
+    for seed in range(2):
+        with finalized(build_loggers({"wandb": node}, tmp_path, {"seed": seed})):
+            runs.add(wandb.run.id)
+        assert wandb.run is None
+    assert len(runs) == 2

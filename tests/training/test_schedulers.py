@@ -101,6 +101,16 @@ def test_one_cycle_rises_and_falls_within_the_training(tmp_path, data, trainer_s
     assert rates[-1] < 1e-6
 
 
+@pytest.mark.parametrize("interval", ["epoch", "step"])
+def test_a_schedule_ends_with_max_steps_where_these_end_the_training(
+    interval, tmp_path, data, trainer_settings
+):
+    settings = {**trainer_settings, "max_epochs": 50, "max_steps": 30}
+    rates, _ = trained(tmp_path, data, settings, node("one_cycle", interval=interval))
+    assert len(rates) == 30
+    assert rates[-1] < 0.1 * max(rates)
+
+
 def test_plateau_lowers_the_learning_rate_where_validation_stands_still(
     tmp_path, data, trainer_settings
 ):

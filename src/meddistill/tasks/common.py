@@ -19,6 +19,7 @@ from meddistill.data.split import PARTS, Split, split_cohort
 from meddistill.errors import SettingError, integer, number
 from meddistill.evaluation.predictions import judge, predictions_table
 from meddistill.files import write_atomically
+from meddistill.once import NOTE
 from meddistill.runfolder import is_main_process
 from meddistill.targets import Targets
 from meddistill.training.trainer import make_trainer, quiet
@@ -53,7 +54,7 @@ def read_cohort(settings: Mapping[str, Any]) -> Cohort:
     if is_main_process():
         log.info("%s", cohort.describe())
         for note in cohort.notes:
-            log.info("  %s", note)
+            log.info("  %s", note, **NOTE)
         _say_batch_size(settings, len(cohort.target))
     return cohort
 

@@ -73,7 +73,11 @@ class Classifier(pl.LightningModule):
         optimizer = self.make_optimizer()
         if self.scheduler is None:
             return optimizer
-        epochs, steps = self.trainer.max_epochs or 0, int(self.trainer.estimated_stepping_batches)
+        steps = int(self.trainer.estimated_stepping_batches)  # max_steps may end it before
+        of_epoch = -(
+            -int(self.trainer.num_training_batches) // self.trainer.accumulate_grad_batches
+        )
+        epochs = min(self.trainer.max_epochs or 0, -(-steps // max(1, of_epoch)))
         config = self.scheduler.config(optimizer, epochs, steps)
         return cast(OptimizerLRScheduler, {"optimizer": optimizer, "lr_scheduler": config})
 
