@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
@@ -74,10 +75,9 @@ class Classifier(pl.LightningModule):
         if self.scheduler is None:
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)  # max_steps may end it before
-        of_epoch = -(
-            -int(self.trainer.num_training_batches) // self.trainer.accumulate_grad_batches
-        )
-        epochs = min(self.trainer.max_epochs or 0, -(-steps // max(1, of_epoch)))
+        batches = int(self.trainer.num_training_batches)
+        of_epoch = max(1, math.ceil(batches / self.trainer.accumulate_grad_batches))
+        epochs = min(self.trainer.max_epochs or 0, math.ceil(steps / of_epoch))
         config = self.scheduler.config(optimizer, epochs, steps)
         return cast(OptimizerLRScheduler, {"optimizer": optimizer, "lr_scheduler": config})
 
