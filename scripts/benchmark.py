@@ -1,7 +1,9 @@
-"""Times the trainer and stacked sweeps against hand-written PyTorch loops, side by side in one run.
+"""Times the trainer, stacked sweeps and raw rows against plain ways, side by side in one run.
 
     python scripts/benchmark.py overhead
     python scripts/benchmark.py sweep
+    python scripts/benchmark.py predict
+    python scripts/benchmark.py wide
 
 `overhead`: 100 epochs of the small student on breast cancer, batch 64, distilled from stored
 answers, one thread. All take the same steps; the full loop and the trainer also validate
@@ -10,6 +12,8 @@ it at every better epoch; the trainer keeps it in memory and writes its state ev
 a second full loop does.
 
 `sweep`: up to 10,000 students in `benchmark_sweep.py`.
+
+`predict` and `wide`: answers for raw rows, and tables of many columns, in `benchmark_rows.py`.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ from lightning.pytorch.loggers import CSVLogger
 from sklearn.linear_model import LogisticRegression
 from torch.nn import functional as F
 
+import benchmark_rows
 import benchmark_sweep
 from meddistill.data.breast_cancer import breast_cancer
 from meddistill.data.datamodule import CohortDataModule
@@ -146,14 +151,17 @@ def overhead(repeats: int) -> None:
 def main() -> None:
     """Run the chosen benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("benchmark", choices=["overhead", "sweep"])
+    parser.add_argument("benchmark", choices=["overhead", "sweep", "predict", "wide"])
     parser.add_argument("--repeats", type=int, default=5, help="rounds of it")
     parser.add_argument("--largest", type=int, default=10_000, help="students of sweep")
     arguments = parser.parse_args()
-    if arguments.benchmark == "overhead":
-        overhead(arguments.repeats)
-    else:
+    if arguments.benchmark == "sweep":
         benchmark_sweep.benchmark(arguments.largest, arguments.repeats)
+    else:
+        ways = {
+            "overhead": overhead, "predict": benchmark_rows.predict, "wide": benchmark_rows.wide
+        }  # fmt: skip
+        ways[arguments.benchmark](arguments.repeats)
 
 
 if __name__ == "__main__":
