@@ -375,3 +375,13 @@ def test_a_run_killed_outright_resumes_to_bit_identical_weights(tmp_path):
     best = [tmp_path / name / "checkpoints" / "best.ckpt" for name in ("whole", "killed")]
     assert best[0].read_bytes() == best[1].read_bytes()
     assert not last.exists()
+
+
+def test_null_among_a_sweeps_values_is_written_as_null(meddistill):
+    swept = ("data.validation_labels=null,0.5", "loss.label_smoothing=0,0.1")
+    code, *_ = meddistill(
+        "distill", "-m", "loss=ce", "trainer.max_epochs=1", *swept, "hydra.sweep.dir=s"
+    )
+    assert code == 0
+    rows = [line for line in Path("s", "report.md").read_text().splitlines() if "alone" in line]
+    assert [row.split("|")[2].strip() for row in rows[:4]].count("null") == 2, rows

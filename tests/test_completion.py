@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -63,3 +65,18 @@ def test_hydras_help_says_how_to_install_it(meddistill):
     code, out, _ = meddistill("--hydra-help")
     assert code == 0
     assert "-sc install=bash" in out
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["distill", "--help"]])
+def test_help_shows_every_group_and_choices_of_ones_own_folder(meddistill, arguments):
+    Path("mine", "student").mkdir(parents=True)
+    Path("mine", "student", "wide.yaml").write_text("_target_: meddistill.models.mlp.MLP\n")
+    _, out, err = meddistill(*arguments)
+    assert "wide" not in out
+    for group in ("callbacks", "scheduler", "synthetic"):
+        assert re.search(rf"^  {group} +(cosine|early_stopping|munge)", out, re.MULTILINE), err
+    for given in (["--config-dir", "mine"], ["--config-dir=mine"]):
+        _, out, err = meddistill(*arguments, *given)
+        assert re.search(r"^  student +logistic, mlp_small, mlp_tiny, wide$", out, re.MULTILINE), (
+            err
+        )

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import meddistill as package
+from meddistill.errors import UserError
 from meddistill.known_rows import read_known_rows
 
 SMALL = ("trainer.max_epochs=3", "teacher.trainer.max_epochs=3", "teacher.network.width=8")
@@ -126,3 +127,16 @@ def test_what_can_not_be_exported_is_refused_in_words(meddistill, tmp_path):
     assert (code, "choose another --to" in err) == (2, True)
     code, _, err = meddistill("export", "run", "--to", "on")
     assert (code, "no finished model" in err) == (2, True)
+
+
+@pytest.mark.parametrize("verb", ["export", "predict"])
+def test_a_folder_that_is_not_there_is_told_so(meddistill, verb):
+    if verb == "export":
+        code, _, said = meddistill("export", "nowhere", "--to", "out")
+        assert code == 2
+    else:
+        with pytest.raises(UserError) as caught:
+            package.predict("nowhere", pd.DataFrame({"a": [1]}))
+        said = str(caught.value)
+    assert "nowhere: there is no such folder" in said
+    assert "model" not in said

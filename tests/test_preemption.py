@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import SMALL_TEACHER
-from meddistill import preemption
+from meddistill import app, preemption
 from meddistill.preemption import Stopped
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
@@ -92,3 +92,11 @@ def test_killed_at_random_moments_runs_and_stacks_end_as_the_undisturbed_ones():
     done = subprocess.run([sys.executable, SCRIPTS / "kill_and_resume.py", "--kills", "4"],
                           capture_output=True, text=True, check=False)  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_told_to_stop_before_anything_is_begun_a_run_leaves_no_folder(meddistill, monkeypatch):
+    monkeypatch.setattr(app, "run", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    code, _, err = meddistill("distill", "loss=ce", "hydra.run.dir=stopped")
+    assert code == preemption.EXIT_CODE
+    assert "the same command goes on from here" in err
+    assert not Path("stopped").exists()

@@ -24,7 +24,7 @@ from meddistill.disk import told
 from meddistill.errors import UserError
 from meddistill.known import check_hydra, check_sections
 from meddistill.once import counted
-from meddistill.preemption import watched
+from meddistill.preemption import Stopped, watched
 from meddistill.sections import sections
 from meddistill.tasks import run
 
@@ -68,6 +68,9 @@ def task(config: DictConfig) -> float:
         _check_devices(config, in_sweep)
         with watched(), told(folder):
             return run(shrunk(config, folder), folder, in_sweep)
+    except Stopped:
+        _forget_log(folder, config.verb)
+        raise
     except UserError as error:
         if in_sweep:
             raise
@@ -75,6 +78,14 @@ def task(config: DictConfig) -> float:
             folder.rmdir()  # if it is empty: Hydra makes it before it asks us
         _refused.append(error)
         return math.nan
+
+
+def _forget_log(folder: Path, verb: str) -> None:
+    """Remove a folder in which nothing was begun but the log of having been stopped."""
+    log = folder / f"{verb}.log"
+    if list(folder.iterdir()) == [log]:
+        log.unlink()
+        folder.rmdir()
 
 
 def _check_devices(config: DictConfig, in_sweep: bool) -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from meddistill.completion import FLAGS, asked
+from meddistill.completion import FLAGS, asked, own_folders
 from meddistill.confdir import FOLDER_VERBS, VERBS, listed_choices
 
 if TYPE_CHECKING:
     from meddistill.errors import UserError
 
-GROUPS = ("data", "teacher", "student", "loss", "schedule", "optimizer", "accelerator", "logger",
-          "experiment", "debug", "arm")  # fmt: skip
+GROUPS = ("data", "synthetic", "teacher", "student", "loss", "schedule", "optimizer", "scheduler",
+          "accelerator", "callbacks", "logger", "experiment", "debug", "arm")  # fmt: skip
 USER_ERROR, INTERRUPTED = 2, 130
 RARELY = 50_000
 """New objects after which Python looks for cycles (700 by default): imports make a million that
@@ -28,7 +29,7 @@ def main() -> None:
     arguments = sys.argv[1:]
     verb = arguments[0] if arguments else "--help"
     if verb in ("-h", "--help"):
-        print(overview())
+        print(overview(own_folders(arguments)))
     elif verb == "--version":
         from importlib.metadata import version
 
@@ -44,8 +45,8 @@ def main() -> None:
         sys.exit(_fail(f"'{verb}' is no verb; there are {verbs} (see meddistill --help)"))
 
 
-def overview() -> str:
-    """The text of `meddistill --help`."""
+def overview(own: Sequence[Path] = ()) -> str:
+    """The text of `meddistill --help`, choices of one's own folders of configs among the others."""
     every = {**VERBS, **FOLDER_VERBS}
     verbs = "\n".join(f"  {verb:<9} {what}" for verb, what in every.items())
     return f"""meddistill: knowledge distillation for medical diagnosis
@@ -59,7 +60,7 @@ verbs:
 {verbs}
 
 choices (group=choice):
-{listed_choices(GROUPS, width=15)}
+{listed_choices(GROUPS, width=15, more=own)}
   hydra/sweeper   stacked (under -m: seeds, temperatures, ... train side by side in one job), basic
   hydra/launcher  basic (one job after the other), joblib, slurm, ray (extras of these names)
 
@@ -127,7 +128,6 @@ def _refusal(error: Exception, verb: str) -> UserError | None:
 def _with_folder(verb: str, arguments: list[str]) -> int:
     """Run a verb that reads a finished folder; its exit code."""
     import argparse
-    from pathlib import Path
 
     parser = argparse.ArgumentParser(f"meddistill {verb}", description=FOLDER_VERBS[verb])
     parser.add_argument("folder", type=Path, metavar="DIR", help="a sweep's (or a run's) folder")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from meddistill.confdir import FOLDER_VERBS, VERBS
 
@@ -31,6 +32,15 @@ def asked(arguments: Sequence[str], launch: Callable[[str], int]) -> int:
         os.environ["COMP_LINE"] = " ".join(["meddistill", *kept])
         return _launched(launch, verb, [*flags, *arguments])
     return 0
+
+
+def own_folders(arguments: Sequence[str]) -> list[Path]:
+    """Folders of configs that the arguments name."""
+    split = [each.partition("=") for each in arguments]
+    following = [*arguments[1:], ""]
+    pairs = zip(split, following, strict=True)
+    named = [value or after for (key, _, value), after in pairs if key in WITH_VALUE]
+    return [Path(name) for name in named if name]
 
 
 def _launched(launch: Callable[[str], int], verb: str, arguments: Sequence[str]) -> int:

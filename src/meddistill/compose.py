@@ -241,7 +241,9 @@ def _has_effect(override: str) -> bool:
 def _choices(*, _root_: DictConfig) -> str:
     """The groups of a root config with what each can be, a line each."""
     groups = sorted(group for group in _root_.hydra.runtime.choices if "hydra" not in group)
-    return listed_choices(group for group in groups if "@" not in group)
+    sources = [each for each in _root_.hydra.runtime.config_sources if each.schema == "file"]
+    more = [Path(each.path) for each in sources if each.provider != "main"]
+    return listed_choices((group for group in groups if "@" not in group), more=more)
 
 
 def flatten(node: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

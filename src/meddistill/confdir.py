@@ -34,11 +34,12 @@ def choices(group: str, *more: Path) -> list[str]:
     return sorted(name for name in names if not name.startswith("_"))
 
 
-def listed_choices(groups: Iterable[str], width: int = 12) -> str:
-    """Each group with what it can be."""
+def listed_choices(groups: Iterable[str], width: int = 12, more: Iterable[Path] = ()) -> str:
+    """Each group with what it can be, configs of one's own in the folders `more` among them."""
+    more = list(more)
     return "\n".join(
         fill(
-            f"  {group:<{width}} {', '.join(choices(group))}",
+            f"  {group:<{width}} {', '.join(choices(group, *more))}",
             width=LINE, subsequent_indent=" " * (width + 3), break_on_hyphens=False,
         )
         for group in groups

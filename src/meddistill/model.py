@@ -158,6 +158,8 @@ def load_model(folder: str | Path, trust: Iterable[str] = ()) -> Model:
             files don't fit together.
     """
     folder, trust = Path(folder), list(trust)
+    if not folder.exists():
+        raise UserError(f"{folder}: there is no such folder (it is looked for from where you are)")
     try:
         card = read_card(folder)
         preprocessing = Preprocessing.load(folder / PREPROCESSING, Schema.from_dict(card.schema))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from meddistill.evaluation.direction import lower_is_better
 from meddistill.evaluation.surface import find_axes, surface
 from meddistill.files import read_json, shown, write_atomically
 from meddistill.report.folders import METRICS, STUDENT, collect, report_run
-from meddistill.report.reading import read_csv, read_predictions
+from meddistill.report.reading import parse, read_csv, read_predictions
 from meddistill.runfolder import RunFolder
 from meddistill.stack.folder import MEMBERS, PREDICTIONS, read_entry, undumped
 from meddistill.sweep import JOBS
@@ -65,7 +64,7 @@ def _students(folder: Path) -> pd.DataFrame:
     if (folder / JOBS).exists():
         text = collect(folder).to_csv(index=False)
         # One type a column, whatever the jobs wrote; a hash such as 651e9999 is no number.
-        frame = pd.read_csv(io.StringIO(text), dtype={"folder": str})
+        frame = parse(text, dtype={"folder": str})
     elif (folder / METRICS).exists():
         frame = read_csv(folder / METRICS, STUDENT)
     else:
@@ -89,8 +88,9 @@ def _matching(frame: pd.DataFrame, wanted: Sequence[str]) -> pd.DataFrame:
 
 
 def _same(cell: Any, parsed: Any, text: str) -> bool:
-    if parsed is None or pd.isna(cell):
-        return parsed is None and bool(pd.isna(cell))
+    is_null = cell == "null" or bool(pd.isna(cell))
+    if parsed is None or is_null:
+        return parsed is None and is_null
     try:
         return float(cell) == float(parsed)
     except (TypeError, ValueError):

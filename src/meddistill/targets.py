@@ -99,7 +99,9 @@ def find_targets(
     shared = {name: trainer[name] for name in SHARED if name in trainer}
 
     def make(folder: Path) -> None:
-        log.info("teacher: not in the store yet, made now (%s)", store / "teachers" / key)
+        place = store / "teachers" / key
+        if teacher.trains:
+            log.info("teacher: not in the store yet, made now (%s)", place)
         if trainer.get("strategy", "auto") != "auto":
             log.info("teacher: trained on one device")
         resumed, seconds = any(path.name != LEDGER for path in folder.iterdir()), 0.0
@@ -117,6 +119,8 @@ def find_targets(
         )
         frame.insert(0, "row", pd.Series(cohort.row, dtype="str"))
         write_atomically(folder / ANSWERS, frame.to_parquet(index=False))
+        if not teacher.trains:  # it may have been refused until here
+            log.info("teacher: its answers are in the store now (%s)", place)
 
     folder = Store(store / "teachers").find_or_make(key, make)
     return Targets(key, folder, _read(folder / ANSWERS, cohort), (folder / KNOWN_ROWS).exists())

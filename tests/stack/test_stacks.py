@@ -17,6 +17,7 @@ from meddistill.data.munge import Munge
 from meddistill.data.schema import Schema
 from meddistill.losses.building import build_loss
 from meddistill.stack.fit import Student, fit_stack
+from meddistill.stack.search import Halving
 from stack_and_alone import MEMBERS, assert_members_as_alone, node, recipe, taught, three_tables
 
 
@@ -142,6 +143,16 @@ class KilledError(Exception):
     pass
 
 
+class Asked:
+    """A function that halts members, with the state that it is given."""
+
+    def __init__(self, asked, state_dict=dict):
+        self.asked, self.state_dict = asked, state_dict
+
+    def __call__(self, done, score):
+        return self.asked(done, score)
+
+
 def stop_after(epochs, done, score, until=None):
     if until is not None and done == until:
         raise KilledError
@@ -159,7 +170,7 @@ def test_a_killed_stack_goes_on_to_the_same_weights_bit_for_bit(scheduler, table
     with pytest.raises(KilledError):
         fit_stack(
             made, members, tables, tmp_path / "killed", save_seconds=0,
-            halt=partial(stop_after, None, until=until),
+            halt=Asked(partial(stop_after, None, until=until)),
         )  # fmt: skip
     assert (tmp_path / "killed" / "last.ckpt").exists()
     resumed = fit_stack(made, members, tables, tmp_path / "killed", save_seconds=0)
@@ -169,12 +180,37 @@ def test_a_killed_stack_goes_on_to_the_same_weights_bit_for_bit(scheduler, table
     np.testing.assert_array_equal(resumed.score, whole.score)
 
 
+def test_a_killed_halving_drops_what_it_had_dropped_when_it_goes_on(tables, tmp_path):
+    members = [
+        replace(MEMBERS[0], seed=seed, loss={**MEMBERS[0].loss, "alpha": alpha})
+        for alpha in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+        for seed in (0, 1)
+    ]
+    made = recipe(patience=50, max_epochs=12)
+    halving, killed, resumed = (Halving(6, 2, epochs=2, eta=2) for _ in range(3))
+    whole = fit_stack(made, members, tables, tmp_path / "whole", halt=halving)
+
+    def until_five(done, score):
+        return killed(done, score) if done < 5 else stop_after(None, done, score, until=5)
+
+    with pytest.raises(KilledError):
+        fit_stack(
+            made, members, tables, tmp_path / "killed", save_seconds=0,
+            halt=Asked(until_five, killed.state_dict),
+        )  # fmt: skip
+    again = fit_stack(made, members, tables, tmp_path / "killed", halt=resumed)
+    assert torch.equal(resumed.alive, halving.alive)
+    assert halving.alive.sum() == 1
+    np.testing.assert_array_equal(again.epochs, whole.epochs)
+    np.testing.assert_array_equal(again.score, whole.score)
+
+
 def test_halted_members_train_no_further(tables, tmp_path):
     def halve(done, score):
         return torch.arange(len(score)) < (len(score) if done < 3 else 2)
 
     made = recipe(max_epochs=12, patience=50)
-    fitted = fit_stack(made, MEMBERS, tables, tmp_path / "halted", halt=halve)
+    fitted = fit_stack(made, MEMBERS, tables, tmp_path / "halted", halt=Asked(halve))
     assert fitted.epochs.tolist() == [12, 12, 3, 3, 3, 3]
     whole = fit_stack(made, MEMBERS, tables, tmp_path / "whole")
     np.testing.assert_allclose(fitted.probabilities[:2], whole.probabilities[:2], atol=1e-6)

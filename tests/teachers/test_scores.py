@@ -83,6 +83,26 @@ def test_a_file_of_one_column_is_enough_for_two_classes(frame, cohort):
     assert np.allclose(found[:, 1], frame["p_malignant"])
 
 
+def test_a_file_of_one_column_is_read_as_any_other(cohort, tmp_path, frame):
+    """A word for a missing value is a cell, no line to leave out; blank lines are none."""
+    cells = [f"{value:.3f}".replace(".", ",") for value in frame["p_malignant"]]
+    path = tmp_path / "one.csv"
+    teacher = {"id": None, "column": "p", "decimal": ","}
+    path.write_text("\n\n".join(["p", *cells]))
+    found = ScoresTeacher(str(path), **teacher).answers(cohort, tmp_path)
+    assert np.allclose(np.exp(found[:, 1]), frame["p_malignant"].clip(1e-6), atol=6e-4)
+    path.write_text("\n".join(["p", "NA", *(cell.replace(",", ".") for cell in cells)]))
+    with pytest.raises(UserError, match="has 570 rows, the data 569"):
+        ScoresTeacher(str(path), None, "p").answers(cohort, tmp_path)
+
+
+def test_a_refused_file_of_scores_is_not_said_to_be_made(meddistill, frame):
+    frame.iloc[:50].to_csv("s.csv", index=False)
+    code, out, err = meddistill("distill", "teacher=scores", "teacher.path=s.csv")
+    assert (code, "made now" in out) == (2, False)
+    assert "has 50 rows, the data 569" in err
+
+
 def test_three_classes_are_normalised_within_rounding(cohort):
     three = replace(cohort, classes=("a", "b", "c"))
     frame = pd.DataFrame(np.tile([0.333, 0.333, 0.333], (569, 1)), columns=["a", "b", "c"])

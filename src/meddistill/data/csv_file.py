@@ -37,8 +37,16 @@ BROKEN = (
 BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 
 
-def read_csv(path: Path, separator: str, encoding: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def read_csv(
+    path: Path, separator: str, encoding: str, alone: bool = False
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The text of every cell, indexed by the line that its row ends in, and what is to be said.
+
+    Args:
+        path: The file.
+        separator: Between cells.
+        encoding: Of its text.
+        alone: Whether a single column is enough.
 
     Raises:
         UserError: The file can't be decoded or unpacked, or a line does not fit the header.
@@ -46,9 +54,8 @@ def read_csv(path: Path, separator: str, encoding: str) -> tuple[pd.DataFrame, t
     separator = "\t" if ".tsv" in path.suffixes and separator == "," else separator
     try:
         with _open(path, encoding) as file:
-            return _Lines(
-                path, separator, csv.reader(_no_nul(file, path), delimiter=separator)
-            ).read()
+            rows = csv.reader(_no_nul(file, path), delimiter=separator)
+            return _Lines(path, separator, rows, alone).read()
     except (UnicodeError, LookupError) as error:
         raise UserError(
             f"{path}: not readable as {encoding} ({error}): set data.encoding "
@@ -76,16 +83,18 @@ class _Lines:
         path: The file, for messages.
         separator: Between cells.
         rows: The reader of its rows.
+        alone: Whether a single column is enough.
     """
 
-    def __init__(self, path: Path, separator: str, rows: _Reader) -> None:
-        self.path, self.separator, self.rows = path, separator, rows
+    def __init__(self, path: Path, separator: str, rows: _Reader, alone: bool) -> None:
+        self.path, self.separator, self.rows, self.alone = path, separator, rows, alone
         self.blank = self.empty = self.broken = 0
         self.first_broken: int | None = None
 
     def read(self) -> tuple[pd.DataFrame, tuple[str, ...]]:
         header = next(self.rows, [])
-        _check_separator(self.path, header, self.separator)
+        if not self.alone:
+            _check_separator(self.path, header, self.separator)
         header = [clean_name(name) for name in header]
         names = [name or f"Unnamed: {place}" for place, name in enumerate(header)]  # as pandas says
         check_names(self.path, names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from meddistill.files import read_json, shown
 from meddistill.notes import notes_of
 from meddistill.report.page import Page, render
 from meddistill.report.publishing import noted, publish
-from meddistill.report.reading import read_csv
+from meddistill.report.reading import parse, read_csv
 from meddistill.report.surface import surface_tables
 from meddistill.report.tables import Table, run_table
 from meddistill.runfolder import RunFolder
@@ -103,7 +102,7 @@ def report_jobs(folder: Path) -> pd.DataFrame | None:
 def report_sweep(folder: Path) -> pd.DataFrame:
     """A sweep: all students in `sweep.csv`, the surface they make in `report.md`."""
     text = collect(folder).to_csv(index=False)
-    students = pd.read_csv(io.StringIO(text), dtype={"folder": str})  # as anybody reads the file
+    students = parse(text, dtype={"folder": str})
     tables = surface_tables(students)
     for table in tables:
         table.show()

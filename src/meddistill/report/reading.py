@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,14 @@ from meddistill.errors import DamagedError
 ANEW = "remove the file's folder and repeat the command that made it"
 
 
+def parse(text: str, **options: Any) -> pd.DataFrame:
+    """The text of a table of ours: an empty cell is missing, and null is a value of a setting."""
+    frame: pd.DataFrame = pd.read_csv(
+        io.StringIO(text), keep_default_na=False, na_values=[""], **options
+    )
+    return frame
+
+
 def read_csv(path: Path, columns: Collection[str]) -> pd.DataFrame:
     """A table of ours that has at least `columns`.
 
@@ -23,7 +32,7 @@ def read_csv(path: Path, columns: Collection[str]) -> pd.DataFrame:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        frame = pd.read_csv(io.StringIO(text))
+        frame = parse(text)
     except ValueError as error:  # pandas' own errors, and text that is none
         raise DamagedError(path, str(error), ANEW) from error
     if not text.endswith("\n"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import lightning.pytorch as pl
 import torch
@@ -21,6 +21,20 @@ from meddistill.stack.schedulers import MemberSchedulers
 from meddistill.training.classifier import OptimizerFactory, probabilities
 from meddistill.training.schedulers import Schedule
 from meddistill.training.stepping import Stepping
+
+
+class Halt(Protocol):
+    """From (epochs done, best log loss [M]) to the members [M] that may go on, with a state."""
+
+    def __call__(self, done: int, score: Tensor) -> Tensor:
+        """Members that may go on."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed fit goes on from."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Its inverse."""
+
 
 FULL_ENOUGH = 0.9
 """A stack whose running members are fewer than this share of it goes on without the others."""
@@ -42,7 +56,7 @@ class StackedDistiller(pl.LightningModule):
         patience: Epochs without a better value after which a member stops.
         trainer: Arguments of Lightning's Trainer; those that Lightning leaves to a module that
             steps and validates by itself are read here.
-        halt: From (epochs done, best log loss [M]) to the members [M] that may go on.
+        halt: Asked after every epoch which members may go on.
         scheduled: Whether settings of the loss change from epoch to epoch.
         scheduler: How the learning rates move; None where they don't.
     """
@@ -56,7 +70,7 @@ class StackedDistiller(pl.LightningModule):
         settings: Sequence[Mapping[str, Any]],
         patience: int,
         trainer: Mapping[str, Any],
-        halt: Callable[[int, Tensor], Tensor] | None = None,
+        halt: Halt | None = None,
         scheduled: bool = False,
         scheduler: Schedule | None = None,
     ) -> None:
@@ -135,6 +149,8 @@ class StackedDistiller(pl.LightningModule):
         checkpoint["stack"] = {"members": self.members, **self.best.state_dict()}
         if self._schedulers is not None:
             checkpoint["schedulers"] = self._schedulers.state_dict()
+        if self.halt is not None:
+            checkpoint["halt"] = self.halt.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Cut the stack to the members that were in it; weights and optimizer are loaded after."""
@@ -142,6 +158,8 @@ class StackedDistiller(pl.LightningModule):
         self._keep(state["members"])
         self.best.load_state_dict(state)
         self._resumed = checkpoint.get("schedulers")
+        if self.halt is not None:
+            self.halt.load_state_dict(checkpoint["halt"])
 
     def on_train_start(self) -> None:
         """The optimizer is loaded by now, with groups of its own."""

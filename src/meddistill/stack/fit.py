@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.losses import DistillationLoss
 from meddistill.losses.building import by_epoch, is_scheduled
 from meddistill.stack.best import BestMembers
-from meddistill.stack.distiller import StackedDistiller
+from meddistill.stack.distiller import Halt, StackedDistiller
 from meddistill.stack.memory import keep_freed_memory
 from meddistill.stack.network import StackedNetwork, stack_networks
 from meddistill.stack.rows import MemberRows
@@ -29,8 +29,6 @@ from meddistill.training.fit import TRY_LOWER, train
 from meddistill.training.schedulers import schedule_of
 
 log = logging.getLogger(__name__)
-Halt = Callable[[int, Tensor], Tensor]
-"""From (epochs done, best log loss [M]) to the members [M] that may go on."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ def fit_stack(
     # Equal optimizer settings side by side, in an order that a resume finds again.
     order = sorted(range(len(students)), key=lambda m: json.dumps(dict(students[m].optimizer)))
     back = torch.tensor(order).argsort()
-    in_order = None if halt is None else lambda done, score: halt(done, score[back])[order]
+    in_order = None if halt is None else _InOrder(halt, order, back)
     best, answers, parameters = _fit_in_order(
         recipe, [students[m] for m in order], tables, checkpoints, save_seconds, in_order
     )
@@ -138,6 +136,24 @@ def fit_stack(
         probabilities=answers[back].numpy(),
         seconds=time.perf_counter() - started,
     )
+
+
+@dataclass(frozen=True)
+class _InOrder:
+    """What halts members, asked about them in another order."""
+
+    halt: Halt
+    order: list[int]
+    back: Tensor
+
+    def __call__(self, done: int, score: Tensor) -> Tensor:
+        return self.halt(done, score[self.back])[self.order]
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.halt.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.halt.load_state_dict(state)
 
 
 def _fit_in_order(

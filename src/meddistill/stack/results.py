@@ -148,7 +148,8 @@ def _metrics(
     """A row a member of a chunk: what `flat_metrics` says of a single run."""
     first = chunk.members[0].settings
     numbers = [member.number for member in chunk.members]
-    frame = pd.DataFrame([member.axes for member in chunk.members])
+    axes = [member.axes.items() for member in chunk.members]
+    frame = pd.DataFrame([{k: "null" if v is None else v for k, v in own} for own in axes])
     frame.insert(0, "member", numbers)
     for name in chunk.members[0].found:
         frame[f"search/{name}"] = [member.found[name] for member in chunk.members]

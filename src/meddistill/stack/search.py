@@ -51,6 +51,14 @@ class Halving:
             self.alive[self.means(score).argsort(stable=True)[keep:]] = False
         return self.alive.repeat_interleave(self.seeds)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Which settings go on, and when that is next asked."""
+        return {"alive": self.alive.clone(), "next": self._next}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        self.alive, self._next = state["alive"].clone(), state["next"]
+
     def means(self, score: Tensor) -> Tensor:
         """[settings] mean over seeds; infinite where one diverged or the setting was dropped."""
         means = score.view(self.settings, self.seeds).mean(dim=1)
@@ -94,9 +102,9 @@ def search(
         for k in range(loss.seeds)
     ]
     halving = Halving(len(candidates), loss.seeds, loss.epochs, loss.eta)
-    fitted = fit_stack(
+    fitted = fit_stack(  # short: saved only when it is told to stop
         recipe, students, [data], folder, save_seconds=float("inf"), halt=halving
-    )  # short: begun anew after a kill
+    )
     best = int(halving.means(torch.from_numpy(fitted.score)).argmin())
     found = {
         "node": loss.node(candidates[best]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import zlib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from meddistill.data.blocks import check_read, read_each
 from meddistill.data.cells import NUMBER, Notation, UnreadableError, spelling_of, value_of
+from meddistill.data.csv_file import read_csv
 from meddistill.data.reading import read_table
 from meddistill.errors import SettingError, UserError, shown
 
@@ -32,11 +32,9 @@ def read_scores(path: Path, separator: str, decimal: str, encoding: str) -> pd.D
     Raises:
         UserError: As of `read_table`; settings are called `teacher.*`.
     """
-    frame = _one_column(path, decimal, encoding)
-    if frame is not None:
-        return frame
+    frame = _one_column(path, encoding)
     try:
-        frame = read_table(path, separator, decimal, encoding)
+        frame = read_table(path, separator, decimal, encoding) if frame is None else frame
     except SettingError as error:  # the reader speaks of data.*
         raise SettingError(READERS_KEY.sub("", error.key), error.value, error.mend) from None
     except UserError as error:
@@ -130,21 +128,16 @@ def check_column(frame: pd.DataFrame, name: str, key: str, path: Path) -> None:
     raise SettingError(key, name, f"no such column in {path}{meant} It has {have}{more}")
 
 
-def _one_column(path: Path, decimal: str, encoding: str) -> pd.DataFrame | None:
+def _one_column(path: Path, encoding: str) -> pd.DataFrame | None:
     """A CSV file of a single column, which no table of patients can be; None of any other."""
-    if path.suffix == ".parquet":
+    if path.suffix == ".parquet" or not path.is_file():
         return None
     try:
-        frame = pd.read_csv(
-            path, sep=NO_SEPARATOR, encoding=encoding, dtype="object", skip_blank_lines=False
-        )
-    except (OSError, ValueError, LookupError, EOFError, zlib.error):
+        frame, _ = read_csv(path, NO_SEPARATOR, encoding, alone=True)
+    except UserError:
         return None  # read_table says what is wrong
-    name = str(frame.columns[0])
-    if any(mark in name for mark in ",;\t|"):
-        return None
-    frame = frame.set_axis([name.strip()], axis=1).set_axis(pd.RangeIndex(2, len(frame) + 2))
-    return frame.dropna().replace(re.escape(decimal), ".", regex=True)
+    several = len(frame.columns) != 1 or any(mark in frame.columns[0] for mark in ",;\t|")
+    return None if several or not len(frame) else frame
 
 
 def _listed(names: Sequence[str]) -> str:
