@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import decimal
 import math
@@ -130,3 +131,13 @@ def test_the_first_cell_that_is_no_number_is_named_and_all_such_are_counted():
 def test_a_category_of_the_type_that_no_cell_has_is_no_fault():
     cells = pd.Categorical(["1", "2"], categories=["1", "2", "x"])
     assert SCHEMA.read(pd.DataFrame({"a": cells})).numbers.tolist() == [[1.0], [2.0]]
+
+
+@pytest.mark.parametrize("kind", [*TEXTS, *COLUMNS])
+def test_the_rows_that_were_handed_in_stay_as_they_were(kind):
+    frame = pd.DataFrame({"a": {**COLUMNS, **TEXTS}[kind]})
+    before = frame.copy()
+    for schema in (SCHEMA, Schema((), ("a",), ("?", "-999"))):
+        with contextlib.suppress(UserError):
+            schema.read(frame)
+        pd.testing.assert_frame_equal(frame, before)
