@@ -117,8 +117,9 @@ def _ambiguous(frame: pd.DataFrame, wanted: Sequence[str]) -> str:
 
 def _values(column: pd.Series[Any]) -> list[str]:
     """The first values of an axis, as they are typed."""
-    found = [str(value) for value in sorted(column.dropna().unique())[:12]]
-    return [*found, *(["null"] if column.isna().any() else [])]
+    is_null = column.isna() | (column == "null")
+    found = [str(value) for value in sorted(column[~is_null].unique())[:12]]
+    return [*found, *(["null"] if is_null.any() else [])]
 
 
 def _copied(job: Path, to: Path | None) -> Path:
