@@ -7,7 +7,14 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from meddistill.data.batches import STEPS_A_RUN, Batches, Rows, batch_size_for, batch_sizes
+from meddistill.data.batches import (
+    STEPS_A_RUN,
+    Batches,
+    Rows,
+    batch_size_for,
+    batch_sizes,
+    patience_for,
+)
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.losses.base import LossTerms, reduce_terms
 
@@ -268,3 +275,11 @@ def test_the_loss_of_a_step_is_the_plain_mean_over_its_rows():
 def test_the_default_batch_grows_with_the_table_and_is_64_on_small_ones():
     sizes = {569: 64, 10_000: 64, 10_001: 128, 20_000: 128, 101_766: 1024, 10**7: 1024}
     assert {rows: batch_size_for(rows) for rows in sizes} == sizes
+
+
+@pytest.mark.parametrize(
+    ("rows", "epochs"),
+    [(500, 20), (10_000, 20), (20_000, 10), (20_001, 5), (101_766, 5), (10**7, 5)],
+)
+def test_patience_is_in_epochs_that_take_as_many_steps_on_any_large_table(rows, epochs):
+    assert patience_for(rows) == epochs

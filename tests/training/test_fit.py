@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger
 
 from meddistill.compose import build_network
+from meddistill.data import batches
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import split_cohort
 from meddistill.errors import SettingError, UserError
@@ -79,6 +80,17 @@ def test_the_best_epochs_weights_are_kept_and_saved(
     chosen = net.eval()(data.inputs[rows]).log_softmax(1)
     loss = torch.nn.functional.nll_loss(chosen, torch.tensor(cohort.target)[rows])
     assert loss.item() == pytest.approx(result.score, abs=1e-6)
+
+
+def test_patience_goes_by_the_number_of_rows_where_nobody_says(
+    tmp_path, data, trainer_settings, monkeypatch
+):
+    settings = {**trainer_settings, "max_epochs": 60}
+    still = module(adam=lambda parameters: torch.optim.Adam(parameters, lr=0.0))
+    usual = fit(still, data, tmp_path / "usual", settings)
+    monkeypatch.setattr(batches, "FEW_ROWS", 200)  # as if the table had twenty-odd thousand rows
+    still = module(adam=lambda parameters: torch.optim.Adam(parameters, lr=0.0))
+    assert (usual.epochs, fit(still, data, tmp_path / "large", settings).epochs) == (21, 6)
 
 
 def test_training_stops_after_patience_epochs_without_a_better_one(

@@ -12,6 +12,7 @@ from torch import Tensor
 from meddistill.seeding import derive
 
 SMALLEST_BATCH, LARGEST_BATCH, FEW_ROWS = 64, 1024, 10_000
+MOST_PATIENCE, LEAST_PATIENCE = 20, 5
 STEPS_A_RUN = 32
 """Batches that are gathered at once, and handed over at once where that is asked for."""
 
@@ -177,6 +178,14 @@ def batch_size_for(rows: int) -> int:
     while rows > FEW_ROWS * size // SMALLEST_BATCH and size < LARGEST_BATCH:
         size *= 2
     return size
+
+
+def patience_for(rows: int) -> int:
+    """Epochs without a better one where nobody says: 20, halved with every doubling beyond 10,000.
+
+    An epoch takes as many steps from there on, so 20 would wait for thousands; 5 at least.
+    """
+    return max(LEAST_PATIENCE, MOST_PATIENCE * SMALLEST_BATCH // batch_size_for(rows))
 
 
 def batch_sizes(count: int, batch_size: int, fewest: int = 1) -> list[int]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from meddistill.compose import build_network, build_optimizer
+from meddistill.data.batches import patience_for
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.losses import DistillationLoss
 from meddistill.losses.building import by_epoch, is_scheduled
@@ -40,7 +41,8 @@ class Recipe:
         loss: Config node of the loss.
         optimizer: Config node of the optimizer.
         trainer: Arguments of Lightning's Trainer.
-        patience: Epochs without a better validation log loss after which a member stops.
+        patience: Epochs without a better validation log loss after which a member stops; None goes
+            by the number of rows of the table.
         scheduler: Config node of how learning rates move; empty where they don't.
     """
 
@@ -48,7 +50,7 @@ class Recipe:
     loss: Mapping[str, Any]
     optimizer: Mapping[str, Any]
     trainer: Mapping[str, Any]
-    patience: int
+    patience: int | None
     scheduler: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -173,10 +175,11 @@ def _fit_in_order(
         [student.seed for student in students],
     )
 
+    patience = recipe.patience or patience_for(len(tables[used[0]].cohort.target))
     module = StackedDistiller(
         network, rows, MemberLosses(recipe.loss, students),
         build_optimizer(recipe.optimizer, "optimizer"), [s.optimizer for s in students],
-        recipe.patience, recipe.trainer, halt,
+        patience, recipe.trainer, halt,
         scheduled=any(is_scheduled({**recipe.loss, **student.loss}) for student in students),
         scheduler=schedule_of(recipe.scheduler, recipe.trainer["max_epochs"]),
     )  # fmt: skip

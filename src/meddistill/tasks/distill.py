@@ -140,7 +140,8 @@ def _schedule(node: Mapping[str, Any]) -> Callable[[int], DistillationLoss] | No
 def check_student(settings: Mapping[str, Any]) -> None:
     """Refuse settings of the student's training that no component refuses, and absent networks."""
     check(settings)
-    integer("patience", settings["patience"], at_least=1)
+    if settings["patience"] is not None:
+        integer("patience", settings["patience"], at_least=1)
     integer("seed", settings["seed"])
     _check_stack(settings)
     if settings["stack"]["chunk"] is not None:

@@ -45,7 +45,8 @@ class NeuralTeacher(Teacher):
         seed: Of everything random in it.
         labels: Share of training and validation rows whose labels the teacher's site has.
         batch_size: Rows of one step; None goes by the number of rows of the table.
-        patience: Epochs without a better validation log loss after which a member stops.
+        patience: Epochs without a better validation log loss after which a member stops; None goes
+            by the number of rows of the table.
         out_of_fold: No network is trained again without each fold: None or False.
         scheduler: Config node of how the learning rate moves; None or {} where it doesn't.
         calibrate: `temperature`: one, fitted on the labelled validation rows; `none`, or None.
@@ -63,7 +64,7 @@ class NeuralTeacher(Teacher):
         seed: int = 0,
         labels: float = 1.0,
         batch_size: int | None = None,
-        patience: int = 20,
+        patience: int | None = None,
         out_of_fold: bool | None = None,
         calibrate: str | None = None,
         scheduler: Mapping[str, Any] | None = None,
@@ -85,7 +86,9 @@ class NeuralTeacher(Teacher):
         self.batch_size = batch_size
         if batch_size is not None:
             integer("batch_size", batch_size, at_least=1)
-        self.patience = integer("patience", patience, at_least=1)
+        self.patience = patience
+        if patience is not None:
+            integer("patience", patience, at_least=1)
         self.calibrate = calibration(calibrate, "none")
         if out_of_fold:
             raise SettingError("out_of_fold", out_of_fold, NO_FOLDS)

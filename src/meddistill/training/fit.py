@@ -18,7 +18,7 @@ from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from meddistill import preemption
-from meddistill.data.batches import batch_sizes
+from meddistill.data.batches import batch_sizes, patience_for
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError, UserError
 from meddistill.evaluation.direction import lower_is_better
@@ -63,7 +63,7 @@ def fit(
     trainer: Mapping[str, Any],
     *,
     monitor: str = "val/log_loss",
-    patience: int = 20,
+    patience: int | None = None,
     save_seconds: float = 10,
     loggers: Sequence[Logger] = (),
     callbacks: Sequence[Callback] = (),
@@ -76,7 +76,7 @@ def fit(
         folder: Where checkpoints lie; a `last.ckpt` there is resumed.
         trainer: Arguments of Lightning's Trainer by their own names.
         monitor: The logged value to keep best (lowest for losses, highest otherwise).
-        patience: Epochs without a better value after which training stops.
+        patience: Epochs without a better value after which training stops; None goes by the rows.
         save_seconds: Seconds between two saves of the training state.
         loggers: Lightning loggers.
         callbacks: Further Lightning callbacks.
@@ -86,6 +86,7 @@ def fit(
     _check_interval(trainer, data)
     module.logs_steps = bool(trainer.get("log_every_n_steps"))
     averages = any(isinstance(each, StochasticWeightAveraging) for each in callbacks)
+    patience = patience or patience_for(len(data.cohort.target))
     best = BestEpoch(monitor, lower_is_better(monitor), None if averages else patience)
     started = time.perf_counter()
     lightning = _trainer(checkpoints, trainer, [best, *callbacks], save_seconds, loggers, monitor)

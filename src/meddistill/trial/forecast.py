@@ -24,7 +24,7 @@ STEPS = 5
 """Timed, after one that is not."""
 SHORTER = (
     "what shortens it: teacher=boosting, teacher.members=1, trial.repeats=5, "
-    "trial.few_labels=null, trainer.max_epochs=50, teacher.trainer.max_epochs=50, "
+    "trial.few_labels=null, patience=5, teacher.patience=5, trainer.max_epochs=50, "
     "fewer arms (arm=[...])"
 )
 
