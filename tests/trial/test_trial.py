@@ -58,8 +58,8 @@ def summary(folder):
 
 def test_a_trial_leaves_few_files_and_no_parts(finished):
     names = {path.name for path in finished.iterdir()}
-    assert names == {"config.yaml", "trial.json", "trial.log", "predictions.parquet", "tries.csv",
-                     "results.csv", "results.json", "report.html"}  # fmt: skip
+    assert names == {"config.yaml", "logs", "trial.json", "trial.log", "predictions.parquet",
+                     "tries.csv", "results.csv", "results.json", "report.html"}  # fmt: skip
 
 
 def test_every_arm_answers_on_every_split_in_both_settings(finished):
