@@ -221,6 +221,12 @@ def parquet(**columns):
     return content.getvalue()
 
 
+@pytest.mark.parametrize(("key", "value"), [("separator", ";"), ("encoding", "latin-1")])
+def test_what_only_a_csv_file_has_is_refused_beside_another(refused, key, value):
+    message = refused(parquet(), "p.parquet", **{key: value})
+    assert message == f"data.{key}={value}: a Parquet file has none: leave it out"
+
+
 def test_bytes_that_are_text_are_read_and_others_refused(read, refused):
     cohort = read(parquet(word=pa.array([b"a", b"\xc3\xa9"] * (ROWS // 2))), "p.parquet")
     assert cohort.features["word"].tolist() == ["a", "é"] * (ROWS // 2)

@@ -49,6 +49,9 @@ def read_raw(path: Path, separator: str, decimal: str, encoding: str) -> Raw:
     if kind:
         raise SettingError("data.path", path, f"{kind} file is not read: save it as CSV or Parquet")
     if path.suffix.lower() in (".parquet", ".pq"):
+        for key, value, usual in (("separator", separator, ","), ("encoding", encoding, "utf-8")):
+            if value != usual:
+                raise SettingError(f"data.{key}", value, "a Parquet file has none: leave it out")
         raw = Raw(_read_parquet(path))
     else:
         for key, mark in {"data.separator": separator, "data.decimal": decimal}.items():
