@@ -69,3 +69,9 @@ def test_a_debug_run_that_would_keep_something_or_fails_says_why(meddistill, kep
     assert kept.partition("=")[0] in err
     assert WORKED not in out
     assert not list(Path().iterdir())
+
+
+def test_a_debug_run_names_the_loggers_that_it_does_not_try(meddistill):
+    code, out, err = meddistill("distill", "debug=fast", "loss=ce", "logger=[csv,tensorboard]")
+    assert code == 0, err
+    assert "debug=fast: csv in place of logger=tensorboard, which is not tried" in out

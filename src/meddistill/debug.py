@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from meddistill.errors import SettingError, UserError
 
+log = logging.getLogger(__name__)
 SCRATCH = "MEDDISTILL_SCRATCH"
 """Names the folder to the processes that a command starts."""
 ONE_BATCH = {"max_epochs": 1, "limit_train_batches": 1}
@@ -67,8 +69,7 @@ def shrunk(config: DictConfig, folder: Path) -> DictConfig:
             raise UserError(f"debug=fast keeps nothing, so leave out {key}={path}")
     small = config.copy()
     with open_dict(small):
-        if small.get("logger"):
-            small.logger = LOCAL
+        _keep_logs_here(small)
         _shrink_teachers(small.teacher)
         if small.verb == "trial":
             _shrink_trial(small)
@@ -77,6 +78,14 @@ def shrunk(config: DictConfig, folder: Path) -> DictConfig:
             if not small.stack.axes:
                 small.trainer.limit_train_batches = 1
     return small
+
+
+def _keep_logs_here(config: DictConfig) -> None:
+    """Let no logger write elsewhere, and name those that are not built."""
+    if others := sorted(set(config.get("logger") or ()) - set(LOCAL)):
+        log.info("debug=fast: csv in place of logger=%s, which is not tried", ",".join(others))
+    if config.get("logger"):
+        config.logger = LOCAL
 
 
 def _shrink_teachers(node: DictConfig) -> None:
