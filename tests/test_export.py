@@ -61,7 +61,12 @@ def test_an_exported_model_names_no_patient_and_answers_alike(
     meddistill, clinic, tmp_path, teacher
 ):
     sizes = {"mlp": SMALL[1:], "forest": ("teacher.trees=3",)}
-    several = ("+teacher@teacher.of.one=forest", "teacher.of.one.trees=3")
+    networks = "teacher.of.mlp_ensemble"
+    several = (
+        f"{networks}.members=2",
+        f"{networks}.trainer.max_epochs=2",
+        "teacher.of.forest.trees=3",
+    )
     run(
         meddistill, "teacher", *TABLE, f"teacher={teacher}", *sizes.get(teacher, several),
         f"hydra.run.dir={tmp_path}/run",
