@@ -22,14 +22,16 @@ COMMANDS = [
 
 
 def shortened(command: str) -> list[str]:
-    """The command with a small teacher and few epochs; `-m` stays in front."""
+    """The command with a small teacher and few epochs, trees and tries; `-m` stays in front."""
     arguments = [word for word in shlex.split(command)[1:] if word != "teacher=mlp_ensemble"]
     if arguments[0] in FOLDER_VERBS:
         return arguments
     chosen = any(word.startswith("teacher=") for word in arguments[1:])
     small = () if chosen else SMALL_TEACHER
     epochs = () if arguments[0] == "teacher" else ("trainer.max_epochs=1",)
-    return [*arguments, *small, *epochs]
+    trees = ("teacher.trees=10",) if "teacher=forest" in arguments else ()
+    tries = ("trial.seeds=1",) if arguments[0] == "trial" else ()
+    return [*arguments, *small, *epochs, *trees, *tries]
 
 
 def test_readme_runs_every_command_it_shows(meddistill, cohort, monkeypatch):
