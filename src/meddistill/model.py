@@ -124,6 +124,10 @@ class Model:
                 them.
         """
         self.preprocessing.schema.check_raw(rows)
+        return self.probabilities(rows)
+
+    def probabilities(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """What `predict_proba` gives, of rows that may be prepared ones."""
         probabilities = np.exp(self.log_probabilities(rows, warn=True))
         return pd.DataFrame(probabilities, index=rows.index, columns=self._classes)
 

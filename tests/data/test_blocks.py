@@ -114,11 +114,17 @@ def test_a_row_alone_says_what_it_says_among_others(kind, schema):
                 assert texts[0].tolist() == texts[1].tolist() or texts[0] != texts[0]
 
 
-def test_a_number_whose_grouping_is_lost_is_refused_in_a_typed_column_too():
+@pytest.mark.parametrize("kind", [float, object])
+def test_a_number_whose_grouping_is_lost_is_refused_in_raw_rows_and_not_in_prepared_ones(kind):
     schema = Schema(("a",), notation={"a": Notation(",", ".")})
-    assert schema.read(pd.DataFrame({"a": [1.0, 2.0]})).numbers.tolist() == [[1.0], [2.0]]
-    with pytest.raises(UserError, match=r"row 1: .*1.2.* is a number whose spelling is lost"):
-        schema.read(pd.DataFrame({"a": [1.0, 1.2]}))
+    schema.check_raw(pd.DataFrame({"a": [1.0, None, 2.0]}, dtype=kind))
+    written = pd.DataFrame({"a": ["1.200,5", "1,2"]})
+    schema.check_raw(written)
+    prepared = schema.prepare(written)
+    assert prepared["a"].tolist() == [1200.5, 1.2]
+    pd.testing.assert_frame_equal(schema.prepare(prepared), prepared)
+    with pytest.raises(UserError, match=r"row 1: '1.2' is a number whose spelling is lost"):
+        schema.check_raw(pd.DataFrame({"a": [1.0, 1.2]}, dtype=kind))
 
 
 def test_the_first_cell_that_is_no_number_is_named_and_all_such_are_counted():

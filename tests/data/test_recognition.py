@@ -104,7 +104,7 @@ def test_under_a_decimal_comma_a_point_is_never_a_decimal_mark(tmp_path):
     assert cohort.features["b"].tolist() == each(1200.0, 12345.0)
     assert any("'.' stands between thousands" in note for note in cohort.notes)
     with pytest.raises(UserError, match=r"1\.200 may have been 1200"):
-        cohort.schema.prepare(pd.read_csv(path, sep=";"))
+        cohort.schema.check_raw(pd.read_csv(path, sep=";"))
 
 
 @pytest.mark.parametrize(

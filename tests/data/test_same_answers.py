@@ -193,3 +193,18 @@ def test_long_codes_that_went_through_a_float_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"codes next to each other have become one.*dtype=str"):
         cohort.schema.prepare(pd.read_csv(path))
     same(cohort, pd.read_csv(path, dtype_backend="numpy_nullable"))
+
+
+@pytest.mark.parametrize("settings", [{}, {"thousands": "."}], ids=["found", "set"])
+def test_decimal_commas_beside_points_between_thousands_say_the_same_when_read_again(
+    tmp_path, settings
+):
+    path = tmp_path / "p.csv"
+    frame = pd.DataFrame({"cells": each("1.200,5", "834,25", "12.000", ""), "ill": each(0, 1)})
+    frame.assign(age=[f"{row},5" for row in range(ROWS)]).to_csv(path, sep=";", index=False)
+    cohort = table(str(path), "ill", separator=";", decimal=",", **settings)
+    assert cohort.features["cells"].fillna(-1).tolist() == each(1200.5, 834.25, 12000, -1)
+    data = CohortDataModule(cohort, split_cohort(cohort))
+    raw = pd.read_csv(path, sep=";", dtype=str)
+    cohort.schema.check_raw(raw)
+    assert (data.preprocessing(raw) == data.inputs.numpy()).all()

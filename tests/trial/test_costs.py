@@ -37,14 +37,14 @@ def found(cohort, split, tmp_path_factory):
     }
     whole = teacher_answers(0, "teacher", table)
     every = [Answers(0, name, [{}], whole.scores, whole.probabilities) for name in arms]
-    read = Model.predict_proba
+    read = Model.probabilities
 
     def slow(self, rows):
         time.sleep(SLEEP)
         return read(self, rows)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Model, "predict_proba", slow)
+        patch.setattr(Model, "probabilities", slow)
         patch.setattr(module, "SECONDS", 0.0)
         return costs(arms, every, table)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -13,10 +13,26 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meddistill.data.blocks import Categories, Cells, Floats, read_categories, read_numbers
-from meddistill.data.cells import LARGEST, PLAIN, Notation, UnreadableError, text_of, value_of
+from meddistill.data.cells import (
+    LARGEST,
+    PLAIN,
+    Notation,
+    UnreadableError,
+    is_null,
+    text_of,
+    value_of,
+)
 from meddistill.data.missing import Missing
 from meddistill.data.rows import find_columns
 from meddistill.errors import UserError, columns_named, shown
+
+EMPTIED = (
+    "an empty cell, but a word that pandas reads as empty (None, NA, ...) is a category there: "
+    "read the file with keep_default_na=False, or write '' for an empty cell"
+)
+UNGROUPED = (
+    "a number whose spelling is lost, since 1.200 may have been 1200: read the file with dtype=str"
+)
 
 
 @dataclass(frozen=True)
@@ -72,11 +88,7 @@ class Schema:
         """
         if isinstance(cell, str) and cell.strip() in self.gone.spellings:
             return math.nan
-        notation = self.notation.get(column, PLAIN)
-        value = value_of(cell, notation)
-        typed = not isinstance(cell, str) and math.isfinite(value)
-        if notation.thousands == "." and typed and value % 1:
-            raise UnreadableError("is a number whose spelling is lost: 1.200 may have been 1200")
+        value = value_of(cell, self.notation.get(column, PLAIN))
         value = (
             value
             if -LARGEST <= value <= LARGEST or value != value
@@ -110,7 +122,8 @@ class Schema:
         columns = iter(find_columns(rows, self.columns))
         numbers = np.empty((len(rows), len(self.numeric)), order="F")
         for place, column in enumerate(self.numeric):
-            numbers[:, place] = self._numbers(column, next(columns))
+            read_one = partial(self.number, column)
+            numbers[:, place] = read_numbers(column, next(columns), read_one, self.gone.numbers)
         codes = np.empty((len(rows), len(self.categorical)), dtype=np.intp, order="F")
         names = []
         for place, column in enumerate(self.categorical):
@@ -154,26 +167,18 @@ class Schema:
         return pd.DataFrame(prepared, index=rows.index, columns=self.columns)
 
     def check_raw(self, rows: pd.DataFrame) -> None:
-        """Refuse rows in which pandas has made empty cells of a word that is a category here.
+        """Refuse rows that pandas has read otherwise than their cells are written.
+
+        It makes empty cells of a word that may be a category here, and 1.2 of a 1.200 that may
+        be 1200. Prepared rows, which were read as they are written, are not for this.
 
         Raises:
             UserError: It says how to read the rows.
         """
-        found = find_columns(rows, self.spelled) if self.spelled else []
-        for column, cells in zip(self.spelled, found, strict=True):
-            empty = np.flatnonzero(cells.isna())
-            if len(empty):
-                raise UserError(
-                    f"column {shown(column)}, row {rows.index[empty[0]]}: an empty cell, but a "
-                    "word that pandas reads as empty (None, NA, ...) is a category there: read the "
-                    "file with keep_default_na=False, or write '' for an empty cell"
-                )
-
-    def _numbers(self, column: str, cells: pd.Series[Any]) -> Floats:
-        """[rows] float64, infinite beyond float32."""
-        if self.notation.get(column, PLAIN).thousands == ".":  # each is asked for its spelling
-            cells = cells.astype(object)
-        return read_numbers(column, cells, partial(self.number, column), self.gone.numbers)
+        grouped = [name for name in self.numeric if name in self.notation]
+        grouped = [name for name in grouped if self.notation[name].thousands == "."]
+        _refuse(rows, self.spelled, is_null, EMPTIED)
+        _refuse(rows, grouped, _is_fraction, UNGROUPED)
 
     def _empty_infinite(self, numbers: Floats) -> dict[str, int]:
         """Empty infinite cells of [rows, numeric columns], in place; how many of which column."""
@@ -181,6 +186,26 @@ class Schema:
         numbers[infinite] = np.nan
         counts = zip(self.numeric, infinite.sum(axis=0).tolist(), strict=True)
         return {column: count for column, count in counts if count}
+
+
+def _refuse(
+    rows: pd.DataFrame, columns: Sequence[str], is_wrong: Callable[[Any], bool], why: str
+) -> None:
+    """Refuse the first cell of `columns` that is wrong."""
+    found = find_columns(rows, columns) if columns else []
+    for column, cells in zip(columns, found, strict=True):
+        for row, cell in zip(cells.index, cells.tolist(), strict=True):
+            if is_wrong(cell):
+                said = "" if is_null(cell) else f"{shown(cell)} is "
+                raise UserError(f"column {shown(column)}, row {row}: {said}{why}")
+
+
+def _is_fraction(cell: Any) -> bool:
+    """Whether it came as a number that is not whole."""
+    try:
+        return not isinstance(cell, str) and value_of(cell) % 1 > 0
+    except UnreadableError:
+        return False  # reading says so
 
 
 def too_large(counts: Mapping[str, int]) -> str:

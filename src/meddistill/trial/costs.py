@@ -131,7 +131,7 @@ def latencies(model: Model, rows: pd.DataFrame) -> dict[str, Any]:
     """
     found: dict[str, Any] = {"batch": len(rows)}
     for name, part in {"row": rows[:1], "batch": rows}.items():
-        found[f"raw_{name}_ms"] = _median_ms(partial(model.predict_proba, part))
+        found[f"raw_{name}_ms"] = _median_ms(partial(model.probabilities, part))
         prepared = _prepared(model, part)
         found[f"prepared_{name}_ms"] = _median_ms(partial(_answer, model, prepared))
     return found
