@@ -8,20 +8,24 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from lightning.pytorch import callbacks as lightning_callbacks
 from lightning.pytorch.callbacks import (
     Callback,
     EMAWeightAveraging,
     GradientAccumulationScheduler,
     ModelCheckpoint,
+    ModelPruning,
+    SpikeDetection,
     StochasticWeightAveraging,
     WeightAveraging,
 )
+from lightning.pytorch.loggers import CSVLogger
 from torch import nn
 
 from conftest import SMALL_TEACHER
 from meddistill.compose import build_network
-from meddistill.errors import UserError
-from meddistill.training.callbacks import build_callbacks
+from meddistill.errors import SettingError, UserError
+from meddistill.training.callbacks import BASES, REFUSED, build_callbacks
 from meddistill.training.classifier import Classifier
 from meddistill.training.fit import fit
 
@@ -155,9 +159,108 @@ def test_a_scheduler_of_accumulation_changes_the_steps(tmp_path, data, trainer_s
     assert seen == [6, 8, 10]
 
 
+ARGUMENTS = {
+    "DeviceStatsMonitor": {"cpu_stats": True},
+    "EarlyStopping": {"monitor": "val/log_loss"},
+    "GradientAccumulationScheduler": {"scheduling": {0: 1, 1: 3}},
+    "ModelPruning": {"pruning_fn": "l1_unstructured", "amount": 0.1},
+    "OnExceptionCheckpoint": {"dirpath": "exceptions"},
+    "StochasticWeightAveraging": {"swa_lrs": 0.05},
+    "ThroughputMonitor": {
+        "batch_size_fn": {"_target_": "hydra.utils.get_method", "path": "builtins.len"},
+    },
+}  # fmt: skip
+CANNOT = {*REFUSED, *(base.__name__ for base in BASES)}
+
+
+@pytest.mark.parametrize("name", sorted(set(lightning_callbacks.__all__) - CANNOT))
+def test_each_of_lightnings_callbacks_works(name, tmp_path, data, trainer_settings, monkeypatch):
+    if name == "DeviceStatsMonitor":
+        pytest.importorskip("psutil", reason="this callback needs it")
+    monkeypatch.chdir(tmp_path)
+    del trainer_settings["enable_progress_bar"]
+    target = f"lightning.pytorch.callbacks.{name}"
+    callbacks = build_callbacks({"mine": {"_target_": target, **ARGUMENTS.get(name, {})}})
+    settings = {**trainer_settings, "max_epochs": 2, "log_every_n_steps": 1}
+    network, result = trained(tmp_path, data, settings, *callbacks, loggers=[CSVLogger(tmp_path)])
+    assert result.epochs == 2
+    assert log_loss(network, data) == pytest.approx(result.score, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(CANNOT))
+def test_each_of_the_others_is_refused_by_name_in_one_sentence(name):
+    target = f"lightning.pytorch.callbacks.{name}"
+    node = {"_target_": target, **ARGUMENTS.get(name, {})}
+    with pytest.raises(SettingError, match=rf"^callbacks\.mine\._target_={target}: .+") as refused:
+        build_callbacks({"mine": node})
+    assert "\n" not in str(refused.value)
+
+
+class PrunesLess(ModelPruning):
+    """One's own."""
+
+
+def test_a_subclass_of_a_refused_callback_is_refused():
+    node = {"_target_": f"{__name__}.PrunesLess", **ARGUMENTS["ModelPruning"]}
+    with pytest.raises(SettingError, match="is a ModelPruning, which puts other parameters"):
+        build_callbacks({"mine": node})
+
+
+class WeightNorm(Callback):
+    def on_fit_start(self, trainer, pl_module):
+        nn.utils.parametrizations.weight_norm(next(
+            each for each in pl_module.modules() if isinstance(each, nn.Linear)
+        ))  # fmt: skip
+
+
+def test_other_parameters_in_the_place_of_the_networks_are_no_model(
+    tmp_path, data, trainer_settings
+):
+    with pytest.raises(UserError, match=r"callbacks: one puts other parameters.*original0"):
+        trained(tmp_path, data, trainer_settings, WeightNorm())
+    assert not (tmp_path / "checkpoints/best.ckpt").exists()
+
+
+def test_a_detected_spike_is_one_message(tmp_path, data, trainer_settings):
+    detection = SpikeDetection(window=2, warmup=1, atol=0.0, rtol=0.0, mode="max")
+    with pytest.raises(UserError, match="SpikeDetection ended training"):
+        trained(tmp_path, data, trainer_settings, detection)
+
+
+class Stops(Callback):
+    def on_fit_start(self, trainer, pl_module):
+        trainer.should_stop = True
+
+
+def test_a_fit_without_a_step_is_refused(tmp_path, data, trainer_settings):
+    with pytest.raises(UserError, match="not one step was taken"):
+        trained(tmp_path, data, trainer_settings, Stops())
+
+
+@pytest.mark.parametrize("name", ["DeviceStatsMonitor", "ThroughputMonitor", "LearningRateMonitor"])
+def test_a_callback_that_logs_needs_a_logger(name):
+    node = {"_target_": f"lightning.pytorch.callbacks.{name}", **ARGUMENTS.get(name, {})}
+    with pytest.raises(UserError, match=r"callbacks\.mine writes to loggers"):
+        build_callbacks({"mine": node}, loggers=False)
+
+
+def test_an_absent_package_of_a_callback_is_named(monkeypatch):
+    monkeypatch.setattr("meddistill.training.callbacks.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"callbacks\.mine .*pip install psutil"):
+        build_callbacks({"mine": {"_target_": "lightning.pytorch.callbacks.DeviceStatsMonitor"}})
+
+
 @pytest.mark.parametrize(
     ("node", "said"),
     [
+        (
+            {"mine": {"_target_": "lightning.pytorch.callbacks.Timer", "duration": "00:00:00:00"}},
+            r"callbacks\.mine\.duration=0: nothing would be trained",
+        ),
+        (
+            {"mine": {"_target_": "lightning.pytorch.callbacks.EarlyStopping", "monitor": "loss"}},
+            r"callbacks\.mine\.monitor=loss: must be one of val/log_loss",
+        ),
         ({"mine": 3}, r"callbacks\.mine=3.*_target_"),
         ({"mine": {"_target_": "torch.nn.Identity"}}, "is no Lightning callback"),
         ({"mine": {"_target_": "nowhere.Mine"}}, r"callbacks\.mine.*can't be imported"),

@@ -29,7 +29,7 @@ from meddistill.targets import Targets
 from meddistill.tasks.common import check, describe_data, judge_model, judge_teacher, prepare
 from meddistill.teachers.base import Teacher
 from meddistill.teaching import add_synthetic, build_teacher, teach
-from meddistill.training.callbacks import build_callbacks
+from meddistill.training.callbacks import FOLLOWED, build_callbacks
 from meddistill.training.checkpoints import BEST
 from meddistill.training.compiled import check_compile, compiled
 from meddistill.training.distiller import Distiller, FrozenTeacher
@@ -39,7 +39,6 @@ from meddistill.training.schedulers import Schedule, schedule_of
 from meddistill.training.taps import check_features, connect
 
 log = logging.getLogger(__name__)
-MONITORS = ("val/log_loss", "val/auroc", "val/accuracy")
 ANSWERS = ("stored", "live")
 NOT_LIVE = "this teacher is no network, so it can't be asked in every step: take answers=stored"
 
@@ -147,7 +146,7 @@ def check_student(settings: Mapping[str, Any]) -> None:
     if settings["stack"]["chunk"] is not None:
         integer("stack.chunk", settings["stack"]["chunk"], at_least=1)
     number("save_seconds", settings["save_seconds"], at_least=0)
-    for key, choices in {"monitor": MONITORS, "answers": ANSWERS}.items():
+    for key, choices in {"monitor": FOLLOWED, "answers": ANSWERS}.items():
         if settings[key] not in choices:
             raise SettingError(key, settings[key], f"must be one of {', '.join(choices)}")
     check_network(settings["student"], "student")

@@ -62,12 +62,13 @@ class BestEpoch(Callback):
     def __init__(self, monitor: str, lower_is_better: bool, patience: int | None) -> None:
         self.monitor, self.patience = monitor, patience
         self.sign = 1 if lower_is_better else -1
+        self.steps = 0
         self.forget()
 
     def forget(self) -> None:
         """There is no best yet."""
         self.score, self.log_loss = math.nan, math.nan
-        self.epoch, self.step, self.steps = -1, -1, 0
+        self.epoch, self.step = -1, -1
         self.weights: dict[str, Tensor] = {}
         self._scored: dict[str, Tensor] = {}
 
@@ -87,8 +88,8 @@ class BestEpoch(Callback):
         if self.patience is not None and trainer.current_epoch - self.epoch >= self.patience:
             trainer.should_stop = True
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Count the steps."""
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Count the steps, also where a resumed fit had none left to take."""
         self.steps = trainer.global_step
 
     def state_dict(self) -> dict[str, Any]:

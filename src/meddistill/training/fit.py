@@ -13,14 +13,15 @@ from typing import Any, cast
 
 import lightning.pytorch as pl
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, StochasticWeightAveraging
+from lightning.fabric.utilities.spike import TrainingSpikeException
+from lightning.pytorch.callbacks import Callback, ProgressBar, StochasticWeightAveraging
 from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from meddistill import preemption
 from meddistill.data.batches import batch_sizes, patience_for
 from meddistill.data.datamodule import CohortDataModule
-from meddistill.errors import SettingError, UserError
+from meddistill.errors import SettingError, UserError, listed
 from meddistill.evaluation.direction import lower_is_better
 from meddistill.runfolder import is_main_process
 from meddistill.training.checkpoints import BEST, LAST, BestEpoch, SaveState, save_weights
@@ -88,22 +89,20 @@ def fit(
     averages = any(isinstance(each, StochasticWeightAveraging) for each in callbacks)
     patience = patience or patience_for(len(data.cohort.target))
     best = BestEpoch(monitor, lower_is_better(monitor), None if averages else patience)
-    started = time.perf_counter()
+    names, started = set(module.network.state_dict()), time.perf_counter()
     lightning = _trainer(checkpoints, trainer, [best, *callbacks], save_seconds, loggers, monitor)
     _keep_batches_large(module, data, lightning.world_size)
     reason = reason_for_plain(module, trainer, cast(Any, lightning).callbacks)
     log.debug("steps: %s", reason or "many at once")
     with nullcontext() if reason else in_runs(lightning, module, data, trainer, best):
         _run(lightning, module, checkpoints, trainer, data)
+    if best.steps == 0:
+        raise UserError("not one step was taken before training was stopped: nothing was trained")
     if averages and lightning.current_epoch < (lightning.max_epochs or 0):
         log.warning("swa: training stopped before its last epoch, so nothing was averaged")
         averages = False
     _score_the_end(lightning, module, trainer, data, best, averages)
-    if not best.weights:
-        raise DivergedError(
-            f"training diverged: {monitor} was never a finite number; lower the learning rate "
-            "(optimizer.lr, or teacher.optimizer.lr for the teacher)"
-        )
+    _check_best(best, names)
     if lightning.is_global_zero and best.log_loss > data.log_loss_of_shares:
         log.warning(
             "validation log loss %.3f is worse than that of the class shares alone (%.3f): %s",
@@ -119,6 +118,20 @@ def fit(
         seconds=time.perf_counter() - started,
         is_main=lightning.is_global_zero,
     )
+
+
+def _check_best(best: BestEpoch, names: set[str]) -> None:
+    """Refuse to keep weights that are none, or not those of the network that was asked for."""
+    if not best.weights:
+        raise DivergedError(
+            f"training diverged: {best.monitor} was never a finite number; lower the learning rate "
+            "(optimizer.lr, or teacher.optimizer.lr for the teacher)"
+        )
+    if others := sorted(names ^ set(best.weights)):
+        raise UserError(
+            f"callbacks: one puts other parameters in the place of the network's "
+            f"({listed(others)}), so that no model could be kept: leave it out"
+        )
 
 
 def train(
@@ -148,8 +161,11 @@ def _trainer(
     monitor: str = "val/log_loss",
 ) -> pl.Trainer:
     """Lightning's Trainer with our callbacks beside those given."""
-    shows = _shows_progress(trainer)
+    own_bar = any(isinstance(each, ProgressBar) for each in callbacks)
+    shows = not own_bar and _shows_progress(trainer)
     given = {**trainer, "enable_progress_bar": shows}
+    if own_bar:  # Lightning refuses it where somebody said no
+        given["enable_progress_bar"] = trainer.get("enable_progress_bar") is not False
     given["default_root_dir"] = trainer.get("default_root_dir") or checkpoints.parent
     every = [*callbacks]
     if not trainer.get("fast_dev_run"):
@@ -184,6 +200,8 @@ def _run(
         raise
     except MisconfigurationException as error:
         raise UserError(f"Lightning's Trainer refuses these settings: {error}") from error
+    except TrainingSpikeException as error:
+        raise UserError(f"callbacks: SpikeDetection ended training: {error}") from error
 
 
 def _score_the_end(

@@ -14,7 +14,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, Timer
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
 from meddistill.errors import SettingError, UserError, integer, number
@@ -88,10 +88,20 @@ def _check_amounts(given: Mapping[str, Any]) -> None:
     for name in ("limit_train_batches", "max_steps"):
         if given.get(name, 1) == 0:
             raise SettingError(f"trainer.{name}", 0, "nothing would be trained")
+    if "max_time" in given and _seconds(given["max_time"]) == 0:
+        raise SettingError("trainer.max_time", given["max_time"], "nothing would be trained")
     if "accumulate_grad_batches" in given:
         integer("trainer.accumulate_grad_batches", given["accumulate_grad_batches"], at_least=1)
     if "gradient_clip_val" in given:
         number("trainer.gradient_clip_val", given["gradient_clip_val"], at_least=0)
+
+
+def _seconds(max_time: Any) -> float | None:
+    """What Lightning reads in `trainer.max_time`."""
+    try:
+        return Timer(max_time).time_remaining()
+    except (MisconfigurationException, TypeError) as error:
+        raise SettingError("trainer.max_time", max_time, "must be written DD:HH:MM:SS") from error
 
 
 def _check_precision(given: Mapping[str, Any]) -> None:
