@@ -60,14 +60,25 @@ def test_relative_paths_are_from_where_the_command_was_called(meddistill, cohort
     cohort.features.iloc[:, :3].assign(target=cohort.target).to_csv("mine.csv", index=False)
     given = ["data=table", "data.path=mine.csv", "data.target=target", "store=mystore",
              "teacher=forest", "teacher.trees=3", "trainer.max_epochs=1"]  # fmt: skip
-    code, _, err = meddistill("distill", *given, "hydra.job.chdir=true")
+    code, out, err = meddistill("distill", *given, "hydra.job.chdir=true")
     assert code == 0, err
     assert Path("mystore/teachers").is_dir()
     (run,) = Path("outputs").glob("distill-*")
+    assert f"Report: {run}/report.md" in out
+    assert f"meddistill report {run}\n" in out
     content = yaml.safe_load((run / "identity.json").read_text())["content of data.path"]
     assert content != "absent"
     assert meddistill("distill", *given)[0] == 0
     assert list(Path("outputs").glob("distill-*")) == [run], "and it is the same run"
+
+
+@pytest.mark.parametrize(
+    "flags", [["-m", "--cfg", "job"], ["--info", "all", "--cfg", "job"], ["--resolve"]]
+)
+def test_flags_of_hydra_that_do_not_go_together_are_one_message(meddistill, flags):
+    code, _, err = meddistill("distill", "seed=0,1", *flags)
+    assert (code, len(err.strip().splitlines())) == (2, 1)
+    assert "--cfg" in err
 
 
 def test_a_jobs_settings_are_listed_as_they_were_typed():

@@ -30,7 +30,8 @@ from meddistill.tasks import run
 
 register_resolvers()  # here, so that a launcher's worker that imports `task` has them too
 
-
+OF_FLAGS = ("Only one of --", "The --resolve flag")
+"""How Hydra begins what it says of flags that don't go together, in a plain ValueError."""
 _refused: list[UserError] = []  # of a single run: Hydra would print lines of its own about it
 
 
@@ -49,6 +50,10 @@ def launch(verb: str) -> None:
     with removed(), counted():
         try:
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)(task)()
+        except ValueError as error:
+            if str(error).startswith(OF_FLAGS):
+                raise UserError(f"Hydra's flags: {error}") from error
+            raise
         finally:
             sys.argv = command
         if _refused:

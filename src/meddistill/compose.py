@@ -16,7 +16,7 @@ from meddistill.confdir import VERBS, listed_choices
 from meddistill.debug import scratch
 from meddistill.errors import SettingError, UserError
 from meddistill.evaluation.direction import lower_is_better
-from meddistill.files import checksum
+from meddistill.files import called_from, checksum
 from meddistill.nearest import not_taken
 
 if TYPE_CHECKING:
@@ -69,16 +69,8 @@ def is_without_effect(key: str) -> bool:
 
 def from_call(path: str | Path) -> Path:
     """A path as the caller means it: from where the command was given, under `chdir` too."""
-    from hydra.core.hydra_config import HydraConfig
-
-    given = Path(path).expanduser()
-    if given.is_absolute() or not HydraConfig.initialized():
-        return given
-    runtime = HydraConfig.get().runtime  # it may be an earlier command's, which is over
-    if OmegaConf.is_missing(runtime, "output_dir"):  # the job's folder is only being named
-        return given
-    changed = Path.cwd() == Path(runtime.output_dir) != Path(runtime.cwd)
-    return Path(runtime.cwd) / given if changed else given
+    given, here = Path(path).expanduser(), called_from()
+    return given if here == Path.cwd() else here / given
 
 
 def short_hash(value: object, digits: int = 8) -> str:

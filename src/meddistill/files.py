@@ -148,9 +148,23 @@ def _acquire(lock: FileLock, path: Path, seconds: float) -> None:
 
 
 def shown(path: Path) -> str:
-    """A path as a person reads it: from where they are, if it lies below."""
-    path = path.resolve()
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+    """A path as a person reads it: from where they gave the command, if it lies below."""
+    path, here = path.resolve(), called_from()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def called_from() -> Path:
+    """The folder where the command was given, which under Hydra's `chdir` is another."""
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    here = Path.cwd()
+    if not HydraConfig.initialized():
+        return here
+    runtime = HydraConfig.get().runtime  # it may be an earlier command's, which is over
+    if OmegaConf.is_missing(runtime, "output_dir"):  # the job's folder is only being named
+        return here
+    return Path(runtime.cwd) if here == Path(runtime.output_dir) else here
 
 
 def _umask() -> int:
