@@ -16,25 +16,28 @@ from meddistill.errors import DamagedError, UserError
 from meddistill.evaluation.direction import lower_is_better
 from meddistill.evaluation.surface import find_axes, surface
 from meddistill.files import read_json, shown, write_atomically
-from meddistill.report.folders import METRICS, STUDENT, collect, report_run
-from meddistill.report.reading import parse, read_csv, read_predictions
+from meddistill.report.folders import report_run
+from meddistill.report.reading import read_predictions
+from meddistill.report.students import collect, members
 from meddistill.runfolder import RunFolder
-from meddistill.stack.folder import MEMBERS, PREDICTIONS, read_entry, undumped
+from meddistill.stack.folder import MEMBERS, METRICS, PREDICTIONS, read_entry, undumped
 from meddistill.sweep import JOBS
 
 
 def show_pick(folder: Path, wanted: Sequence[str], best: bool, to: Path | None) -> None:
     """Pick a student, and print its table and what its numbers are worth."""
-    path = pick(folder, wanted, best, to)
+    path, fitting = pick(folder, wanted, best, to)
     report_run(path, read_json(path / "metrics.json"))
-    if best:
+    if best and fitting == 1:
+        print("One student fits: nothing was chosen.")
+    elif best:
         print(
             "Chosen for its validation score, which is therefore too good to expect again; "
             f"'meddistill report {shown(folder)}' says what choosing so gives on test rows."
         )
 
 
-def pick(folder: Path, wanted: Sequence[str], best: bool, to: Path | None) -> Path:
+def pick(folder: Path, wanted: Sequence[str], best: bool, to: Path | None) -> tuple[Path, int]:
     """Write a chosen student of a sweep (or of a job with many) into a run folder.
 
     Args:
@@ -44,29 +47,29 @@ def pick(folder: Path, wanted: Sequence[str], best: bool, to: Path | None) -> Pa
             students the one with the best score.
         to: The run folder; by default the one that the same student trained alone would have.
 
+    Returns:
+        The run folder, and how many students have what is wanted.
+
     Raises:
         UserError: No student fits, or more than one.
     """
-    rows = _matching(_students(folder), wanted)
-    if best:
-        rows = _best(rows)
+    fitting = _matching(_students(folder), wanted)
+    rows = _best(fitting) if best else fitting
     if len(rows) != 1:
         raise UserError(_ambiguous(rows, wanted))
     row = rows.iloc[0]
     job = folder / str(row["folder"]) if "folder" in rows else folder
     if not (job / METRICS).exists():
-        return _copied(job, to)
-    return _written(job, row, to)
+        return _copied(job, to), len(fitting)
+    return _written(job, row, to), len(fitting)
 
 
 def _students(folder: Path) -> pd.DataFrame:
     """All finished students."""
     if (folder / JOBS).exists():
-        text = collect(folder).to_csv(index=False)
-        # One type a column, whatever the jobs wrote; a hash such as 651e9999 is no number.
-        frame = parse(text, dtype={"folder": str})
+        frame, _ = collect(folder)
     elif (folder / METRICS).exists():
-        frame = read_csv(folder / METRICS, STUDENT)
+        frame = members(folder)
     else:
         raise UserError(f"{folder} is no folder of a sweep, nor of a job with many students")
     return frame[frame["status"] == "completed"]
@@ -112,6 +115,12 @@ def _ambiguous(frame: pd.DataFrame, wanted: Sequence[str]) -> str:
         return "no finished student fits all of " + " ".join(wanted)
     axes = [axis for group in find_axes(frame) for axis in group]
     open_axes = "; ".join(f"{axis}={', '.join(_values(frame[axis]))}" for axis in axes)
+    if not axes:
+        jobs = ", ".join(map(str, frame["folder"]))
+        return (
+            f"{len(frame)} students fit, alike in every setting, but their data or teacher differ: "
+            f"pick in the folder of one's job ({jobs}), or --best"
+        )
     return f"{len(frame)} students fit: say which ({open_axes}), or --best"
 
 

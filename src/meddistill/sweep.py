@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import logging
 from collections.abc import Mapping
@@ -88,10 +89,17 @@ def flat_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def add_row(path: Path, row: dict[str, Any]) -> None:
-    """Put a job's row into the table, in place of an earlier one of the same folder."""
+    """Put a job's row into the table, in place of an earlier one of the same folder.
+
+    Its number is the command's or, where an earlier command into the same folder has a job of that
+    number, the next that is free.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.with_suffix(".lock")):
-        rows = [*(old for old in _earlier(path) if old["folder"] != row["folder"]), row]
+        others = [old for old in _earlier(path) if old["folder"] != row["folder"]]
+        taken = {str(old["job"]) for old in others}
+        job = next(n for n in itertools.count(int(row["job"])) if str(n) not in taken)
+        rows = [*others, {**row, "job": job}]
         columns = list(dict.fromkeys(key for each in rows for key in each))
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, lineterminator="\n")

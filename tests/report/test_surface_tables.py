@@ -191,7 +191,19 @@ def test_a_sweep_of_failures_says_why():
 def test_settings_that_lack_splits_are_named():
     table = surface_tables(by_split({1: [0.1, 0.2, 0.9], 2: [0.15, 0.27, None]}))[0]
     assert [line[1] for line in table.rows] == ["1", "2"]
-    assert "1 setting without all splits (failed students) at the end" in notes(table)
+    assert "1 setting without all splits at the end (1 not run with all)" in notes(table)
+
+
+def test_settings_that_lack_failed_students_are_told_from_those_never_run():
+    rows = [student(0.1, seed=seed, loss="kd", loss__temperature=2) for seed in (0, 1, 2)]
+    rows += [student(0.2, seed=seed, loss="kd", loss__temperature=4) for seed in (0, 1)]
+    rows += [student(0.3, seed=seed, loss="kd", loss__temperature=8) for seed in (0, 1)]
+    rows += [student(0.4, seed=seed, loss="ce") for seed in (0, 1)]
+    rows += [failed(seed=2, loss="kd", loss__temperature=8)]
+    said = "3 settings without all seeds at the end (1 with failed students, 2 not run with all)"
+    assert said in notes(surface_tables(sweep(rows))[0])
+    rows += [failed()]  # a job, of whose students nothing is known
+    assert "at the end (3 with failed students)" in notes(surface_tables(sweep(rows))[0])
 
 
 def test_more_settings_than_asked_for_are_in_the_file():

@@ -163,6 +163,41 @@ def test_a_choice_that_names_no_single_student_is_refused(meddistill, wanted, me
     assert message in err
 
 
+def test_a_student_that_two_jobs_of_a_sweep_trained_is_one(meddistill):
+    for axes in (("seed=shuffle(range(0,2))", "optimizer.lr=1e-3,1e-2"),
+                 ("seed=sort(2,1)", "optimizer.lr=1e-3,1e-2,1e-1")):  # fmt: skip
+        common = ("loss=ce", "student=mlp_tiny", "trainer.max_epochs=1", "logger=none")
+        code, out, err = meddistill("distill", "-m", *common, *axes, "hydra.sweep.dir=sweep")
+        assert code == 0, err
+    assert "3 students each (differing in seed)" in out
+    rows = students("sweep")
+    assert not rows.duplicated(["seed", "optimizer.lr"]).any()
+    assert len(rows) == 8
+    assert rows.groupby("folder", sort=False)["job"].unique().map(list).tolist() == [[0], [1]]
+    one = ("pick", "sweep", "seed=1", "optimizer.lr=1e-3")
+    code, out, err = meddistill(*one, "--best", "--to", "one")
+    assert code == 0, err
+    assert "One student fits: nothing was chosen." in out
+    assert "too good" not in out
+    assert meddistill(*one, "--to", "two")[0] == 0
+
+
+def test_students_alike_in_all_settings_but_of_other_data_are_named_by_their_jobs(meddistill):
+    sweep = ("distill", "-m", "loss=ce", "student=mlp_tiny", "trainer.max_epochs=1",
+             "logger=none", "data=table", "data.path=a.csv", "data.target=y", "seed=0,1",
+             "hydra.sweep.dir=sweep")  # fmt: skip
+    table = pd.DataFrame({"x": np.sqrt(np.arange(60)), "y": np.arange(60) % 2})
+    for shift in (0, 100):
+        table.assign(x=table["x"] + shift).to_csv("a.csv", index=False)
+        assert meddistill(*sweep)[0] == 0
+    one, other = (path.name for path in jobs("sweep"))
+    code, _, err = meddistill("pick", "sweep", "seed=1")
+    assert code == 2
+    assert "2 students fit, alike in every setting, but their data or teacher differ" in err
+    assert f"({one}, {other})" in err or f"({other}, {one})" in err
+    assert meddistill("pick", f"sweep/{one}", "seed=1", "--to", "picked")[0] == 0
+
+
 def test_a_student_of_a_basic_sweep_is_picked_too(meddistill):
     meddistill("distill", "-m", *QUICK, "seed=0,1", "hydra/sweeper=basic", "hydra.sweep.dir=sweep")
     assert meddistill("pick", "sweep", "seed=1", "--to", "one")[0] == 0

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from meddistill.errors import DamagedError, UserError
-from meddistill.files import read_json, shown
+from meddistill.errors import UserError
+from meddistill.files import shown
 from meddistill.notes import notes_of
 from meddistill.report.page import Page, render
 from meddistill.report.publishing import noted, publish
-from meddistill.report.reading import parse, read_csv
+from meddistill.report.reading import read_metrics
+from meddistill.report.students import collect, members
 from meddistill.report.surface import surface_tables
 from meddistill.report.tables import Table, run_table
-from meddistill.runfolder import RunFolder
-from meddistill.sweep import JOBS, flat_metrics, read_rows
+from meddistill.stack.folder import METRICS
+from meddistill.sweep import JOBS
 from meddistill.trial.folder import RECORD
 
-STUDENT = ("member", "status", "seed")
-"""Columns of a table with a row a student."""
-REPEAT = "the command that made it, repeated, makes it again"
-SWEEP, REPORT, METRICS, PAGE = "sweep.csv", "report.md", "metrics.csv", "report.html"
+SWEEP, REPORT, PAGE = "sweep.csv", "report.md", "report.html"
 
 
 def report(folder: Path) -> None:
@@ -78,7 +75,7 @@ def report_run(folder: Path, metrics: Mapping[str, Any]) -> None:
 
 def report_members(folder: Path) -> pd.DataFrame:
     """A job with many members: the surface they make; the members, a row each."""
-    students = read_csv(folder / METRICS, STUDENT)
+    students = members(folder)
     for table in surface_tables(students):
         table.show()
     print(f"Table: {shown(folder / METRICS)}")
@@ -101,54 +98,13 @@ def report_jobs(folder: Path) -> pd.DataFrame | None:
 
 def report_sweep(folder: Path) -> pd.DataFrame:
     """A sweep: all students in `sweep.csv`, the surface they make in `report.md`."""
-    text = collect(folder).to_csv(index=False)
-    students = parse(text, dtype={"folder": str})
+    students, text = collect(folder)
     tables = surface_tables(students)
     for table in tables:
         table.show()
     publish(folder / SWEEP, text, "Table")
     _write(folder, tables)
     return students
-
-
-def read_metrics(folder: Path) -> dict[str, Any]:
-    """What came of a finished run.
-
-    Raises:
-        DamagedError: Its file is damaged.
-    """
-    file = folder / "metrics.json"
-    metrics = RunFolder.sound(read_json(file))
-    if metrics is None:
-        raise DamagedError(file, "it lacks what every run's has", REPEAT)
-    return metrics
-
-
-def collect(folder: Path) -> pd.DataFrame:
-    """A row a student of a sweep: its job's settings, its own, and its measures."""
-    return pd.concat([_job(folder, job) for job in read_rows(folder / JOBS)], ignore_index=True)
-
-
-def _job(folder: Path, job: Mapping[str, Any]) -> pd.DataFrame:
-    """The students of a job; one row for a failed one."""
-    here = folder / job["folder"]
-    if (here / METRICS).exists():
-        frame = read_csv(here / METRICS, STUDENT)
-    elif (here / "metrics.json").exists():
-        facts = {"member": 0, "seed": job["seed"], "status": "completed"}
-        frame = pd.DataFrame([facts | flat_metrics(read_metrics(here))])
-    else:
-        frame = pd.DataFrame(
-            [{"seed": job["seed"], "status": job["status"], "error": job["error"]}]
-        )
-    front: dict[str, Any] = {"job": job["job"], "folder": job["folder"]}
-    for override in json.loads(job["overrides"]):
-        key, _, value = override.partition("=")
-        key = key.lstrip("+~")
-        if not key.startswith("stack.") and key not in frame:
-            front[key] = value
-    columns = {name: [value] * len(frame) for name, value in front.items()}
-    return pd.concat([pd.DataFrame(columns), frame], axis=1)
 
 
 def _write(folder: Path, tables: list[Table]) -> None:

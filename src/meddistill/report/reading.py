@@ -12,8 +12,11 @@ import pandas as pd
 import pyarrow as pa
 
 from meddistill.errors import DamagedError
+from meddistill.files import read_json
+from meddistill.runfolder import RunFolder
 
 ANEW = "remove the file's folder and repeat the command that made it"
+REPEAT = "the command that made it, repeated, makes it again"
 
 
 def parse(text: str, **options: Any) -> pd.DataFrame:
@@ -38,6 +41,19 @@ def read_csv(path: Path, columns: Collection[str]) -> pd.DataFrame:
     if not text.endswith("\n"):
         raise DamagedError(path, "it ends within a line", ANEW)
     return _with_columns(frame, columns, path)
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """What came of a finished run.
+
+    Raises:
+        DamagedError: Its file is damaged.
+    """
+    file = folder / "metrics.json"
+    metrics = RunFolder.sound(read_json(file))
+    if metrics is None:
+        raise DamagedError(file, "it lacks what every run's has", REPEAT)
+    return metrics
 
 
 def read_predictions(

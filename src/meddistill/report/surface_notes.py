@@ -25,7 +25,7 @@ def settings_notes(found: Surface, frame: pd.DataFrame, most: int) -> list[str]:
     return [
         *([f"{counted(hidden, 'more setting')} in sweep.csv."] if hidden > 0 else []),
         f"Sorted by mean {head(found.monitor)}. {_averaged(found)}",
-        *_lacking(found),
+        *_lacking(found, frame),
         *_error(found),
         *_told(found),
         *_winner(found),
@@ -109,14 +109,23 @@ def _averaged(found: Surface) -> str:
     )
 
 
-def _lacking(found: Surface) -> list[str]:
-    lacking = int((found.table["repeats"] < found.table["repeats"].max()).sum())
-    if not lacking:
+def _lacking(found: Surface, frame: pd.DataFrame) -> list[str]:
+    """Settings with fewer splits or seeds than others, and why they have fewer."""
+    lacking = found.table[found.table["repeats"] < found.table["repeats"].max()]
+    if lacking.empty:
         return []
-    what = "splits" if found.repeats_of == SPLIT else "seeds"
+    axes, what = list(found.settings), "splits" if found.repeats_of == SPLIT else "seeds"
+    failed = frame.loc[frame["status"] != "completed", axes]
+    # A job that failed before its students were known lacks their axes: it may be of any value.
+    of_failed = sum(
+        bool((failed.eq(line) | failed.isna()).all(axis=1).any())
+        for _, line in lacking[axes].iterrows()
+    )
+    reasons = {"with failed students": of_failed, "not run with all": len(lacking) - of_failed}
+    why = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items() if count)
     return [
-        f"{counted(lacking, 'setting')} without all {what} (failed students) at the end: such a "
-        "mean is not of the same students as the others."
+        f"{counted(len(lacking), 'setting')} without all {what} at the end ({why}): such a mean is "
+        "not of the same students as the others."
     ]
 
 
