@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime
 import re
+import shlex
 
 import numpy as np
 import pandas as pd
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from meddistill.data.findings import as_list
 from meddistill.data.table import table
 from meddistill.errors import UserError
 
@@ -177,7 +180,8 @@ def test_a_word_for_missing_is_offered_for_the_list_of_them(read, refused, word)
     frame = {f"lab{k}": each("1.5", "2", "?", "7", word) for k in range(16)}
     message = refused(**frame)
     assert message.count("data.missing=") == 1
-    assert f"data.missing=['{word}', '?']" in message.replace("['?', '" + word, f"['{word}', '?")
+    words = ",".join(f"'{each}'" for each in sorted([word, "?"]))
+    assert f'data.missing="[{words}]"' in message
     assert "and in 13 more columns" in message
     assert len(message) < 1500
     mended = read(**frame, settings={"missing": [word, "?"]})
@@ -364,3 +368,38 @@ def test_repeated_nines_far_outside_a_column_are_said_with_the_mend(read, word):
 )
 def test_nines_among_other_numbers_and_a_single_one_are_numbers(read, cells):
     assert not any("far outside" in note for note in read(lab=cells).notes)
+
+
+@pytest.mark.parametrize("written", ["{} g/L", "{} mg", "{},5"])
+def test_one_bad_cell_among_measurements_is_asked_about_however_they_are_written(refused, written):
+    cells = [written.format(row) for row in range(ROWS)]
+    cells[3] = "haemolysed"
+    message = refused(lab=cells, settings={"decimal": ","} if "," in written else {})
+    assert "text where numbers were: column 'lab', row 5: 'haemolysed' (1 such cells)" in message
+
+
+def test_numbers_beside_more_text_are_said_to_be_categories(read):
+    cells = [str(row) if row % 3 == 0 else "not done here" for row in range(ROWS)]
+    cohort = read(lab=cells)
+    assert cohort.schema.categorical == ("lab",)
+    assert any("'lab': different numbers beside more text" in note for note in cohort.notes)
+
+
+def test_a_word_that_is_missing_by_default_is_said_to_be_a_category_where_the_list_is_anothers(
+    read,
+):
+    cells = each("F", "M", "NA")
+    assert not any("'NA'" in note and "category" in note for note in read(sex=cells).notes)
+    cohort = read(sex=cells, settings={"missing": ["-999"]})
+    assert "column 'sex': 'NA' is read as a category, since data.missing is without it" in [
+        note.partition(" (")[0] for note in cohort.notes
+    ]
+
+
+@pytest.mark.parametrize(
+    "names", [["a"], ["a", "b c"], ["-999"], ["null"], ["1e5"], ["it's", 'x"$y`'], ["n.d.", "?"]]
+)
+def test_a_list_in_a_message_is_read_again_by_a_shell_and_hydra(names):
+    [word] = shlex.split(f"data.drop={as_list(names)}")
+    parsed = OverridesParser.create().parse_override(word).value()
+    assert [str(name) for name in parsed] == names

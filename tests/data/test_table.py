@@ -380,7 +380,7 @@ def test_text_where_numbers_were_is_refused_by_row_and_value_with_three_ways_out
     message = refused(patients(lab=lab))
     assert "column 'lab', row 6: 'n.d.' (2 such cells)" in message
     assert "mend the cells" in message
-    assert "data.missing=['n.d.']" in message
+    assert "data.missing=\"['n.d.']\"" in message
     assert "data.categorical=['lab']" in message
     mended = read(patients(lab=lab), missing=["n.d."])
     assert mended.features["lab"].isna().sum() == 2

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from meddistill.errors import UserError, columns_named, listed, shown
+from meddistill.errors import UserError, columns_named, shown, visible
 
+MOST = 20
+PLAIN = re.compile(r"(?!(?i:null|true|false|nan|inf)$)[A-Za-z_]\w*|-?[1-9][0-9]*")
+"""A name that says the same without its quotes, which a shell takes away."""
+SPECIAL = re.compile(r"[\"$`\\!]")
+"""What means something to a shell within double quotes."""
 KEEP = "; kept by data.numeric={columns} or data.categorical={columns}"
 
 
@@ -82,10 +89,10 @@ class Findings:
     def notes(self) -> list[str]:
         """A sentence for each thing that was decided."""
         gone, stand_ins = _cells_of(self._gone), _cells_of(self._stand_ins)
-        named = _as_list(sorted(self.missing | self._stand_ins.keys()))
+        named = as_list(sorted(self.missing | self._stand_ins.keys()))
         return [
             *(
-                f"{columns_named(names, 10)}{text.replace('{columns}', _as_list(names))}"
+                f"{columns_named(names, 10)}{text.replace('{columns}', as_list(names))}"
                 for text, names in self._notes.items()
             ),
             *([f"read as missing, as data.missing says: {gone}"] if gone else []),
@@ -107,8 +114,8 @@ class Findings:
     def _message(self, doubt: Doubt, places: dict[str, str]) -> str:
         first = "; ".join(list(places.values())[:3])
         more = f"; and in {len(places) - 3} more columns" if len(places) > 3 else ""
-        mend = doubt.mend.replace("{columns}", _as_list(list(places)))
-        mend = mend.replace("{missing}", _as_list(sorted(self.missing)))
+        mend = doubt.mend.replace("{columns}", as_list(list(places)))
+        mend = mend.replace("{missing}", as_list(sorted(self.missing)))
         return f"{doubt.why}: {first}{more}: {mend}"
 
 
@@ -120,5 +127,10 @@ def _cells_of(words: Mapping[str, Mapping[str, int]]) -> str:
     )
 
 
-def _as_list(names: Sequence[str]) -> str:
-    return f"[{listed(names, 20)}]"
+def as_list(names: Sequence[str]) -> str:
+    """A list as a command line takes it, cut after the first twenty."""
+    every = [visible(name).replace("\\", "\\\\").replace("'", "\\'") for name in names]
+    text = "[" + ",".join(f"'{name}'" for name in every[:MOST]) + "]"
+    if len(every) != 1 or not PLAIN.fullmatch(every[0]):
+        text = shlex.quote(text) if SPECIAL.search(text) else f'"{text}"'
+    return text + (f" (and {len(every) - MOST} more)" if len(every) > MOST else "")

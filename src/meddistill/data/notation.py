@@ -49,6 +49,8 @@ def find_notation(
 ) -> Notation | Doubt | None:
     """The one notation that reads all cells of a column, or None where they are not numbers.
 
+    Where most cells look like measurements, it is theirs: what the others are is asked about.
+
     Args:
         texts: Different cells as text, and how often each stands in the column.
         given: The decimal mark and the mark of thousands that the user set.
@@ -57,7 +59,8 @@ def find_notation(
     shapes = {text: SHAPE.fullmatch(text) for text in texts}
     found = [shape for shape in shapes.values() if shape]
     if len(found) < len(texts):
-        return None
+        shaped = {text: texts[text] for text, shape in shapes.items() if shape}
+        return _of_most(shaped, texts, given, points)
     units = {folded((shape["unit"] or "").strip()) for shape in found}
     if len(units) > 1:
         return UNITS_MIXED if all(_is_unit(unit) for unit in units if unit) else None
@@ -67,6 +70,17 @@ def find_notation(
         return None  # brackets, such as <50 and >=50, no measurement that was mostly too small
     bodies = [shape["number"].strip() for shape in found]
     return _marks(bodies, given, units.pop(), bool(bounded), points)
+
+
+def _of_most(
+    shaped: Mapping[str, int], texts: Mapping[str, int], given: Notation, points: bool
+) -> Notation | Doubt | None:
+    """The notation of those cells that look like measurements, if these are most and no codes."""
+    if len(shaped) < FEWEST_MEASURED or 2 * sum(shaped.values()) <= sum(texts.values()):
+        return None
+    found = find_notation(shaped, given, points)
+    is_code = isinstance(found, Notation) and found.unit and not _is_unit(found.unit)
+    return None if is_code else found
 
 
 def _is_unit(unit: str) -> bool:

@@ -25,8 +25,8 @@ from meddistill.data.looks import (
     stand_ins,
     tells_classes,
 )
-from meddistill.data.missing import LIKE_MISSING, Missing
-from meddistill.data.notation import POINT, describe, find_notation
+from meddistill.data.missing import DEFAULT, LIKE_MISSING, Missing
+from meddistill.data.notation import FEWEST_MEASURED, POINT, describe, find_notation
 from meddistill.data.schema import Schema, too_large
 from meddistill.data.spellings import find_spellings
 from meddistill.errors import UserError, listed, shown
@@ -34,6 +34,10 @@ from meddistill.errors import UserError, listed, shown
 PADDED = (
     ": digits of one width with zeros before them, read as numbers; if they are codes, "
     "data.categorical={columns} reads them as categories"
+)
+BESIDE_TEXT = (
+    ": different numbers beside more text, read as categories; where the text stands for a missing "
+    "value, data.missing can name it"
 )
 STRAY_SHARE = 0.5
 """A column with some text is numeric with strays while under this share of its cells is text."""
@@ -194,6 +198,8 @@ class _Sorter:
             if not all(map(is_code, texts)):
                 return self._ask_about_strays(column, others, texts)
             self.found.note(column.name, ": codes with letters beside numbers, read as categories")
+        elif len(column.counts) - len(others) >= FEWEST_MEASURED:
+            self.found.note(column.name, BESIDE_TEXT)
         return self._as_category(column)
 
     def _ask_about_strays(self, column: Column, others: Sequence[Key], texts: set[str]) -> None:
@@ -204,6 +210,9 @@ class _Sorter:
 
     def _as_category(self, column: Column) -> None:
         self.categorical.append(column.name)
+        if words := sorted(set(DEFAULT) & column.texts().keys()):
+            kept = f": {listed(words)} is read as a category, since data.missing is without it"
+            self.found.note(column.name, kept)
         marks = Notation(self.fixed.notation.decimal)
         if marks != Notation():
             self.notation[column.name] = marks
