@@ -174,4 +174,4 @@ def _unreadable(column: str, row: Any, cell: Any, error: UnreadableError, count:
 def _mend(error: UnreadableError) -> str:
     if "spelling" in str(error) or "become one" in str(error):
         return "read the file with dtype=str, so that codes stay as they are written"
-    return "mend the cells (an empty one where a value is missing; data.missing names others in training)"
+    return "mend the cells; where a value is missing leave it empty (data.missing is for training)"

@@ -212,4 +212,8 @@ def _check_separator(path: Path, header: list[str], separator: str) -> None:
                 f"{path}: the header is one column, {header[0].strip()[:60]!r}, so the cells are "
                 f"not separated by {separator!r}: set data.separator=\"'{spelled}'\""
             )
-    raise UserError(f"{path}: the table has one column; a target and a feature are needed")
+    only = shown(header[0] if header else "")
+    raise UserError(
+        f"{path}: the header (line 1), {only}, is one column; a target and a feature are needed: "
+        "if it is a comment, remove the line"
+    )
