@@ -68,3 +68,10 @@ def test_a_perfect_order_has_no_interval_rather_than_one_of_no_width():
 
 def test_with_one_row_of_a_class_there_is_no_interval():
     assert np.isnan(delong_interval(np.arange(5.0), np.arange(5) == 4)).all()
+
+
+def test_the_interval_of_a_difference_ends_where_differences_do():
+    positive = np.array([True, True, False, False])
+    one, other = np.array([0.9, 0.4, 0.5, 0.1]), np.array([0.1, 0.6, 0.5, 0.7])
+    difference, low, high, _ = delong_test(one, other, positive)
+    assert -1 < low < difference < high == 1

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
+from meddistill.evaluation.direction import largest_difference
 from meddistill.evaluation.resampling import (
     differences,
     estimate,
@@ -48,6 +51,27 @@ def test_the_interval_with_overlap_is_wider_by_the_correction():
     plain, corrected = estimate(values, 0.0), estimate(values, 0.25)
     wider = (corrected.high - corrected.mean) / (plain.high - plain.mean)
     assert wider == pytest.approx(np.sqrt(1 + 10 * 0.25))
+
+
+def test_the_interval_of_a_measure_with_bounds_ends_at_them():
+    values = np.array([0.0, 0.1])
+    free, bounded = estimate(values, 0.25), estimate(values, 0.25, 0.5)
+    assert free.low < -0.5 < 0.5 < free.high
+    assert (bounded.low, bounded.high) == (-0.5, 0.5)
+    assert (bounded.mean, bounded.error) == (free.mean, free.error)
+    assert np.isnan(
+        [estimate(values[:1], 0.25, 0.5).low, estimate(values[:1], 0.25, 0.5).high]
+    ).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "largest"),
+    [("auroc", 1), ("test/accuracy", 1), ("sensitivity_at_specificity_90", 1),
+     ("calibration_error_scaled", 1), ("brier", 2), ("log_loss", math.inf),
+     ("log_loss_scaled", math.inf), ("calibration_slope", math.inf)],
+)  # fmt: skip
+def test_how_far_two_values_can_differ_is_known_by_the_measures_name(name, largest):
+    assert largest_difference(name) == largest
 
 
 def test_one_value_is_a_mean_without_error():

@@ -27,6 +27,13 @@ def test_the_interval_holds_for_all_comparisons_of_a_model_at_once():
     assert [ends[1] for ends in found] == pytest.approx([low, high])
 
 
+def test_the_interval_ends_where_the_measure_does():
+    values = np.array([[0.5, 0.9], [0.9, 0.5]])
+    for name, ends in {"auroc": (-1, 1), "log_loss": None}.items():
+        _, low, high = shortfalls({name: values}, name, 0, RATIO)
+        assert ((low[1], high[1]) == ends) if ends else (low[1] < -1 and high[1] > 1)
+
+
 @pytest.mark.parametrize(
     ("means", "sd", "out", "as_good"),
     [

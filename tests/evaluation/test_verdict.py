@@ -70,6 +70,19 @@ def test_undefined_splits_are_left_out_and_one_split_says_nothing():
     assert "nothing can be said" in sentence(alone, "a", "b", "auroc", 0.01)
 
 
+@pytest.mark.parametrize(("mean", "sd"), [(0.05, 0.01), (0.3, 0.2), (0.001, 0.002), (-0.6, 0.5)])
+@pytest.mark.parametrize("count", [2, 10])
+def test_bounds_change_no_verdict(mean, sd, count):
+    free, bounded = (
+        judge_differences(spread(mean, sd, count), RATIO, False, 0.01, largest)
+        for largest in (math.inf, 1.0)
+    )
+    assert (free.word, free.p, free.repeats_needed) == (
+        bounded.word, bounded.p, bounded.repeats_needed,
+    )  # fmt: skip
+    assert -1 <= bounded.low <= bounded.high <= 1
+
+
 def test_two_equal_differences_are_no_proof():
     assert judge_differences(np.array([0.05, 0.05]), RATIO, False, 0.01).word == "INCONCLUSIVE"
 

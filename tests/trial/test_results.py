@@ -72,6 +72,18 @@ def found_of(arms, summary=None, tries=None, **options):
 PAIR = {"student_alone": 1.0, "distilled": 2.0}
 
 
+def test_no_interval_of_a_bounded_measure_says_what_cannot_be():
+    found = found_of(
+        {"student_alone": -1.0, "distilled": 0.3}, summary_of(PAIR, splits=2), splits=2
+    )
+    own = found["differences"]["distilled"]
+    ends = {name: (own[name]["low"], own[name]["high"]) for name in own}
+    assert ends["sensitivity"] == (-1, 1)
+    assert ends["log_loss"][0] < -1
+    assert all(low >= -1 and high <= 1 for name, (low, high) in ends.items()
+               if name not in ("log_loss", "log_loss_scaled", "brier"))  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [(["rbf", "linear"], "linear"), ([0.1, 10.0], "10"), ([False, True], "true"),

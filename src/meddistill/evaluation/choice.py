@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from meddistill.evaluation.direction import largest_difference
 from meddistill.evaluation.resampling import Estimate, differences, estimate
 
 ALONE = "student alone"
@@ -90,7 +91,8 @@ def _at_test(means: pd.DataFrame, taken: pd.Series[int]) -> pd.DataFrame:
 
 def _line(by_split: pd.DataFrame, ratio: float) -> Line:
     return {
-        str(name): estimate(values.to_numpy(np.float64), ratio) for name, values in by_split.items()
+        str(name): estimate(values.to_numpy(np.float64), ratio, largest_difference(str(name)))
+        for name, values in by_split.items()
     }
 
 

@@ -55,8 +55,8 @@ def delong_test(
 ) -> tuple[float, float, float, float]:
     """Difference `one - other` of two AUROCs on the same rows, its interval, and two-sided p.
 
-    The interval is NaN where the difference has no variance, as between two AUROCs of 1; p is 1
-    then of equal ones, else NaN.
+    The interval is cut to [-1, 1], and NaN where the difference has no variance, as between two
+    AUROCs of 1; p is 1 then of equal ones, else NaN.
     """
     if min(positive.sum(), (~positive).sum()) < 2:
         return nan, nan, nan, nan
@@ -67,4 +67,4 @@ def delong_test(
     if error == 0:
         return difference, nan, nan, 1.0 if difference == 0 else nan
     p = 2 * NormalDist().cdf(-abs(difference) / error)
-    return difference, difference - half, difference + half, p
+    return difference, max(-1.0, difference - half), min(1.0, difference + half), p

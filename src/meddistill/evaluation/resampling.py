@@ -8,6 +8,7 @@ same formulas with a ratio n_test/n_train of 0: the plain s^2 / k.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,12 +59,19 @@ def standard_errors(values: Numbers, ratio: float) -> Numbers:
     return errors
 
 
-def estimate(values: Numbers, ratio: float) -> Estimate:
-    """Mean, corrected error and mean -+ t(k - 1) * error of the known values: [repeats]."""
+def estimate(values: Numbers, ratio: float, largest: float = math.inf) -> Estimate:
+    """Mean, corrected error and mean -+ t(k - 1) * error of the known values: [repeats].
+
+    Args:
+        values: NaN where one is missing.
+        ratio: Test rows over training rows.
+        largest: What no value can exceed, nor its negative: the interval ends there.
+    """
     count, mean, _ = (float(part[0]) for part in moments(values[None]))
     error = float(standard_errors(values[None], ratio)[0])
     half = float(stdtrit(count - 1, 1 - LEVEL / 2)) * error if count > 1 else float("nan")
-    return Estimate(mean, error, mean - half, mean + half, int(count))
+    low, high = np.clip([mean - half, mean + half], -largest, largest)
+    return Estimate(mean, error, float(low), float(high), int(count))
 
 
 def differences(one: Numbers, other: Numbers) -> Numbers:

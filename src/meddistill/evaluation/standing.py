@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from meddistill.evaluation.direction import lower_is_better
+from meddistill.evaluation.direction import largest_difference, lower_is_better
 from meddistill.evaluation.resampling import (
     LEVEL,
     ROUNDING,
@@ -84,4 +84,6 @@ def shortfalls(
     # Equal differences make an interval of no width; the sign test stands in for it.
     equal = (error <= ROUNDING * np.abs(mean)) & (mean != 0)
     half = np.where(equal & (2.0 ** (1 - count) > level), np.nan, half)
-    return mean, mean - half, mean + half
+    largest = largest_difference(name)
+    low, high = np.clip([mean - half, mean + half], -largest, largest)
+    return mean, low, high

@@ -57,7 +57,11 @@ class Verdict:
 
 
 def judge_differences(
-    differences: NDArray[np.float64], ratio: float, lower_is_better: bool, margin: float
+    differences: NDArray[np.float64],
+    ratio: float,
+    lower_is_better: bool,
+    margin: float,
+    largest: float = math.inf,
 ) -> Verdict:
     """The verdict on one measure.
 
@@ -66,8 +70,9 @@ def judge_differences(
         ratio: Test rows over training rows.
         lower_is_better: Which way the measure is better.
         margin: Of practical equivalence, in units of the measure, at least 0.
+        largest: How far two values of the measure can differ; the interval ends there.
     """
-    found = estimate(differences, ratio)
+    found = estimate(differences, ratio, largest)
     p = float(paired_p(differences[None], ratio)[0])
     if found.count < 2:
         return Verdict(found.mean, math.nan, math.nan, p, found.count, OPEN)

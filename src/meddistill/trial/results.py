@@ -10,11 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meddistill.evaluation.delong import delong_interval, delong_test
-from meddistill.evaluation.direction import lower_is_better
+from meddistill.evaluation.direction import largest_difference, lower_is_better
 from meddistill.evaluation.operating import confusion_matrix
 from meddistill.evaluation.predictions import probability_columns
 from meddistill.evaluation.resampling import holm
-from meddistill.evaluation.verdict import judge_differences, sentence
+from meddistill.evaluation.verdict import Verdict, judge_differences, sentence
 from meddistill.trial.folder import PART
 from meddistill.trial.judge import by_model
 from meddistill.trial.simplest import simplest
@@ -80,8 +80,7 @@ def _verdicts(
     found = []
     for name, margin in summary["margins"].items():
         table = wide(measures, name)
-        pairs = (table[summary["main"]] - table[summary["baseline"]]).to_numpy(dtype=np.float64)
-        verdict = judge_differences(pairs, ratio, lower_is_better(name), margin)
+        verdict = _judged(table, summary["main"], summary["baseline"], name, ratio, margin)
         pair = labels[summary["main"]], labels[summary["baseline"]]
         said = sentence(verdict, *pair, name, margin)
         found.append({"measure": name, "margin": margin, "sentence": said, **vars(verdict)})
@@ -98,16 +97,23 @@ def _compared(
     for name in names:
         table = wide(measures, name)
         margin = summary["margins"].get(name, 0.0)
-        judged = {}
-        for arm in others:
-            pairs = (table[arm] - table[summary["baseline"]]).to_numpy(dtype=np.float64)
-            judged[arm] = judge_differences(pairs, ratio, lower_is_better(name), margin)
+        judged = {
+            arm: _judged(table, arm, summary["baseline"], name, ratio, margin) for arm in others
+        }
         adjusted = holm(np.array([judged[arm].p for arm in others], dtype=np.float64))
         for arm, p_holm in zip(others, adjusted, strict=True):
             own = judged[arm]
             found[arm][name] = {"mean": own.mean, "low": own.low, "high": own.high, "p": own.p,
                                 "p_holm": float(p_holm), "word": own.word}  # fmt: skip
     return found
+
+
+def _judged(
+    table: pd.DataFrame, arm: str, baseline: str, name: str, ratio: float, margin: float
+) -> Verdict:
+    """One arm minus the baseline on one measure, whose table `wide` gives."""
+    pairs = (table[arm] - table[baseline]).to_numpy(dtype=np.float64)
+    return judge_differences(pairs, ratio, lower_is_better(name), margin, largest_difference(name))
 
 
 def _arms(
