@@ -39,7 +39,7 @@ def test_the_same_student_in_two_jobs_is_one_as_the_first_has_it(tmp_path, caplo
     # Rounding may differ between jobs of other sizes, and the type of an axis's column too.
     job(tmp_path, "two", [student(1, 2.0, 0.5 + 1e-9), student(1, 0.5)])
     assert found(tmp_path) == [("one", 0, 2), ("one", 1, 2), ("two", 1, 0.5)]
-    assert "1 rows are of students that are there already" in caplog.text
+    assert "there twice, with the same settings: 1;" in caplog.text
 
 
 def test_of_a_student_that_failed_once_the_finished_one_is_kept(tmp_path):

@@ -69,8 +69,8 @@ def _again(frame: pd.DataFrame, made_from: pd.Series[Any]) -> pd.Series[bool]:
 def _say(folder: Path, again: pd.Series[bool]) -> None:
     if count := int(again.sum()):
         log.warning(
-            "%s: %d rows are of students that are there already, with the same settings; each "
-            "counts once, as first finished", folder, count,
+            "%s: students that are there twice, with the same settings: %d; each counts once, as "
+            "first finished", folder, count,
         )  # fmt: skip
 
 

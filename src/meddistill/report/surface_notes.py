@@ -103,9 +103,11 @@ def _averaged(found: Surface) -> str:
     if not found.replicates:
         return "Each setting is one student."
     seeds = " and ".join(axis for axis in found.replicates if axis != SPLIT)
+    unequal = found.seeds > 1 and found.table["students"].nunique() > 1
+    students = f"{'up to ' if unequal else ''}{counted(found.seeds, 'student')}"
     return (
         f"Each setting is the mean over {counted(found.splits, 'split')} of the patients with "
-        f"{counted(found.seeds, 'student')} each{f' (differing in {seeds})' if seeds else ''}."
+        f"{students} each{f' (differing in {seeds})' if seeds else ''}."
     )
 
 
