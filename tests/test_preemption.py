@@ -71,7 +71,7 @@ def test_a_second_process_of_a_job_leaves_the_requeue_to_the_first(slurm, monkey
 def test_a_sweep_that_is_told_to_stop_goes_on_with_the_job_it_was_in(tmp_path):
     command = [sys.executable, "-m", "meddistill", "distill", "-m", *SMALL_TEACHER,
                "hydra/sweeper=basic", "seed=0,1", "trainer.max_epochs=300", "patience=300",
-               "save_seconds=100", "hydra.sweep.dir=sweep"]  # fmt: skip
+               "save_seconds=0.1", "hydra.sweep.dir=sweep"]  # fmt: skip
     first = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              text=True)  # fmt: skip
     while first.poll() is None and len(list(tmp_path.glob("sweep/*/logs/*/metrics.csv"))) < 2:

@@ -297,7 +297,9 @@ def test_callbacks_are_combined_on_the_command_line(meddistill):
     assert any(column.startswith("lr-Adam") for column in rows)
     test = metrics["student"]["test"]
     assert rows["test/log_loss"].dropna().tolist() == [pytest.approx(test["log_loss"])]
-    assert rows["step"][rows["val/auroc"].notna()].tolist() == [5, 11, 17, 23]
+    assert rows["step"][rows["val/auroc"].notna()].tolist() == [5, 11, 17, 23, 23]
+    assert rows["val/log_loss"].dropna().iloc[-1] == pytest.approx(metrics["score"])
+    assert rows["step"][rows["test/log_loss"].notna()].tolist() == [24], "after the last step"
     assert rows["lr"][rows["val/auroc"].notna()].notna().all()
     assert list(Path("run").rglob("epoch=*.ckpt"))
 

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import torch
 import yaml
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
+from meddistill import preemption
+from meddistill.compose import build_network
+from meddistill.confdir import conf_dir
 from meddistill.errors import UserError
-from meddistill.training.loggers import build_loggers, finalized
+from meddistill.training.classifier import Classifier
+from meddistill.training.fit import fit
+from meddistill.training.loggers import build_loggers, finalized, make_loggers
 
+MLP = {"_target_": "meddistill.models.mlp.MLP", "width": 8, "depth": 1}
 QUICK = ("loss=ce", "trainer.max_epochs=2", "hydra.run.dir=run")
 
 
@@ -71,6 +82,63 @@ def test_several_loggers_and_a_save_dir_of_ones_own(meddistill):
     (params,) = Path("mine").rglob("hparams.yaml")
     assert yaml.safe_load(params.read_text())["student.width"] == 32
     assert notes("own.jsonl")
+
+
+def fitted(folder, data, settings, *callbacks, **more):
+    """Train with a file of rows: the result, and the rows of every file there."""
+    network = build_network(MLP, "student", (30,), 2, 0)
+    module = Classifier(network, 2, lambda parameters: torch.optim.Adam(parameters, lr=1e-2))
+    (csv,) = make_loggers({"csv": conf("csv")}, folder)
+    result = fit(module, data, folder, settings, callbacks=callbacks, loggers=[csv], **more)
+    return result, rows_of(folder)
+
+
+def conf(name):
+    return yaml.safe_load((conf_dir() / "logger" / f"{name}.yaml").read_text())[name]
+
+
+def rows_of(folder):
+    return pd.concat(map(pd.read_csv, sorted(folder.rglob("metrics.csv"))), ignore_index=True)
+
+
+@pytest.mark.parametrize("plain", [True, False], ids=["plain", "many steps at once"])
+@pytest.mark.parametrize(
+    ("settings", "at"),
+    [({"max_steps": 8}, (1, 7)), ({"check_val_every_n_epoch": 2}, (4, 29))],
+    ids=["max_steps", "check_val_every_n_epoch"],
+)
+def test_the_validation_after_the_last_step_has_a_row(
+    tmp_path, data, trainer_settings, settings, at, plain
+):
+    callbacks = [Callback()] if plain else []
+    _, rows = fitted(tmp_path, data, {**trainer_settings, **settings}, *callbacks)
+    last = rows[rows["val/log_loss"].notna()].iloc[-1]
+    assert (last["epoch"], last["step"]) == at
+
+
+class TellIn(Callback):
+    """Tells the process to stop in an epoch, after a look at the rows that are on the disk."""
+
+    def __init__(self, epoch, folder):
+        self.epoch, self.folder = epoch, folder
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        if trainer.current_epoch == self.epoch:
+            self.rows = rows_of(self.folder)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_each_epoch_has_one_row_over_a_stop_and_what_went_on(tmp_path, data, trainer_settings):
+    tells = TellIn(2, tmp_path)
+    with pytest.raises(preemption.Stopped), preemption.watched():
+        fitted(tmp_path, data, trainer_settings, tells, save_seconds=0)
+    assert tells.rows["epoch"].tolist() == [0, 1], "the state of both was saved"
+    assert rows_of(tmp_path)["epoch"].tolist() == [0, 1, 2]
+    with preemption.watched():  # as the next process would
+        result, rows = fitted(tmp_path, data, trainer_settings)
+    assert rows["epoch"].tolist() == [0, 1, 2, 3, 4]
+    assert rows["train/loss"].notna().all()
+    assert rows["val/log_loss"].min() == pytest.approx(result.score)
 
 
 @pytest.mark.parametrize("name", ["wandb", "mlflow"])

@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from meddistill import preemption
 from meddistill.files import write_atomically
+from meddistill.training.classifier import Classifier
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 
@@ -144,11 +145,19 @@ class SaveState(Callback):
         told, due = (trainer.strategy.reduce_boolean_decision(decision, all=False)
                      for decision in (preemption.told(), late))  # fmt: skip
         if (told or due) and not is_over(trainer):  # clocks and signals differ between ranks
+            self._save_rows(trainer, pl_module)
             self._followed = {k: float(v) for k, v in trainer.callback_metrics.items()}
             trainer.save_checkpoint(self.folder / LAST)
             self._followed, self._saved = {}, time.monotonic()
             if told:
                 preemption.leave()
+
+    def _save_rows(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Have each epoch stand once in the loggers' files: a resumed fit logs those that come."""
+        if isinstance(pl_module, Classifier):
+            pl_module.conclude_epoch()
+        for logger in trainer.loggers:
+            logger.save()
 
     def state_dict(self) -> dict[str, Any]:
         """What was followed in the epoch that ends; nothing in a checkpoint of anyone else's."""

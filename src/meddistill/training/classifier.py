@@ -68,6 +68,7 @@ class Classifier(pl.LightningModule):
         self._losses: list[Tensor] = []
         self._rate = 0.0
         self._followed: dict[str, float] = {}
+        self._at = 0, -1  # epoch and step of the last row
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer over what is trained, and how its learning rate moves."""
@@ -144,12 +145,21 @@ class Classifier(pl.LightningModule):
         stepping.clip([p for group in optimizer.param_groups for p in group["params"]])
 
     def on_train_epoch_end(self) -> None:
-        """Make the mean losses known, and log the epoch; a rank's is its share of the step's."""
+        """Make the mean losses known, and log the epoch, unless it is done."""
+        if self._losses:
+            self.conclude_epoch()
+
+    def conclude_epoch(self) -> None:
+        """The same: whoever saves the training state has it done before, which Lightning has after.
+
+        A rank's losses are its share of the step's.
+        """
         strategy = self.trainer.strategy
         means = {
             name: cast(Tensor, strategy.reduce(values.mean(), reduce_op="mean"))
             for name, values in self.epoch_losses().items()
         }
+        self._losses = []
         self._publish(means)
         self._log_followed()
 
@@ -165,7 +175,8 @@ class Classifier(pl.LightningModule):
         """Make `val/*` known; torchmetrics gathers over ranks."""
         self._publish(self.val_metrics.compute())
         self.val_metrics.reset()
-        if self._is_fitting() and not self.trainer.is_last_batch:
+        within = self._is_fitting() and not self.trainer.is_last_batch
+        if within or self._is_after_training():
             self._log_followed()  # the epoch's end has its own row
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
@@ -181,14 +192,16 @@ class Classifier(pl.LightningModule):
         """To callbacks and the epoch's log; `self.log` would cost a millisecond a value."""
         numbers = {name: value.detach().cpu() for name, value in values.items()}
         self.trainer.callback_metrics.update(numbers)
-        if self._is_fitting():
+        if self._is_fitting() or self._is_after_training():
             self._followed |= {name: float(value) for name, value in numbers.items()}
 
     def _log_followed(self) -> None:
         """A row of the loggers: what was made known since the last one, after which step."""
-        row = {"epoch": self.current_epoch, "lr": self._rate, **self._followed}
+        if self._is_fitting():  # what comes after training is of its last step
+            self._at = self.current_epoch, self.global_step - 1
+        epoch, step = self._at
         for logger in self.trainer.loggers:
-            logger.log_metrics(row, step=self.global_step - 1)
+            logger.log_metrics({"epoch": epoch, "lr": self._rate, **self._followed}, step=step)
         self._followed = {}
 
     def _learning_rate(self) -> float:
@@ -198,6 +211,9 @@ class Classifier(pl.LightningModule):
 
     def _is_fitting(self) -> bool:
         return self.trainer.state.fn == TrainerFn.FITTING and not self.trainer.sanity_checking
+
+    def _is_after_training(self) -> bool:
+        return self.trainer.state.fn == TrainerFn.VALIDATING
 
     def _probabilities(self, batch: Batch) -> Tensor:
         return probabilities(self(batch.inputs)).movedim(0, -1)
