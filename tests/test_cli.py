@@ -77,7 +77,7 @@ def test_an_unknown_verb_names_the_verbs(meddistill):
         ("data.test=0.9", "data.test=0.9: must be a number above 0 and at most 0.8"),
         ("data.split_seed=-1", "data.split_seed=-1: must be a whole number of at least 0"),
         ("seed=x", "seed=x: must be a whole number of at least 0"),
-        ("seed=null", "seed=None: must be a whole number of at least 0"),
+        ("seed=null", "seed=null: must be a whole number of at least 0"),
         ("batch_size=0", "batch_size=0: must be a whole number of at least 1"),
         ("patience=0", "patience=0: must be a whole number of at least 1"),
         ("threshold=2", "threshold=2: must be a number above 0 and at most 1"),

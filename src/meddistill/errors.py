@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import unicodedata
@@ -63,17 +64,22 @@ class SettingError(UserError):
     """
 
     def __init__(self, key: str, value: object, mend: str) -> None:
-        given = shortened(visible(str(value)).replace("\n", "\\n"), LONGEST_VALUE)
+        given = shortened(visible(typed(value)).replace("\n", "\\n"), LONGEST_VALUE)
         super().__init__(f"{key}={given}: {mend}")
         self.key, self.value, self.mend = key, value, mend
 
     def __reduce__(self) -> tuple[type[SettingError], tuple[str, str, str]]:
         """Launchers pickle a failed job's error; by default only the message would come back."""
-        return type(self), (self.key, str(self.value), self.mend)
+        return type(self), (self.key, typed(self.value), self.mend)
 
     def under(self, prefix: str) -> SettingError:
         """The same error with its key's config group put before it."""
         return SettingError(f"{prefix}.{self.key}", self.value, self.mend)
+
+
+def typed(value: object) -> str:
+    """A setting's value as it is typed on the command line: null, true, false."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def visible(text: str) -> str:

@@ -31,6 +31,7 @@ LONG = (
     "student.dropout=0.1",
     "trainer.max_epochs=1500",
     "patience=1500",
+    "logger.csv.flush_logs_every_n_steps=100",  # `training` looks for the file
     "save_seconds=100",
 )
 LAUNCHER = ("hydra/launcher=slurm", "hydra.launcher.mem_gb=1", "hydra.launcher.timeout_min=20")
@@ -161,7 +162,7 @@ def finish_requeued(done, folder):
 
 def test_a_signalled_job_of_two_processes_goes_on_as_two_and_is_the_same(here):
     two = ("accelerator=ddp", "hydra.launcher.tasks_per_node=2", "hydra/sweeper=basic", "seed=0")
-    quick = [*TEACHER, "trainer.max_epochs=500", "patience=500", "save_seconds=100"]
+    quick = [*TEACHER, "trainer.max_epochs=500", "patience=500", *LONG[-2:]]
     undisturbed = launch(*quick, *two, where="undisturbed")
     out = undisturbed.communicate(timeout=180)[0]
     assert undisturbed.returncode == 0, out

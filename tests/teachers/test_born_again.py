@@ -124,8 +124,8 @@ def test_every_setting_makes_another_teacher():
         ({"generations": 0}, r"generations=0: must be a whole number of at least 1"),
         ({"alpha": 2.0}, r"alpha=2.0: must be a number at least 0 and at most 1"),
         ({"members": 3}, r"members=3: a generation is one network"),
-        ({"network": None}, r"network=None: is the student's network.*student=mlp_small"),
-        ({"out_of_fold": True}, r"out_of_fold=True: networks are stopped early"),
+        ({"network": None}, r"network=null: is the student's network.*student=mlp_small"),
+        ({"out_of_fold": True}, r"out_of_fold=true: networks are stopped early"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes, message):

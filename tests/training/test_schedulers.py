@@ -142,7 +142,7 @@ def test_a_resumed_run_continues_the_schedule(name, stop, tmp_path, data, traine
         ("one_cycle", {"pct_start": 7}, r"scheduler.*pct_start"),
         ("plateau", {"factor": 2}, r"scheduler.*actor"),
         ("plateau", {"mode": "max"}, r"scheduler\.mode=max: val/log_loss needs min"),
-        ("plateau", {"monitor": None}, r"scheduler\.monitor=None"),
+        ("plateau", {"monitor": None}, r"scheduler\.monitor=null"),
         ("plateau", {"interval": "step"}, r"scheduler\.interval=step"),
         ("cosine", {"_target_": "torch.optim.lr_scheduler.Cosine"}, r"torch.*Cosine"),
     ],

@@ -114,6 +114,11 @@ def test_the_argument_is_refused_by_name(name):
         make_trainer({name: 5})
 
 
+def test_a_share_of_an_epoch_that_is_no_batch_is_refused_by_its_own_name(trained):
+    with pytest.raises(SettingError, match=r"trainer\.overfit_batches=0\.001: an epoch has 6 b"):
+        trained(overfit_batches=0.001)
+
+
 def test_an_unknown_name_is_told_the_nearest():
     with pytest.raises(SettingError, match=r"trainer\.limit_train_batch=3.*limit_train_batches"):
         make_trainer({"limit_train_batch": 3})
@@ -128,7 +133,10 @@ def test_an_unknown_name_is_told_the_nearest():
         ({"max_steps": 0}, "nothing would be trained"),
         ({"accumulate_grad_batches": 0}, r"trainer\.accumulate_grad_batches=0"),
         ({"gradient_clip_val": -1}, r"trainer\.gradient_clip_val=-1"),
-        ({"gradient_clip_algorithm": "nrom"}, "nrom"),
+        ({"gradient_clip_algorithm": "nrom", "gradient_clip_val": 1}, "nrom"),
+        ({"gradient_clip_algorithm": "norm"}, r"algorithm=norm: clips nothing without"),
+        ({"min_epochs": 9, "max_epochs": 5}, r"trainer\.min_epochs=9: is above .*max_epochs=5"),
+        ({"min_steps": 9, "max_steps": 5}, r"trainer\.min_steps=9: is above trainer\.max_steps=5"),
         ({"precision": "16-true"}, r"trainer\.precision=16-true.*bf16-mixed"),
         ({"precision": "bf16-true"}, r"trainer\.precision=bf16-true.*bf16-mixed"),
         ({"precision": "transformer-engine"}, r"trainer\.precision.*bf16-mixed"),

@@ -17,7 +17,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Checkpoint, Timer
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
-from meddistill.errors import SettingError, UserError, integer, number
+from meddistill.errors import SettingError, UserError, integer, number, typed
 from meddistill.training.checkpoints import AtomicCheckpointIO
 
 WHERE = ("accelerator", "devices", "num_nodes", "strategy", "precision")
@@ -59,7 +59,7 @@ def make_trainer(settings: Mapping[str, Any], **own: Any) -> pl.Trainer:
     try:
         return pl.Trainer(**{**defaults, **given, **own}, plugins=_plugins())
     except (MisconfigurationException, ValueError, TypeError) as error:
-        shown = ", ".join(f"trainer.{name}={settings.get(name)}" for name in WHERE)
+        shown = ", ".join(f"trainer.{name}={typed(settings.get(name))}" for name in WHERE)
         raise UserError(f"Lightning's Trainer refuses these settings: {error} ({shown})") from error
 
 
@@ -94,6 +94,15 @@ def _check_amounts(given: Mapping[str, Any]) -> None:
         integer("trainer.accumulate_grad_batches", given["accumulate_grad_batches"], at_least=1)
     if "gradient_clip_val" in given:
         number("trainer.gradient_clip_val", given["gradient_clip_val"], at_least=0)
+    if "gradient_clip_algorithm" in given and not given.get("gradient_clip_val"):
+        mend = "clips nothing without trainer.gradient_clip_val"
+        raise SettingError(
+            "trainer.gradient_clip_algorithm", given["gradient_clip_algorithm"], mend
+        )
+    for what in ("epochs", "steps"):
+        least, most = given.get(f"min_{what}"), given.get(f"max_{what}", -1)
+        if least is not None and least > most != -1:
+            raise SettingError(f"trainer.min_{what}", least, f"is above trainer.max_{what}={most}")
 
 
 def _seconds(max_time: Any) -> float | None:
