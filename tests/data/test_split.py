@@ -14,7 +14,7 @@ from meddistill.data.cohort import Cohort, number_rows
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.schema import Schema
 from meddistill.data.split import PARTS, split_cohort
-from meddistill.errors import SettingError, UserError
+from meddistill.errors import SettingError, UserError, typed
 
 
 def cohort_of(target, marker=None):
@@ -179,7 +179,8 @@ def test_another_split_seed_labels_other_rows(rare):
 def test_a_share_out_of_range_is_refused_by_its_key(rare, key, value):
     with pytest.raises(SettingError) as caught:
         split_cohort(rare, **{key: value})
-    assert str(caught.value) == (f"data.{key}={value}: must be a number above 0 and at most 0.8")
+    said = f"data.{key}={typed(value)}: must be a number above 0 and at most 0.8"
+    assert str(caught.value) == said
 
 
 def test_shares_that_leave_nothing_to_train_on_are_refused_together(rare):
@@ -190,7 +191,8 @@ def test_shares_that_leave_nothing_to_train_on_are_refused_together(rare):
 
 @pytest.mark.parametrize("seed", [-1, 1.5, True, "0", None])
 def test_a_split_seed_that_is_no_whole_number_is_refused_by_its_key(rare, seed):
-    with pytest.raises(SettingError, match=f"^data.split_seed={seed}: must be a whole number"):
+    said = f"^data.split_seed={typed(seed)}: must be a whole number"
+    with pytest.raises(SettingError, match=said):
         split_cohort(rare, split_seed=seed)
 
 

@@ -15,7 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from meddistill.data.split import PARTS, split_cohort
 from meddistill.data.table import table
-from meddistill.errors import SettingError, UserError
+from meddistill.errors import SettingError, UserError, typed
 
 ROWS = 24
 
@@ -219,7 +219,7 @@ def test_the_positive_class_is_else_guessed_to_be_the_rarer_one(read):
 @pytest.mark.parametrize("positive", [2, 1.5, float("nan"), "ill", True])
 def test_a_positive_class_that_is_none_is_refused_with_the_classes(refused, positive):
     message = refused(patients(), positive=positive)
-    assert f"data.positive={positive}" in message
+    assert f"data.positive={typed(positive)}" in message
     assert "the classes are ['0', '1']" in message
 
 

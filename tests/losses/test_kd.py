@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from meddistill.data.batches import Batches, Rows
-from meddistill.errors import SettingError
+from meddistill.errors import SettingError, typed
 from meddistill.losses import reduce_terms
 from meddistill.losses.ce import CE
 from meddistill.losses.kd import KD
@@ -257,7 +257,7 @@ def test_a_temperature_out_of_range_is_refused_with_key_value_and_mend(wrong):
     with pytest.raises(SettingError) as caught:
         KD(temperature=wrong)
     assert caught.value.key == "temperature"
-    assert str(caught.value) == f"temperature={wrong}: must be a number above 0"
+    assert str(caught.value) == f"temperature={typed(wrong)}: must be a number above 0"
 
 
 @pytest.mark.parametrize("wrong", [-0.01, 1.01, math.nan, -math.inf, False, True, "0.5", None])
@@ -265,7 +265,7 @@ def test_an_alpha_out_of_range_is_refused_with_key_value_and_mend(wrong):
     with pytest.raises(SettingError) as caught:
         KD(alpha=wrong)
     assert caught.value.key == "alpha"
-    assert str(caught.value) == f"alpha={wrong}: must be a number at least 0 and at most 1"
+    assert str(caught.value) == f"alpha={typed(wrong)}: must be a number at least 0 and at most 1"
 
 
 def test_the_ends_of_alpha_and_whole_numbers_are_allowed():
