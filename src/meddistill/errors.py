@@ -145,3 +145,8 @@ def integer(key: str, value: Any, *, at_least: int = 0) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
         raise SettingError(key, value, f"must be a whole number of at least {at_least}")
     return value
+
+
+def optional_integer(key: str, value: Any, *, at_least: int = 0) -> int | None:
+    """`integer`, or None as it is."""
+    return None if value is None else integer(key, value, at_least=at_least)

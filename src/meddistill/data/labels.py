@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from meddistill.data.blocks import check_read, read_each
 from meddistill.data.cells import NUMBER, folded, spelling_of
 from meddistill.data.cohort import number_rows
+from meddistill.data.findings import as_list
 from meddistill.data.missing import Missing
 from meddistill.data.rows import clean_name
 from meddistill.errors import SettingError, UserError, listed, shown
@@ -59,9 +60,9 @@ def _commonest(counted: tuple[str, int]) -> tuple[int, str]:
 def _empty_target(frame: pd.DataFrame, target: str, empty: Sequence[int], missing: Missing) -> str:
     cell = frame[target].tolist()[empty[0]]
     word = cell.strip() if isinstance(cell, str) else ""
-    kept = f"[{listed(sorted(missing.spellings - {word}), 20)}]".replace("'", '"')
+    kept = as_list(sorted(missing.spellings - {word}))
     or_class = (
-        f", or if {shown(word)} is a class, say what is missing without it: data.missing='{kept}'"
+        f", or if {shown(word)} is a class, say what is missing without it: data.missing={kept}"
     )
     return (
         f"column {shown(target)} (data.target) is empty in {len(empty)} row(s), first in row "

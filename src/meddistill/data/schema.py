@@ -88,7 +88,7 @@ class Schema:
         """
         if isinstance(cell, str) and cell.strip() in self.gone.spellings:
             return math.nan
-        value = value_of(cell, self.notation.get(column, PLAIN))
+        value = value_of(cell, self._notation(column))
         value = (
             value
             if -LARGEST <= value <= LARGEST or value != value
@@ -104,7 +104,7 @@ class Schema:
         """
         if self.gone.covers(cell):
             return math.nan
-        text = text_of(cell, self.notation.get(column, PLAIN), column in self.literal)
+        text = text_of(cell, self._notation(column), column in self.literal)
         return math.nan if text is None else text
 
     def read(self, rows: pd.DataFrame) -> Cells:
@@ -175,10 +175,12 @@ class Schema:
         Raises:
             UserError: It says how to read the rows.
         """
-        grouped = [name for name in self.numeric if name in self.notation]
-        grouped = [name for name in grouped if self.notation[name].thousands == "."]
-        _refuse(rows, self.spelled, is_null, EMPTIED)
-        _refuse(rows, grouped, _is_fraction, UNGROUPED)
+        grouped = [name for name in self.numeric if self._notation(name).thousands == "."]
+        _refuse(rows, self.spelled, lambda cells: cells.isna(), EMPTIED)
+        _refuse(rows, grouped, lambda cells: cells.map(_is_fraction), UNGROUPED)
+
+    def _notation(self, column: str) -> Notation:
+        return self.notation.get(column, PLAIN)
 
     def _empty_infinite(self, numbers: Floats) -> dict[str, int]:
         """Empty infinite cells of [rows, numeric columns], in place; how many of which column."""
@@ -189,15 +191,19 @@ class Schema:
 
 
 def _refuse(
-    rows: pd.DataFrame, columns: Sequence[str], is_wrong: Callable[[Any], bool], why: str
+    rows: pd.DataFrame,
+    columns: Sequence[str],
+    wrong: Callable[[pd.Series[Any]], pd.Series[Any]],
+    why: str,
 ) -> None:
     """Refuse the first cell of `columns` that is wrong."""
     found = find_columns(rows, columns) if columns else []
     for column, cells in zip(columns, found, strict=True):
-        for row, cell in zip(cells.index, cells.tolist(), strict=True):
-            if is_wrong(cell):
-                said = "" if is_null(cell) else f"{shown(cell)} is "
-                raise UserError(f"column {shown(column)}, row {row}: {said}{why}")
+        places = np.flatnonzero(wrong(cells))
+        if len(places):
+            row, cell = cells.index[places[0]], cells.iloc[places[0]]
+            said = "" if is_null(cell) else f"{shown(cell)} is "
+            raise UserError(f"column {shown(column)}, row {row}: {said}{why}")
 
 
 def _is_fraction(cell: Any) -> bool:

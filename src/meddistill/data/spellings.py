@@ -10,6 +10,7 @@ import pandas as pd
 
 from meddistill.data.cells import Notation, UnreadableError, spelling_of, text_of
 from meddistill.data.columns import Column
+from meddistill.data.findings import as_list
 from meddistill.data.missing import PANDAS
 from meddistill.errors import UserError, shown
 
@@ -49,7 +50,7 @@ def find_spellings(column: Column, marks: Notation, rows: pd.Index[Any]) -> Spel
             raise UserError(
                 f"column {shown(column.name)}, row {rows[column.place(key)]}: {shown(key[1])} "
                 f"{error}: write the column as text, or leave it out with "
-                f"data.drop=[{shown(column.name)}]"
+                f"data.drop={as_list([column.name])}"
             ) from error
         if value is not None and written is not None:
             literal = text_of(written, marks, literal=True) or ""

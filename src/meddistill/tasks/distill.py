@@ -16,7 +16,7 @@ from meddistill.compose import build, build_network, build_optimizer, check_netw
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
-from meddistill.errors import SettingError, UserError, integer, number
+from meddistill.errors import SettingError, UserError, integer, number, optional_integer
 from meddistill.known_rows import rows_known, save_known_rows
 from meddistill.losses import DistillationLoss
 from meddistill.losses.base import Searched
@@ -139,12 +139,10 @@ def _schedule(node: Mapping[str, Any]) -> Callable[[int], DistillationLoss] | No
 def check_student(settings: Mapping[str, Any]) -> None:
     """Refuse settings of the student's training that no component refuses, and absent networks."""
     check(settings)
-    if settings["patience"] is not None:
-        integer("patience", settings["patience"], at_least=1)
+    optional_integer("patience", settings["patience"], at_least=1)
     integer("seed", settings["seed"])
     _check_stack(settings)
-    if settings["stack"]["chunk"] is not None:
-        integer("stack.chunk", settings["stack"]["chunk"], at_least=1)
+    optional_integer("stack.chunk", settings["stack"]["chunk"], at_least=1)
     number("save_seconds", settings["save_seconds"], at_least=0)
     for key, choices in {"monitor": FOLLOWED, "answers": ANSWERS}.items():
         if settings[key] not in choices:

@@ -15,7 +15,7 @@ from meddistill.compose import build_network, build_optimizer, check_network
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
-from meddistill.errors import SettingError, integer, number
+from meddistill.errors import SettingError, integer, number, optional_integer
 from meddistill.known_rows import rows_known, save_known_rows
 from meddistill.model import load_model
 from meddistill.seeding import derive
@@ -83,12 +83,8 @@ class NeuralTeacher(Teacher):
         self.members = integer("members", members, at_least=1)
         self.seed = integer("seed", seed)
         self.labels = number("labels", labels, above=0, at_most=1)
-        self.batch_size = batch_size
-        if batch_size is not None:
-            integer("batch_size", batch_size, at_least=1)
-        self.patience = patience
-        if patience is not None:
-            integer("patience", patience, at_least=1)
+        self.batch_size = optional_integer("batch_size", batch_size, at_least=1)
+        self.patience = optional_integer("patience", patience, at_least=1)
         self.calibrate = calibration(calibrate, "none")
         if out_of_fold:
             raise SettingError("out_of_fold", out_of_fold, NO_FOLDS)

@@ -245,12 +245,12 @@ def _raise_interrupt(stop: SystemExit) -> None:
 def _check_interval(trainer: Mapping[str, Any], data: CohortDataModule) -> None:
     """Refuse to wait for more batches than an epoch has, and a share that is none."""
     interval, limit = trainer.get("val_check_interval"), trainer.get("limit_train_batches")
-    batches = len(data.train_dataloader())
+    batches = whole = len(data.train_dataloader())
     if limit is not None:
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
     share = trainer.get("overfit_batches")
-    if isinstance(share, float) and 0 < share * len(data.train_dataloader()) < 1:
-        mend = f"an epoch has {len(data.train_dataloader())} batches, so this is less than one"
+    if isinstance(share, float) and 0 < share * whole < 1:
+        mend = f"an epoch has {whole} batches, so this is less than one"
         raise SettingError("trainer.overfit_batches", share, mend)
     by_epoch = trainer.get("check_val_every_n_epoch", 1) is not None
     if by_epoch and isinstance(interval, int) and interval > batches:
