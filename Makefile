@@ -14,7 +14,7 @@ test: $(STAMP)
 
 # Kills, launchers, several processes side by side: what starts the command line anew many times.
 test-processes: $(STAMP)
-	$(BIN)/python -m pytest -n 2 -m slow --ignore=tests/slurm
+	$(BIN)/python -m pytest -n 2 -m slow --ignore=tests/sweeps/test_slurm.py
 
 # The wheel alone, in an empty folder with an empty environment.
 test-wheel: $(STAMP)

@@ -22,13 +22,13 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from meddistill.card import Card
 from meddistill.data.blocks import read_each
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import split_cohort
 from meddistill.data.table import table
-from meddistill.model import MeanOfProbabilities, Model
+from meddistill.inference.card import Card
+from meddistill.inference.model import MeanOfProbabilities, Model
 from meddistill.models.mlp import MLP
 
 TABLES = {"20 numbers, 8 categories": (20, 8), "30 numbers": (30, 0)}

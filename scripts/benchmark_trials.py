@@ -20,7 +20,7 @@ from typing import Any
 
 import pandas as pd
 
-from meddistill.files import read_json, write_atomically
+from meddistill.files.atomic import read_json, write_atomically
 
 FOLDER = Path("outputs/benchmark")
 TABLES = {

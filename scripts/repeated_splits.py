@@ -22,7 +22,7 @@ import yaml
 from scipy.stats import t as student_t
 from sklearn.linear_model import LogisticRegression
 
-from meddistill.compose import build
+from meddistill.config.compose import build
 from meddistill.data.cohort import Cohort
 from meddistill.data.preprocessing import Preprocessing
 from meddistill.evaluation.predictions import evaluate

@@ -11,8 +11,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from sklearn.linear_model import LogisticRegression
 
-from meddistill.compose import build_network, build_optimizer
-from meddistill.confdir import conf_dir
+from meddistill.config.compose import build_network, build_optimizer
+from meddistill.config.confdir import conf_dir
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import split_cohort
 from meddistill.losses.base import Searched

@@ -11,8 +11,14 @@ from hydra import compose, initialize_config_dir
 from lightning.pytorch.loggers import CSVLogger
 from omegaconf import OmegaConf
 
-from meddistill.compose import build, build_network, build_optimizer, register_resolvers, resolved
-from meddistill.confdir import VERBS, choices, conf_dir
+from meddistill.config.compose import (
+    build,
+    build_network,
+    build_optimizer,
+    register_resolvers,
+    resolved,
+)
+from meddistill.config.confdir import VERBS, choices, conf_dir
 from meddistill.data.cohort import Cohort
 from meddistill.losses import DistillationLoss, Step, reduce_terms
 from meddistill.losses.base import Searched

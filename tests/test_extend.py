@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 from textwrap import dedent
 
-from meddistill.compose import build, resolved
-from meddistill.known import check_sections, check_targets
-from meddistill.trial.arms import StudentArm
 from test_known import composed
+
+from meddistill.config.compose import build, resolved
+from meddistill.config.known import check_sections, check_targets
+from meddistill.trial.arms import StudentArm
 
 PAGE = Path(__file__).parents[1] / "docs" / "extend.md"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import SMALL_TEACHER
-from meddistill.confdir import FOLDER_VERBS
+from meddistill.config.confdir import FOLDER_VERBS
 
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from meddistill.compose import build_network
+from meddistill.config.compose import build_network
 from meddistill.seeding import derive
 
 MLP = {"_target_": "meddistill.models.mlp.MLP", "width": 4}

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 import torch
 
-from meddistill.card import Card
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import split_cohort
 from meddistill.data.table import table
 from meddistill.errors import UserError
-from meddistill.model import MeanOfProbabilities, Model
+from meddistill.inference.card import Card
+from meddistill.inference.model import MeanOfProbabilities, Model
 
 ROWS = 120
 NEW = pd.DataFrame({"age": [50.0, 61.5], "ward": ["a", "b"]})

@@ -9,7 +9,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from meddistill.confdir import choices, conf_dir
+from meddistill.config.confdir import choices, conf_dir
 from meddistill.losses import DistillationLoss, reduce_terms
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss

@@ -10,7 +10,7 @@ from cases import make, node
 from hydra.utils import get_class
 from torch.nn import functional as F
 
-from meddistill.confdir import choices, conf_dir
+from meddistill.config.confdir import choices, conf_dir
 from meddistill.errors import UserError
 from meddistill.losses import DistillationLoss, LossTerms, Step, reduce_terms
 from meddistill.losses.base import Searched
@@ -83,7 +83,7 @@ def test_a_void_loss_is_refused_before_any_teacher_is_trained(meddistill, monkey
     def find_targets(*_):
         raise AssertionError("the teacher's answers were asked for")
 
-    monkeypatch.setattr("meddistill.teaching.find_targets", find_targets)
+    monkeypatch.setattr("meddistill.teachers.teaching.find_targets", find_targets)
     code, _, err = meddistill("distill", "loss=kd")
     assert code == 2
     assert "loss=kd needs at least 3 classes" in err

@@ -12,6 +12,7 @@ from torch import nn
 
 from conftest import SMALL_TEACHER
 from meddistill.errors import SettingError
+from meddistill.inference.model import MeanOfProbabilities
 from meddistill.losses import Step, reduce_terms
 from meddistill.losses.attention_transfer import AttentionTransfer
 from meddistill.losses.combined import Combined
@@ -20,7 +21,6 @@ from meddistill.losses.fitnets import FitNets
 from meddistill.losses.kd import KD
 from meddistill.losses.rkd import RKD
 from meddistill.losses.similarity import Similarity
-from meddistill.model import MeanOfProbabilities
 from meddistill.models.mlp import MLP
 from meddistill.training.taps import LAST, Taps, tapped
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cases import VOID, make
 
-from meddistill.confdir import choices
+from meddistill.config.confdir import choices
 from meddistill.errors import UserError
 from meddistill.losses.choice import check_loss
 

@@ -12,7 +12,7 @@ import torch
 from cases import composed
 
 from conftest import SMALL_TEACHER
-from meddistill.confdir import choices
+from meddistill.config.confdir import choices
 from meddistill.errors import UserError
 from meddistill.losses import building
 from meddistill.losses.base import Step, reduce_terms

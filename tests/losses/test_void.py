@@ -6,7 +6,7 @@ import pytest
 import torch
 from cases import NAMES, VOID, example, make
 
-from meddistill.confdir import choices
+from meddistill.config.confdir import choices
 from meddistill.errors import UserError
 from meddistill.losses.choice import check_loss
 from meddistill.losses.combined import Combined

@@ -13,7 +13,7 @@ import pytest
 from damages import DAMAGES, Evil, damage
 from meddistill.errors import DamagedError
 from meddistill.stack.folder import dumped, undumped
-from meddistill.sweep import add_row, read_rows
+from meddistill.sweeps.jobs import add_row, read_rows
 
 QUICK = ("distill", "loss=ce", "student=mlp_tiny", "trainer.max_epochs=2", "logger=none")
 

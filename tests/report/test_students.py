@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from meddistill.report.students import collect, members
-from meddistill.sweep import add_row, read_rows
+from meddistill.sweeps.jobs import add_row, read_rows
 
 
 def job(sweep, name, students, content="a", overrides=("loss=ce",)):

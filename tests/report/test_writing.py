@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
-from meddistill.logfile import Visible
 from meddistill.report import plots
 from meddistill.report.page import DataTable, Page, Section, Text, render
 from meddistill.report.tables import Table
 from meddistill.report.writing import figure_text
+from meddistill.runs.logfile import Visible
 
 NASTY = [
     r"$\frac$", "a|b", "[red]x[/red]", "[/]", "<script>alert(1)</script>", "**b** _i_ `c`",

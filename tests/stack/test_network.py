@@ -8,8 +8,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from torch import nn
 
-from meddistill.compose import build_network
-from meddistill.confdir import choices, conf_dir
+from meddistill.config.compose import build_network
+from meddistill.config.confdir import choices, conf_dir
 from meddistill.stack.network import NotStackableError, stack_networks
 
 ROWS, FEATURES = 7, 6

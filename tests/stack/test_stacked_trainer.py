@@ -12,7 +12,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from meddistill.confdir import conf_dir
+from meddistill.config.confdir import conf_dir
 from meddistill.stack.alone import why_alone
 from meddistill.stack.fit import fit_stack
 from meddistill.stack.members import expand

@@ -11,7 +11,7 @@ import torch
 from hydra.utils import get_class
 from sklearn.datasets import load_wine
 
-from meddistill.confdir import choices
+from meddistill.config.confdir import choices
 from meddistill.data.cohort import Cohort, number_rows
 from meddistill.data.munge import Munge
 from meddistill.data.schema import Schema

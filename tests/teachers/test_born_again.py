@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from meddistill.errors import SettingError
+from meddistill.inference.model import load_model
 from meddistill.losses.kd import KD
-from meddistill.model import load_model
-from meddistill.targets import find_targets
 from meddistill.teachers.born_again import BornAgainTeacher
 from meddistill.teachers.neural import NeuralTeacher
+from meddistill.teachers.targets import find_targets
 from meddistill.training.distiller import Distiller
 
 TRAINER = {"accelerator": "cpu", "precision": "32-true", "enable_progress_bar": False}

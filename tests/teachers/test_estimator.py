@@ -11,11 +11,11 @@ import skops.io
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.mixture import GaussianMixture
 
-from meddistill.classifiers import asked
 from meddistill.data.split import Split
 from meddistill.errors import UserError
-from meddistill.estimator_file import TRUSTED, dump_estimator
-from meddistill.model import load_model
+from meddistill.inference.classifiers import asked
+from meddistill.inference.estimator_file import TRUSTED, dump_estimator
+from meddistill.inference.model import load_model
 from meddistill.teachers.estimator import EstimatorTeacher
 
 NEIGHBOURS = "sklearn.neighbors.KNeighborsClassifier"

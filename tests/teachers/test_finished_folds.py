@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from meddistill.targets import find_targets
 from meddistill.teachers.estimator import EstimatorTeacher
 from meddistill.teachers.finished_folds import ANSWERS, FOLDS
 from meddistill.teachers.forest import ForestTeacher
+from meddistill.teachers.targets import find_targets
 
 FOLDS_AND_WHOLE = 6
 FILES = [

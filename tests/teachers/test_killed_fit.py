@@ -6,10 +6,10 @@ import pytest
 from test_targets import TRAINER, teacher
 
 from damages import DAMAGES, damage
-from meddistill.files import read_json
-from meddistill.ledger import MANIFEST
-from meddistill.targets import find_targets
+from meddistill.files.atomic import read_json
+from meddistill.files.ledger import MANIFEST
 from meddistill.teachers.neural import NeuralTeacher
+from meddistill.teachers.targets import find_targets
 from meddistill.training.checkpoints import SaveState
 
 BEST = "members/{}/checkpoints/best.ckpt"

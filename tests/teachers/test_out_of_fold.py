@@ -10,11 +10,11 @@ import pytest
 import meddistill.teachers.estimator as room
 from meddistill.data.folds import fold_rows
 from meddistill.errors import SettingError, UserError
-from meddistill.model import load_model
-from meddistill.targets import find_targets
+from meddistill.inference.model import load_model
 from meddistill.teachers.checkpoint import CheckpointTeacher
 from meddistill.teachers.estimator import EstimatorTeacher
 from meddistill.teachers.forest import ForestTeacher
+from meddistill.teachers.targets import find_targets
 
 NODES = {
     "tree": {"_target_": "sklearn.tree.DecisionTreeClassifier"},

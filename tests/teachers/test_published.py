@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from meddistill.compose import build_network
+from meddistill.config.compose import build_network
 from meddistill.errors import SettingError, UserError
 
 KINDS = {"ResNet": {"width": 8}, "FTTransformer": {}}

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 from meddistill.errors import SettingError, UserError
-from meddistill.known_rows import read_known_rows
-from meddistill.targets import find_targets
+from meddistill.inference.known_rows import read_known_rows
 from meddistill.teachers.checkpoint import CheckpointTeacher
 from meddistill.teachers.score_file import match_rows, read_column
 from meddistill.teachers.scores import ScoresTeacher
+from meddistill.teachers.targets import find_targets
 
 
 @pytest.fixture(autouse=True)

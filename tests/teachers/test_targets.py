@@ -13,10 +13,10 @@ import torch
 from meddistill.data.schema import Schema
 from meddistill.data.split import split_cohort
 from meddistill.errors import SettingError, UserError
-from meddistill.model import load_model, predict
-from meddistill.targets import find_targets
+from meddistill.inference.model import load_model, predict
 from meddistill.teachers.checkpoint import CheckpointTeacher
 from meddistill.teachers.neural import NeuralTeacher
+from meddistill.teachers.targets import find_targets
 
 TRAINER = {"accelerator": "cpu", "precision": "32-true", "enable_progress_bar": False}
 
@@ -49,7 +49,7 @@ def test_the_same_teacher_is_found_and_never_trained_or_run_again(
     targets, store, cohort, split, monkeypatch
 ):
     monkeypatch.setattr(NeuralTeacher, "fit", no_fit)
-    monkeypatch.setattr("meddistill.targets.load_model", no_fit)
+    monkeypatch.setattr("meddistill.teachers.targets.load_model", no_fit)
     again = find_targets(
         teacher(), cohort, split, store, {**TRAINER, "devices": 4, "max_epochs": 9}
     )
@@ -79,7 +79,7 @@ def test_whatever_changes_the_answers_makes_another_teacher(
 
 
 def test_answers_are_found_by_row_id_and_not_by_position(targets, cohort, tmp_path):
-    from meddistill.targets import ANSWERS, _read
+    from meddistill.teachers.targets import ANSWERS, _read
 
     frame = pd.read_parquet(targets.folder / ANSWERS).sample(frac=1, random_state=0)
     frame.to_parquet(tmp_path / ANSWERS, index=False)
@@ -203,7 +203,7 @@ def test_a_teacher_that_left_the_store_is_known_by_what_was_asked_before(
 
 
 def test_answers_that_are_no_table_are_named(store, targets, cohort, tmp_path):
-    from meddistill.targets import ANSWERS, _read
+    from meddistill.teachers.targets import ANSWERS, _read
 
     for content in (b"", b"PAR1", (targets.folder / ANSWERS).read_bytes()[:-9]):
         (tmp_path / ANSWERS).write_bytes(content)

@@ -23,7 +23,7 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import nn
 
 from conftest import SMALL_TEACHER
-from meddistill.compose import build_network
+from meddistill.config.compose import build_network
 from meddistill.errors import SettingError, UserError
 from meddistill.training.callbacks import BASES, REFUSED, build_callbacks
 from meddistill.training.classifier import Classifier

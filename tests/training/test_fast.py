@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, Timer
 from lightning.pytorch.loggers import CSVLogger
 
-from meddistill.compose import build_network
+from meddistill.config.compose import build_network
 from meddistill.losses.kd import KD
 from meddistill.training.checkpoints import BestEpoch
 from meddistill.training.classifier import Classifier

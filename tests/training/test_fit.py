@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger
 
-from meddistill.compose import build_network
+from meddistill.config.compose import build_network
 from meddistill.data import batches
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import split_cohort

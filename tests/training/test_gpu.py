@@ -10,7 +10,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from meddistill.compose import build_network
+from meddistill.config.compose import build_network
 from meddistill.losses.kd import KD
 from meddistill.training.distiller import Distiller
 from meddistill.training.fit import fit

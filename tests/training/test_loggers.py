@@ -14,10 +14,10 @@ import yaml
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
-from meddistill import preemption
-from meddistill.compose import build_network
-from meddistill.confdir import conf_dir
+from meddistill.config.compose import build_network
+from meddistill.config.confdir import conf_dir
 from meddistill.errors import UserError
+from meddistill.runs import preemption
 from meddistill.training.classifier import Classifier
 from meddistill.training.fit import fit
 from meddistill.training.loggers import build_loggers, finalized, make_loggers

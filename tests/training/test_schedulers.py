@@ -12,8 +12,8 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger
 from omegaconf import OmegaConf
 
-from meddistill.compose import build_network
-from meddistill.confdir import choices, conf_dir
+from meddistill.config.compose import build_network
+from meddistill.config.confdir import choices, conf_dir
 from meddistill.errors import UserError
 from meddistill.training.classifier import Classifier
 from meddistill.training.fit import fit

@@ -51,8 +51,8 @@ def test_synthetic_rows_are_made_of_training_rows_alone(added, cohort, split):
 
 
 def test_answers_for_synthetic_rows_are_the_teachers(meddistill, monkeypatch):
-    from meddistill import teaching
-    from meddistill.model import load_model
+    from meddistill.inference.model import load_model
+    from meddistill.teachers import teaching
 
     kept = {}
     teach = teaching.CohortDataModule.teach

@@ -17,7 +17,7 @@ from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.strategies import DDPStrategy
 
-from meddistill.compose import build_network
+from meddistill.config.compose import build_network
 from meddistill.errors import SettingError, UserError
 from meddistill.training.checkpoints import load_weights
 from meddistill.training.classifier import Classifier

@@ -7,11 +7,11 @@ import time
 import pytest
 
 from meddistill.data.datamodule import CohortDataModule
-from meddistill.model import Model
+from meddistill.inference.model import Model
 from meddistill.report.trial_tables import LATENCIES, costs_table
 from meddistill.stack.tables import Table
-from meddistill.targets import find_targets
 from meddistill.teachers.forest import ForestTeacher
+from meddistill.teachers.targets import find_targets
 from meddistill.trial import costs as module
 from meddistill.trial.answers import Answers
 from meddistill.trial.arms import EstimatorArm, StudentArm, TeacherArm

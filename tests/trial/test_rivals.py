@@ -9,10 +9,10 @@ import torch
 
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.preprocessing import Preprocessing
-from meddistill.model import MeanOfProbabilities, Model
+from meddistill.inference.model import MeanOfProbabilities, Model
 from meddistill.stack.tables import Table
-from meddistill.targets import find_targets
 from meddistill.teachers.forest import ForestTeacher
+from meddistill.teachers.targets import find_targets
 from meddistill.trial.answers import validation_log_loss
 from meddistill.trial.costs import of_model
 from meddistill.trial.results import _mostly

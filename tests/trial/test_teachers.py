@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from meddistill.confdir import choices
+from meddistill.config.confdir import choices
 
 TRIAL = ("trial", "student=mlp_tiny", "trainer.max_epochs=2", "trial.repeats=2", "trial.seeds=1",
          "trial.few_labels=null", "arm=[teacher,student_alone,distilled]",

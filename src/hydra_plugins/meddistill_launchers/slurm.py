@@ -13,8 +13,8 @@ class SlurmLauncher(Launcher):
     """Puts a sweep's jobs into SLURM's queue and waits for them.
 
     A job that SLURM preempts or that nears its time limit saves and is requeued by itself (see
-    `meddistill.preemption`). One that is killed outright is a failed job of the sweep; the others
-    go on.
+    `meddistill.runs.preemption`). One that is killed outright is a failed job of the sweep; the
+    others go on.
 
     Args:
         params: Keys of hydra-submitit-launcher's `submitit_slurm`.
@@ -25,7 +25,7 @@ class SlurmLauncher(Launcher):
 
     def __init__(self, **params: Any) -> None:
         # Imported here: Hydra imports every launcher at every start, and submitit is an extra.
-        from meddistill.slurm import check_cluster, make_job
+        from meddistill.sweeps.slurm import check_cluster, make_job
 
         check_cluster()
         self._job = make_job(params)
@@ -40,6 +40,6 @@ class SlurmLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Queue the jobs, wait for all, and return what each came to."""
-        from meddistill.slurm import launch
+        from meddistill.sweeps.slurm import launch
 
         return launch(self._job, job_overrides, initial_job_idx)

@@ -14,7 +14,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from meddistill.confdir import conf_dir
+from meddistill.config.confdir import conf_dir
 
 REPLICATES = ("seed", "data.split_seed", "teacher.seed")
 SQLITE = "sqlite:///"
@@ -58,7 +58,7 @@ class OptunaSweeper(Sweeper):
         params: Mapping[str, str] | None = None,
     ) -> None:
         # Imported here: Hydra imports every sweeper at every start, and these are extras.
-        from meddistill.compose import build
+        from meddistill.config.compose import build
         from meddistill.errors import UserError, integer, number
 
         integer("hydra.sweeper.n_trials", n_trials, at_least=1)
@@ -109,8 +109,8 @@ class OptunaSweeper(Sweeper):
         Raises:
             UserError: The search space holds what is to be averaged over, or no trial finished.
         """
+        from meddistill.config.known import check_sweep
         from meddistill.errors import UserError
-        from meddistill.known import check_sweep
 
         given = [*self.sweeper._parse_sweeper_params_config(), *arguments]
         overrides = OverridesParser.create().parse_overrides(given)

@@ -39,7 +39,9 @@ class StackedSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Launch the jobs, and return what they returned."""
-        from meddistill.known import check_sweep  # here, as Hydra imports sweepers at every start
+        from meddistill.config.known import (
+            check_sweep,  # here, as Hydra imports sweepers at every start
+        )
 
         assert self.config is not None
         arguments = [*self._parse_config(), *arguments]

@@ -13,8 +13,8 @@ from meddistill.data.encoding import CategoryInputs, Inputs, NumberInputs
 from meddistill.data.preprocessing_file import as_plain, read_preprocessing
 from meddistill.data.remarks import refuse_unknown, remarks
 from meddistill.data.schema import Schema
-from meddistill.files import write_atomically
-from meddistill.model_files import read_plain_json
+from meddistill.files.atomic import write_atomically
+from meddistill.files.model_files import read_plain_json
 
 log = logging.getLogger(__name__)
 PREPROCESSING = "preprocessing.json"

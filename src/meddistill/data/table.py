@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from meddistill.compose import from_call
+from meddistill.config.compose import from_call
 from meddistill.data.cells import Notation
 from meddistill.data.cohort import Cohort
 from meddistill.data.labels import name_classes, read_groups, read_ids, read_labels

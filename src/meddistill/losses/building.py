@@ -8,7 +8,7 @@ from typing import Any
 from hydra.utils import get_class
 from torch import nn
 
-from meddistill.compose import build, no_target
+from meddistill.config.compose import build, no_target
 from meddistill.errors import UserError
 from meddistill.losses.base import DistillationLoss
 from meddistill.losses.schedules import Schedule

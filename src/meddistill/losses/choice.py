@@ -7,7 +7,7 @@ from typing import Any
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
-from meddistill.confdir import choices, conf_dir
+from meddistill.config.confdir import choices, conf_dir
 from meddistill.errors import UserError
 from meddistill.losses.base import DistillationLoss
 

@@ -9,16 +9,16 @@ from typing import Any
 import pandas as pd
 
 from meddistill.errors import UserError
-from meddistill.files import shown
-from meddistill.notes import notes_of
+from meddistill.files.atomic import shown
 from meddistill.report.page import Page, render
 from meddistill.report.publishing import noted, publish
 from meddistill.report.reading import read_metrics
 from meddistill.report.students import collect, members
 from meddistill.report.surface import surface_tables
 from meddistill.report.tables import Table, run_table
+from meddistill.runs.notes import notes_of
 from meddistill.stack.folder import METRICS
-from meddistill.sweep import JOBS
+from meddistill.sweeps.jobs import JOBS
 from meddistill.trial.folder import RECORD
 
 SWEEP, REPORT, PAGE = "sweep.csv", "report.md", "report.html"

@@ -6,10 +6,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from meddistill.disk import reason, refused
-from meddistill.files import shown, write_atomically
-from meddistill.notes import notes_of
+from meddistill.files.atomic import shown, write_atomically
+from meddistill.files.disk import reason, refused
 from meddistill.report.page import Page
+from meddistill.runs.notes import notes_of
 
 STALE = 600.0
 """Seconds after which a half-written page is nobody's: other processes may report here too."""

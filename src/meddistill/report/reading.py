@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 
 from meddistill.errors import DamagedError
-from meddistill.files import read_json
-from meddistill.runfolder import RunFolder
+from meddistill.files.atomic import read_json
+from meddistill.runs.runfolder import RunFolder
 
 ANEW = "remove the file's folder and repeat the command that made it"
 REPEAT = "the command that made it, repeated, makes it again"

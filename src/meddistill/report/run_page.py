@@ -13,7 +13,7 @@ from meddistill.evaluation.calibration import calibration_measures
 from meddistill.evaluation.delong import delong_interval
 from meddistill.evaluation.operating import confusion_matrix, operating_points
 from meddistill.evaluation.predictions import probability_columns
-from meddistill.files import read_json
+from meddistill.files.atomic import read_json
 from meddistill.report.classes import classes_table
 from meddistill.report.curves import Answered, curves
 from meddistill.report.page import Cell, DataTable, Notice, Page, Section, Text

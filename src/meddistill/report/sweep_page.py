@@ -16,7 +16,7 @@ from meddistill.report.plots import scatter_plot, surface_plot
 from meddistill.report.surface import Grid, Part, surface_parts
 from meddistill.report.surface_notes import cell, counted, head
 from meddistill.report.tables import Table
-from meddistill.runfolder import environment
+from meddistill.runs.runfolder import environment
 
 MOST = 200
 """Settings in the page's table."""

@@ -11,8 +11,7 @@ import pandas as pd
 
 from meddistill.errors import UserError
 from meddistill.evaluation.verdict import NAMES, bottom_line
-from meddistill.files import as_json, read_json
-from meddistill.notes import notes_of
+from meddistill.files.atomic import as_json, read_json
 from meddistill.report import trial_plots as plots
 from meddistill.report import trial_tables as tables
 from meddistill.report.classes import classes_table
@@ -20,6 +19,7 @@ from meddistill.report.page import DataTable, Notice, Page, Section, Text, Verdi
 from meddistill.report.publishing import noted, publish
 from meddistill.report.reading import read_csv, read_predictions
 from meddistill.report.tables import Table
+from meddistill.runs.notes import notes_of
 from meddistill.trial.folder import (
     PREDICTIONS,
     RECORD,

@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 
 from meddistill.evaluation.verdict import NAMES
-from meddistill.files import read_json
+from meddistill.files.atomic import read_json
 from meddistill.report.publishing import publish
 from meddistill.report.tables import Table
 from meddistill.report.trial_tables import plain, signed_interval
-from meddistill.sweep import JOBS, read_rows
+from meddistill.sweeps.jobs import JOBS, read_rows
 from meddistill.trial.folder import RECORD, SUMMARY
 
 VERDICTS, REPORT = "verdicts.csv", "report.md"

@@ -10,7 +10,7 @@ import lightning.pytorch as pl
 import torch
 from hydra.utils import get_class
 
-from meddistill.compose import build_network
+from meddistill.config.compose import build_network
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss

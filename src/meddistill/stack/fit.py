@@ -16,7 +16,7 @@ from hydra.utils import get_class
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from meddistill.compose import build_network, build_optimizer
+from meddistill.config.compose import build_network, build_optimizer
 from meddistill.data.batches import patience_for
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.losses import DistillationLoss

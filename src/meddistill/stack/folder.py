@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from meddistill.errors import DamagedError
-from meddistill.files import write_atomically, write_json
-from meddistill.runfolder import RunFolder, environment
+from meddistill.files.atomic import write_atomically, write_json
+from meddistill.runs.runfolder import RunFolder, environment
 
 METRICS, PREDICTIONS, MEMBERS = "metrics.csv", "predictions.parquet", "members.zip"
 

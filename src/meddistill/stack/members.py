@@ -15,7 +15,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from meddistill.compose import flatten, is_without_effect, resolved
+from meddistill.config.compose import flatten, is_without_effect, resolved
 from meddistill.errors import SettingError, UserError, integer
 
 REFERENCE = re.compile(r"\$\{(\w+(?:\.\w+)*)\}")

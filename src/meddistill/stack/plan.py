@@ -12,7 +12,7 @@ from typing import Any
 
 from hydra.utils import get_class
 
-from meddistill.compose import build_network, short_hash
+from meddistill.config.compose import build_network, short_hash
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.stack.alone import device_of, why_alone
 from meddistill.stack.fit import Recipe, Student

@@ -17,17 +17,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from meddistill.card import Card
 from meddistill.data.preprocessing import PREPROCESSING
 from meddistill.evaluation.members import evaluate_members
 from meddistill.evaluation.predictions import probability_columns
-from meddistill.known_rows import rows_known
+from meddistill.inference.card import Card
+from meddistill.inference.known_rows import rows_known
 from meddistill.losses import DistillationLoss
 from meddistill.stack.folder import MEMBERS, METRICS, PREDICTIONS, StackFolder, dumped
 from meddistill.stack.members import Member
 from meddistill.stack.plan import Chunk
 from meddistill.stack.tables import Table
-from meddistill.sweep import flat_metrics
+from meddistill.sweeps.jobs import flat_metrics
 from meddistill.tasks.common import describe_data, judge_teacher
 
 ROWS_AT_ONCE = 2**17

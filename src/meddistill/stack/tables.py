@@ -11,9 +11,9 @@ from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.losses import DistillationLoss
 from meddistill.stack.members import Member
-from meddistill.targets import Targets
 from meddistill.tasks.common import read_cohort, source, split_rows
-from meddistill.teaching import Teachers, add_synthetic, teach
+from meddistill.teachers.targets import Targets
+from meddistill.teachers.teaching import Teachers, add_synthetic, teach
 
 
 @dataclass(frozen=True)

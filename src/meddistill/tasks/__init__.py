@@ -10,14 +10,14 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from meddistill.compose import resolved
+from meddistill.config.compose import resolved
+from meddistill.config.known import check_targets
 from meddistill.errors import UserError
-from meddistill.known import check_targets
-from meddistill.notes import check_notes, renew_notes
 from meddistill.report.folders import report_members, report_run, say_page
 from meddistill.report.publishing import publish
 from meddistill.report.tables import run_line, run_table
-from meddistill.runfolder import RunFolder, is_main_process
+from meddistill.runs.notes import check_notes, renew_notes
+from meddistill.runs.runfolder import RunFolder, is_main_process
 from meddistill.stack.folder import StackFolder
 from meddistill.trial.folder import TrialFolder
 
@@ -71,7 +71,7 @@ def _work(
     config: DictConfig, settings: dict[str, Any], run_folder: RunFolder, in_sweep: bool
 ) -> dict[str, Any]:
     # Imported here: a finished run is shown without torch and Lightning.
-    from meddistill.folder_networks import trusting
+    from meddistill.inference.folder_networks import trusting
 
     with trusting(settings):
         return _verb(config, settings, run_folder, in_sweep)

@@ -12,16 +12,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from meddistill.compose import build
+from meddistill.config.compose import build
 from meddistill.data.batches import FEW_ROWS, batch_size_for
 from meddistill.data.cohort import Cohort
 from meddistill.data.split import PARTS, Split, split_cohort
 from meddistill.errors import SettingError, integer, number
 from meddistill.evaluation.predictions import judge, predictions_table
-from meddistill.files import write_atomically
+from meddistill.files.atomic import write_atomically
 from meddistill.once import NOTE
-from meddistill.runfolder import is_main_process
-from meddistill.targets import Targets
+from meddistill.runs.runfolder import is_main_process
+from meddistill.teachers.targets import Targets
 from meddistill.training.trainer import make_trainer, quiet
 
 log = logging.getLogger(__name__)

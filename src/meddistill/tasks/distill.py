@@ -11,24 +11,24 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from torch import nn
 
-from meddistill.card import Card, save_card
-from meddistill.compose import build, build_network, build_optimizer, check_network
+from meddistill.config.compose import build, build_network, build_optimizer, check_network
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
 from meddistill.errors import SettingError, UserError, integer, number, optional_integer
-from meddistill.known_rows import rows_known, save_known_rows
+from meddistill.inference.card import Card, save_card
+from meddistill.inference.known_rows import rows_known, save_known_rows
+from meddistill.inference.model import MeanOfProbabilities, Model
 from meddistill.losses import DistillationLoss
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss, by_epoch, is_scheduled
 from meddistill.losses.choice import check_loss, loss_name
-from meddistill.model import MeanOfProbabilities, Model
-from meddistill.runfolder import RunFolder
+from meddistill.runs.runfolder import RunFolder
 from meddistill.stack.search import search
-from meddistill.targets import Targets
 from meddistill.tasks.common import check, describe_data, judge_model, judge_teacher, prepare
 from meddistill.teachers.base import Teacher
-from meddistill.teaching import add_synthetic, build_teacher, teach
+from meddistill.teachers.targets import Targets
+from meddistill.teachers.teaching import add_synthetic, build_teacher, teach
 from meddistill.training.callbacks import FOLLOWED, build_callbacks
 from meddistill.training.checkpoints import BEST
 from meddistill.training.compiled import check_compile, compiled

@@ -16,16 +16,16 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from meddistill.compose import build_network, build_optimizer, short_hash
+from meddistill.config.compose import build_network, build_optimizer, short_hash
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import UserError, integer, number
 from meddistill.evaluation.predictions import evaluate
-from meddistill.files import read_json, write_json
+from meddistill.files.atomic import read_json, write_json
+from meddistill.inference.model import MeanOfProbabilities
 from meddistill.losses import DistillationLoss
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss
-from meddistill.model import MeanOfProbabilities
-from meddistill.pace import Pace
+from meddistill.runs.pace import Pace
 from meddistill.stack.alone import own_loggers
 from meddistill.stack.fit import fit_stack
 from meddistill.stack.folder import StackFolder
@@ -41,7 +41,7 @@ from meddistill.tasks.distill import (
     check_unread,
     train_student,
 )
-from meddistill.teaching import Teachers
+from meddistill.teachers.teaching import Teachers
 from meddistill.training.fit import DivergedError, Fitted
 from meddistill.training.loggers import build_loggers, finalized, log_test
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import yaml
 
-from meddistill.compose import from_call
-from meddistill.confdir import conf_dir
+from meddistill.config.compose import from_call
+from meddistill.config.confdir import conf_dir
 from meddistill.errors import SettingError
-from meddistill.model import copy_model
-from meddistill.runfolder import RunFolder, is_main_process
-from meddistill.targets import SHARED, find_targets
+from meddistill.inference.model import copy_model
+from meddistill.runs.runfolder import RunFolder, is_main_process
 from meddistill.tasks.common import check, describe_data, judge_teacher, prepare
-from meddistill.teaching import build_teacher
+from meddistill.teachers.targets import SHARED, find_targets
+from meddistill.teachers.teaching import build_teacher
 
 PLACE = ("devices", "num_nodes", "strategy")
 """Arguments of the Trainer that a teacher is said not to take: it is trained on one device."""

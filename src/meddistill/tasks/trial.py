@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from meddistill.compose import build
+from meddistill.config.compose import build
 from meddistill.errors import SettingError, UserError, integer, number
-from meddistill.files import write_atomically
+from meddistill.files.atomic import write_atomically
 from meddistill.losses.building import build_loss
-from meddistill.pace import Pace
+from meddistill.runs.pace import Pace
 from meddistill.stack.tables import Table, let_go
 from meddistill.tasks.common import describe_data
 from meddistill.tasks.distill import check_student

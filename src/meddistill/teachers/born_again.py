@@ -14,8 +14,8 @@ from torch import nn
 
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError, integer
+from meddistill.inference.model import MeanOfProbabilities
 from meddistill.losses.kd import KD
-from meddistill.model import MeanOfProbabilities
 from meddistill.seeding import derive
 from meddistill.teachers.neural import NeuralTeacher
 from meddistill.training.checkpoints import BEST, load_weights

@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from meddistill.card import NETWORK
-from meddistill.compose import from_call
+from meddistill.config.compose import from_call
 from meddistill.data.cohort import Cohort
 from meddistill.data.split import Split
 from meddistill.errors import SettingError, UserError
-from meddistill.known_rows import seen_in_test
-from meddistill.model import copy_model, load_model
-from meddistill.model_files import read_regular
+from meddistill.files.model_files import read_regular
+from meddistill.inference.card import NETWORK
+from meddistill.inference.known_rows import seen_in_test
+from meddistill.inference.model import copy_model, load_model
 from meddistill.teachers.base import Teacher
 
 log = logging.getLogger(__name__)

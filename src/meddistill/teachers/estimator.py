@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 from sklearn.dummy import DummyClassifier
 
-from meddistill.card import ESTIMATOR, Card, save_card
-from meddistill.classifiers import check_classifier, fit_classifier
-from meddistill.compose import build
+from meddistill.config.compose import build
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.folds import fold_rows
 from meddistill.data.split import Positions, Split
 from meddistill.errors import SettingError, integer, number
-from meddistill.estimator import EstimatorAnswers
-from meddistill.estimator_file import FILE, dump_estimator, save_estimator
-from meddistill.known_rows import rows_known, save_known_rows
+from meddistill.inference.card import ESTIMATOR, Card, save_card
+from meddistill.inference.classifiers import check_classifier, fit_classifier
+from meddistill.inference.estimator import EstimatorAnswers
+from meddistill.inference.estimator_file import FILE, dump_estimator, save_estimator
+from meddistill.inference.known_rows import rows_known, save_known_rows
 from meddistill.teachers.base import Teacher
 from meddistill.teachers.calibrate import calibration, temperature_of
 from meddistill.teachers.finished_folds import FinishedFolds, Numbers

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meddistill.compose import short_hash
+from meddistill.config.compose import short_hash
 from meddistill.data.split import Positions
-from meddistill.files import write_atomically
-from meddistill.store import Store
+from meddistill.files.atomic import write_atomically
+from meddistill.teachers.store import Store
 
 Numbers = NDArray[np.float64]
 FOLDS, ANSWERS = "folds", "answers.npy"

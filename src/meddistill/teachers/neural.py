@@ -10,14 +10,14 @@ from typing import Any
 
 from torch import nn
 
-from meddistill.card import Card, save_card
-from meddistill.compose import build_network, build_optimizer, check_network
+from meddistill.config.compose import build_network, build_optimizer, check_network
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
 from meddistill.errors import SettingError, integer, number, optional_integer
-from meddistill.known_rows import rows_known, save_known_rows
-from meddistill.model import load_model
+from meddistill.inference.card import Card, save_card
+from meddistill.inference.known_rows import rows_known, save_known_rows
+from meddistill.inference.model import load_model
 from meddistill.seeding import derive
 from meddistill.teachers.base import Teacher
 from meddistill.teachers.calibrate import calibration, temperature_of

@@ -15,14 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from meddistill.card import OUT_OF_FOLD, Card
 from meddistill.data.cohort import Cohort
 from meddistill.data.split import Positions
 from meddistill.errors import UserError
-from meddistill.estimator import tempered
-from meddistill.files import write_atomically
-from meddistill.mixture import MixedModel, part_folder
-from meddistill.model import Model
+from meddistill.files.atomic import write_atomically
+from meddistill.inference.card import OUT_OF_FOLD, Card
+from meddistill.inference.estimator import tempered
+from meddistill.inference.mixture import MixedModel, part_folder
+from meddistill.inference.model import Model
 from meddistill.teachers.finished_folds import FinishedFolds, Numbers
 
 

@@ -11,15 +11,15 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from meddistill.card import SCORES, Card, save_card
-from meddistill.compose import from_call
+from meddistill.config.compose import from_call
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
 from meddistill.errors import SettingError, number
-from meddistill.estimator import clamped_log
-from meddistill.files import checksum
-from meddistill.known_rows import save_known_rows
+from meddistill.files.atomic import checksum
+from meddistill.inference.card import SCORES, Card, save_card
+from meddistill.inference.estimator import clamped_log
+from meddistill.inference.known_rows import save_known_rows
 from meddistill.teachers.base import Teacher
 from meddistill.teachers.score_file import (
     match_rows,

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meddistill.card import AVERAGES, PARTS, SEVERAL, Card, save_card
-from meddistill.compose import build
+from meddistill.config.compose import build
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
 from meddistill.errors import SettingError, number
-from meddistill.known_rows import read_known_rows, rows_known, save_known_rows
-from meddistill.mixture import mix, part_folder
-from meddistill.model import load_model
+from meddistill.inference.card import AVERAGES, PARTS, SEVERAL, Card, save_card
+from meddistill.inference.known_rows import read_known_rows, rows_known, save_known_rows
+from meddistill.inference.mixture import mix, part_folder
+from meddistill.inference.model import load_model
 from meddistill.teachers.base import Teacher
 
 

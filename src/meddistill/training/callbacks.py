@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import (
     Timer,
 )
 
-from meddistill.compose import build
+from meddistill.config.compose import build
 from meddistill.errors import SettingError, UserError
 
 REFUSED = {

@@ -15,8 +15,8 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from meddistill import preemption
-from meddistill.files import write_atomically
+from meddistill.files.atomic import write_atomically
+from meddistill.runs import preemption
 from meddistill.training.classifier import Classifier
 
 BEST, LAST = "best.ckpt", "last.ckpt"

@@ -18,12 +18,12 @@ from lightning.pytorch.callbacks import Callback, ProgressBar, StochasticWeightA
 from lightning.pytorch.loggers import Logger
 from torch import nn
 
-from meddistill import preemption
 from meddistill.data.batches import batch_sizes, patience_for
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError, UserError, listed
 from meddistill.evaluation.direction import lower_is_better
-from meddistill.runfolder import is_main_process
+from meddistill.runs import preemption
+from meddistill.runs.runfolder import is_main_process
 from meddistill.training.checkpoints import BEST, LAST, BestEpoch, SaveState, save_weights
 from meddistill.training.classifier import Classifier
 from meddistill.training.fast import in_runs, needs_closure, reason_for_plain

@@ -12,7 +12,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_object
 from lightning.pytorch.loggers import Logger, WandbLogger
 
-from meddistill.compose import build, flatten
+from meddistill.config.compose import build, flatten
 from meddistill.errors import SettingError, UserError
 
 

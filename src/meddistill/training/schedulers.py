@@ -14,7 +14,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
-from meddistill.compose import build
+from meddistill.config.compose import build
 from meddistill.errors import SettingError, UserError, integer, number
 from meddistill.evaluation.direction import lower_is_better
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError
+from meddistill.inference.model import MeanOfProbabilities
 from meddistill.losses import DistillationLoss, Step
-from meddistill.model import MeanOfProbabilities
 from meddistill.seeding import derive
 
 LAST = ""

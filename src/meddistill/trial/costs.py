@@ -15,12 +15,12 @@ import skops.io
 import torch
 from torch import nn
 
-from meddistill.card import Card
-from meddistill.compose import build_network
-from meddistill.estimator import EstimatorAnswers
-from meddistill.mixture import MixedModel, answers_anew
-from meddistill.model import MeanOfProbabilities, Model
-from meddistill.pace import quiet
+from meddistill.config.compose import build_network
+from meddistill.inference.card import Card
+from meddistill.inference.estimator import EstimatorAnswers
+from meddistill.inference.mixture import MixedModel, answers_anew
+from meddistill.inference.model import MeanOfProbabilities, Model
+from meddistill.runs.pace import quiet
 from meddistill.stack.tables import Table
 from meddistill.trial.answers import Answers
 from meddistill.trial.arms import Arm, EstimatorArm, PrunedTeacherArm, StudentArm

@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
-from meddistill.compose import build_network
+from meddistill.config.compose import build_network
 from meddistill.data.batches import FEW_ROWS
 from meddistill.data.datamodule import CohortDataModule
-from meddistill.pace import in_words
+from meddistill.runs.pace import in_words
 from meddistill.teachers.neural import NeuralTeacher
-from meddistill.teaching import build_teacher
+from meddistill.teachers.teaching import build_teacher
 from meddistill.trial.arms import Arm, StudentArm
 from meddistill.trial.units import Unit
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from meddistill.files import read_json
+from meddistill.files.atomic import read_json
 from meddistill.training.loggers import build_loggers, finalized
 from meddistill.trial.folder import SUMMARY
 

@@ -13,11 +13,11 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from meddistill.classifiers import asked, check_classifier, fit_classifier
-from meddistill.compose import build
-from meddistill.estimator import EstimatorAnswers
-from meddistill.mixture import MixedModel
-from meddistill.model import Model
+from meddistill.config.compose import build
+from meddistill.inference.classifiers import asked, check_classifier, fit_classifier
+from meddistill.inference.estimator import EstimatorAnswers
+from meddistill.inference.mixture import MixedModel
+from meddistill.inference.model import Model
 from meddistill.stack.folder import StackFolder
 from meddistill.stack.tables import Table
 from meddistill.trial.answers import Answers, choose, validation_log_loss

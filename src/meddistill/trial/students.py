@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meddistill.compose import build_optimizer
+from meddistill.config.compose import build_optimizer
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError, UserError
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss, schedules
-from meddistill.pace import quiet
+from meddistill.runs.pace import quiet
 from meddistill.stack.folder import StackFolder
 from meddistill.stack.members import Member, with_changes
 from meddistill.stack.plan import Chunk, plan
 from meddistill.stack.tables import Table
 from meddistill.tasks.distill import check_on, check_teacher
 from meddistill.tasks.stack import train_chunks
-from meddistill.teaching import build_teacher
+from meddistill.teachers.teaching import build_teacher
 from meddistill.trial.answers import Answers, choose
 from meddistill.trial.arms import StudentArm
 from meddistill.trial.tables import as_read
@@ -109,7 +109,7 @@ def student_answers(
     """Train every student there is, and answer with each arm's chosen ones, unit by unit."""
     read = _variants(arms)
     places, members, table = _members(arms, units, seeds, read)
-    with quiet("meddistill.teaching"):
+    with quiet("meddistill.teachers.teaching"):
         every = as_read(tables, read)
     chunks = plan(members, table, [each.data for each in every])
     train_chunks(chunks, every, run, len(members))

@@ -13,10 +13,10 @@ import numpy as np
 
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
-from meddistill.pace import Pace, quiet
+from meddistill.runs.pace import Pace, quiet
 from meddistill.seeding import derive
 from meddistill.stack.tables import Table, let_go, read_rows
-from meddistill.teaching import Teachers, add_synthetic, answers, teach
+from meddistill.teachers.teaching import Teachers, add_synthetic, answers, teach
 from meddistill.trial.units import Unit
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def teach_units(units: Sequence[Unit], modules: Sequence[CohortDataModule]) -> l
     tables: list[Table] = []
     teachers, pace = Teachers(), Pace("teachers: {} splits", len(units))
     log.info("teachers: from the store (%s), or trained now", units[0].settings["store"])
-    with quiet("meddistill.targets", "meddistill.teachers"):
+    with quiet("meddistill.teachers.targets", "meddistill.teachers"):
         for unit, data in zip(units, modules, strict=True):
             targets = teach(teachers.of(unit.settings), unit.settings, data)
             tables.append(Table(unit.settings, data, targets))

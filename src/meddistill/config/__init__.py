@@ -1,0 +1,1 @@
+"""Configs: where they lie, what they may say, and what is built of them."""

@@ -1,0 +1,1 @@
+"""Trained models in folders, and their answers to raw rows."""

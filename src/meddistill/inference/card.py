@@ -1,0 +1,83 @@
+"""What a model's folder says of it: `model.json`, by which its other files are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.data.preprocessing import PREPROCESSING
+from meddistill.files.atomic import write_json
+
+NETWORK, ESTIMATOR, SCORES, SEVERAL = "network", "estimator", "scores", "several"
+AVERAGES = ("probabilities", "logits")
+"""How several models are mixed."""
+CARD = "model.json"
+PARTS = "parts"
+"""Where the models of several lie, each in a folder by its name."""
+OUT_OF_FOLD = "out_of_fold.parquet"
+"""Answers for rows that the model was fitted on, by models that were not."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a folder's checkpoints need to answer again.
+
+    Attributes:
+        network: Config node of the network, the same for every member; of several models their
+            weights and how they are averaged; none of an estimator.
+        checkpoints: Weights of each member, the estimator, or all files of several models, relative
+            to the folder; none of scores.
+        classes: Class names; with two, the last is positive.
+        schema: Columns by role.
+        in_shape: Shape of one row's inputs.
+        kind: What answers: networks, a scikit-learn estimator, several models, or nothing (a file
+            of scores).
+        clamp: Lowest probability that an estimator answers, before it is tempered.
+        temperature: Divides the log-probabilities before they are normalised again.
+        columns: Class number of each of an estimator's columns; none is every class in order.
+        out_of_fold: Whether the folder holds out-of-fold answers for the rows it was fitted on.
+    """
+
+    network: dict[str, Any]
+    checkpoints: list[str]
+    classes: list[str]
+    schema: dict[str, list[str]]
+    in_shape: list[int]
+    kind: str = NETWORK
+    clamp: float = 0.0
+    temperature: float = 1.0
+    columns: list[int] = field(default_factory=list)
+    out_of_fold: bool = False
+
+    @property
+    def files(self) -> list[str]:
+        """The files that make up the model, relative to its folder."""
+        more = [OUT_OF_FOLD] if self.out_of_fold else []
+        return [CARD, PREPROCESSING, *self.checkpoints, *more]
+
+    @staticmethod
+    def of(
+        network: Mapping[str, Any],
+        checkpoints: Sequence[str],
+        data: CohortDataModule,
+        kind: str = NETWORK,
+        clamp: float = 0.0,
+    ) -> Card:
+        """The card of a model trained on `data`."""
+        return Card(
+            network=dict(network),
+            checkpoints=list(checkpoints),
+            classes=list(data.cohort.classes),
+            schema=data.cohort.schema.to_dict(),
+            in_shape=list(data.in_shape),
+            kind=kind,
+            clamp=clamp,
+        )
+
+
+def save_card(folder: Path, card: Card) -> None:
+    """Write `model.json`."""
+    write_json(folder / CARD, asdict(card))

@@ -1,0 +1,137 @@
+"""scikit-learn-compatible classifiers that answer as networks do."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from meddistill.errors import UserError
+from meddistill.inference.classifiers import asked
+
+SUB_FORESTS, OF_EACH_SIZE = (1, 3, 10, 30), 10
+"""Trees of the small forests that a forest is pruned to, and how many are tried of each size."""
+
+
+class EstimatorAnswers(nn.Module):
+    """A fitted classifier: inputs -> log-probabilities.
+
+    Trees answer exact zeros, whose logarithm would decide every soft target: probabilities are
+    raised to `clamp` and normalised again, and then tempered.
+
+    Args:
+        estimator: Its classes are the numbers 0, 1, ... of `columns`.
+        clamp: Lowest probability before the temperature, above 0.
+        num_classes: Number of all classes.
+        columns: Class number of each of its columns; none is every class in order. Classes that
+            its rows did not have get the lowest probability.
+        temperature: Divides the log-probabilities before they are normalised.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        clamp: float,
+        num_classes: int,
+        columns: Sequence[int] = (),
+        temperature: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.estimator, self.clamp, self.temperature = estimator, clamp, temperature
+        self.num_classes, self.columns = num_classes, list(columns) or list(range(num_classes))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """[batch, features] -> log-probabilities [batch, classes] in nats."""
+        answers = asked(self.estimator, inputs.cpu().numpy(), len(self.columns))
+        probabilities = np.zeros((len(inputs), self.num_classes))
+        probabilities[:, self.columns] = answers
+        found = clamped_log(torch.from_numpy(probabilities), self.clamp)
+        return tempered(found, self.temperature).to(inputs.device)
+
+    @property
+    def num_parameters(self) -> int | None:
+        """Nodes of all trees, or coefficients; None where they can't be counted."""
+        return parameters_of(self.estimator)
+
+    def parts(self) -> list[EstimatorAnswers]:
+        """A forest's trees, whose mean it is; no other classifier has parts."""
+        return [self._part(tree) for tree in self._trees()]
+
+    def sub_forests(self) -> list[EstimatorAnswers]:
+        """Small forests of a forest's trees, the first few of each size; none of another kind."""
+        trees = self._trees()
+        return [
+            self._part(_forest_of(self.estimator, trees[first : first + size]))
+            for size in SUB_FORESTS
+            if size < len(trees)
+            for first in range(0, min(size * OF_EACH_SIZE, len(trees) - size + 1), size)
+        ]
+
+    @property
+    def num_trees(self) -> int:
+        """Trees of a forest; 0 of another kind."""
+        return len(self._trees())
+
+    def _trees(self) -> list[Any]:
+        from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+
+        is_forest = isinstance(self.estimator, (RandomForestClassifier, ExtraTreesClassifier))
+        return list(self.estimator.estimators_) if is_forest else []
+
+    def _part(self, estimator: Any) -> EstimatorAnswers:
+        return EstimatorAnswers(estimator, self.clamp, self.num_classes, self.columns)
+
+
+class NoAnswers(nn.Module):
+    """In place of a model that is only a file of answers."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """There is nothing that could answer.
+
+        Raises:
+            UserError: Always.
+        """
+        raise UserError(
+            "this teacher is a file of scores (teacher=scores): it has answers for its own rows "
+            "alone and can't be asked for others"
+        )
+
+
+def _forest_of(forest: Any, trees: Sequence[Any]) -> Any:
+    """The forest that has only these of its trees."""
+    small = copy.copy(forest)
+    small.estimators_, small.n_estimators = list(trees), len(trees)
+    return small
+
+
+def clamped_log(probabilities: Tensor, clamp: float) -> Tensor:
+    """Logarithm of [rows, classes] probabilities, none below `clamp` before they are normalised."""
+    raised = probabilities.clamp(min=clamp)
+    return (raised / raised.sum(dim=-1, keepdim=True)).log()
+
+
+def tempered(log_probabilities: Tensor, temperature: float) -> Tensor:
+    """softmax(log p / T) of [rows, classes], as log-probabilities; unchanged at T = 1."""
+    if temperature == 1:
+        return log_probabilities
+    return (log_probabilities / temperature).log_softmax(dim=-1)
+
+
+def parameters_of(estimator: Any) -> int | None:
+    """Coefficients and intercepts of a linear model, nodes of trees; None of any other."""
+    if hasattr(estimator, "tree_"):
+        return int(estimator.tree_.node_count)
+    if hasattr(estimator, "coef_") and hasattr(estimator, "intercept_"):
+        return int(np.size(estimator.coef_) + np.size(estimator.intercept_))
+    if hasattr(estimator, "_predictors"):  # histogram gradient boosting has no public list
+        trees = [tree for stage in estimator._predictors for tree in stage]
+        return int(sum(len(tree.nodes) for tree in trees))
+    if hasattr(estimator, "estimators_"):
+        members = np.ravel(np.asarray(estimator.estimators_, dtype=object))
+        counts = [parameters_of(member) for member in members]
+        return None if None in counts else sum(count for count in counts if count is not None)
+    return None

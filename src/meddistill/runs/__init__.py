@@ -1,0 +1,1 @@
+"""A run's folder, and what happens to a run beside its training."""

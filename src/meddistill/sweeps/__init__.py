@@ -1,0 +1,1 @@
+"""A sweep's jobs, where they run, and one of their students."""
