@@ -25,9 +25,9 @@ from sklearn.linear_model import LogisticRegression
 from meddistill.config.compose import build
 from meddistill.data.cohort import Cohort
 from meddistill.data.preprocessing import Preprocessing
+from meddistill.data.source import source
 from meddistill.evaluation.predictions import evaluate
-from meddistill.report.folders import collect
-from meddistill.tasks.common import source
+from meddistill.sweeps.students import collect
 
 MEASURES = {"auroc": "AUROC", "accuracy": "accuracy", "log_loss": "log loss"}
 
@@ -51,7 +51,7 @@ def table_of_models(sweep: Path) -> pd.DataFrame:
     """A line for each split seed and model."""
     cohorts: dict[str, Cohort] = {}
     rows = []
-    for _, student in collect(sweep).iterrows():
+    for _, student in collect(sweep)[0].iterrows():
         ratio = student["rows/test"] / (student["rows/train"] + student["rows/validation"])
         models = {student["name"]: {k: student[f"test/{k}"] for k in MEASURES}}
         if isinstance(student.get("teacher/name"), str):

@@ -19,8 +19,8 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 
-from meddistill.evaluation.direction import lower_is_better
 from meddistill.evaluation.members import evaluate_members
+from meddistill.measures import lower_is_better
 from meddistill.trial.simplest import simplest
 
 ARMS = {"two": 2, "five": 5, "ten": 10}

@@ -32,9 +32,9 @@ from meddistill.config.confdir import conf_dir
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import split_cohort
-from meddistill.evaluation.direction import lower_is_better
 from meddistill.evaluation.members import evaluate_members
 from meddistill.evaluation.verdict import judge_differences
+from meddistill.measures import lower_is_better
 from meddistill.stack.folder import StackFolder
 from meddistill.stack.tables import Table
 from meddistill.trial.students import student_answers

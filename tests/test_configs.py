@@ -20,10 +20,10 @@ from meddistill.config.compose import (
 )
 from meddistill.config.confdir import VERBS, choices, conf_dir
 from meddistill.data.cohort import Cohort
+from meddistill.data.source import SPLIT_KEYS
 from meddistill.losses import DistillationLoss, Step, reduce_terms
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss, loss_at
-from meddistill.tasks.common import SPLIT_KEYS
 from meddistill.training.callbacks import build_callbacks
 from meddistill.training.classifier import Classifier
 from meddistill.training.fit import fit

@@ -21,6 +21,16 @@ def test_a_student_is_trained_and_a_network_answers_without_what_they_do_not_nee
     assert found.stdout.split() == []
 
 
+def test_load_model_and_predict_are_imported_without_lightning_and_hydra():
+    heavy = ("lightning", "torchmetrics", "hydra", "matplotlib")
+    code = (
+        "import sys; from meddistill import load_model, predict\n"
+        f"print(*[name for name in {heavy!r} if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []
+
+
 @pytest.fixture
 def threshold():
     """What it was is set again."""

@@ -10,7 +10,7 @@ __all__ = ["load_model", "predict"]
 def __getattr__(name: str) -> Any:
     """`load_model` and `predict`, imported when first asked for (torch takes seconds)."""
     if name in __all__:
-        from meddistill.inference import model
+        from meddistill.inference import loading
 
-        return getattr(model, name)
+        return getattr(loading, name)
     raise AttributeError(f"module 'meddistill' has no attribute {name!r}")

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from meddistill.evaluation.direction import largest_difference
 from meddistill.evaluation.resampling import (
     differences,
     estimate,
@@ -19,6 +18,7 @@ from meddistill.evaluation.resampling import (
     rows_ratio,
     standard_errors,
 )
+from meddistill.measures import largest_difference
 
 NAN = np.nan
 

@@ -27,9 +27,9 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import UserError
 from meddistill.inference.card import Card, save_card
 from meddistill.inference.estimator_file import dump_estimator
-from meddistill.inference.model import copy_model, load_model
+from meddistill.inference.loading import copy_model, load_model
+from meddistill.inference.weights import save_weights
 from meddistill.teachers.checkpoint import CheckpointTeacher
-from meddistill.training.checkpoints import save_weights
 
 MLP = {"_target_": "meddistill.models.mlp.MLP", "width": 4, "depth": 1, "dropout": 0.0}
 BEST = "checkpoints/best.ckpt"

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from meddistill.errors import SettingError
-from meddistill.inference.model import load_model
+from meddistill.inference.loading import load_model
 from meddistill.losses.kd import KD
 from meddistill.teachers.born_again import BornAgainTeacher
 from meddistill.teachers.neural import NeuralTeacher
@@ -77,7 +77,7 @@ def test_generation_0_learns_from_labels_and_later_ones_from_the_one_before(
     made.fit(cohort, split, tmp_path, TRAINER)
     assert sum(len(answers) for answers in taught) == len(split.train)
     network, _ = made.built(_data(cohort, split), 0)
-    from meddistill.training.checkpoints import load_weights
+    from meddistill.inference.weights import load_weights
 
     load_weights(network, tmp_path / "generations" / "0" / "checkpoints" / "best.ckpt")
     with torch.no_grad():

@@ -11,7 +11,7 @@ import torch
 
 from meddistill.errors import SettingError
 from meddistill.evaluation.calibration import fit_temperature
-from meddistill.inference.model import load_model
+from meddistill.inference.loading import load_model
 from meddistill.teachers.estimator import EstimatorTeacher
 from meddistill.teachers.neural import NeuralTeacher
 from meddistill.training.distiller import FrozenTeacher

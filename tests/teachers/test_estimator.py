@@ -15,7 +15,7 @@ from meddistill.data.split import Split
 from meddistill.errors import UserError
 from meddistill.inference.classifiers import asked
 from meddistill.inference.estimator_file import TRUSTED, dump_estimator
-from meddistill.inference.model import load_model
+from meddistill.inference.loading import load_model
 from meddistill.teachers.estimator import EstimatorTeacher
 
 NEIGHBOURS = "sklearn.neighbors.KNeighborsClassifier"

@@ -13,7 +13,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError, UserError
-from meddistill.inference.model import load_model, predict
+from meddistill.inference.loading import load_model, predict
 from meddistill.teachers.checkpoint import CheckpointTeacher
 from meddistill.teachers.forest import ForestTeacher
 from meddistill.teachers.targets import find_targets

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from meddistill.errors import UserError
-from meddistill.inference.model import load_model
+from meddistill.inference.loading import load_model
 from meddistill.teachers.forest import ForestTeacher
 
 

@@ -10,7 +10,7 @@ import pytest
 import meddistill.teachers.estimator as room
 from meddistill.data.folds import fold_rows
 from meddistill.errors import SettingError, UserError
-from meddistill.inference.model import load_model
+from meddistill.inference.loading import load_model
 from meddistill.teachers.checkpoint import CheckpointTeacher
 from meddistill.teachers.estimator import EstimatorTeacher
 from meddistill.teachers.forest import ForestTeacher

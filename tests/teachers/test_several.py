@@ -10,8 +10,8 @@ import pytest
 
 from meddistill.data.split import split_cohort
 from meddistill.errors import SettingError, UserError
+from meddistill.inference.loading import load_model, predict
 from meddistill.inference.mixture import MixedModel, mix
-from meddistill.inference.model import load_model, predict
 from meddistill.teachers.checkpoint import CheckpointTeacher
 from meddistill.teachers.forest import ForestTeacher
 from meddistill.teachers.several import SeveralTeacher

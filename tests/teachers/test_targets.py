@@ -13,7 +13,7 @@ import torch
 from meddistill.data.schema import Schema
 from meddistill.data.split import split_cohort
 from meddistill.errors import SettingError, UserError
-from meddistill.inference.model import load_model, predict
+from meddistill.inference.loading import load_model, predict
 from meddistill.teachers.checkpoint import CheckpointTeacher
 from meddistill.teachers.neural import NeuralTeacher
 from meddistill.teachers.targets import find_targets

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from meddistill.data.batches import Batch
+from meddistill.inference.weights import load_weights, save_weights
 from meddistill.losses.ce import CE
 from meddistill.losses.kd import KD
 from meddistill.models.mlp import MLP
-from meddistill.training.checkpoints import load_weights, save_weights
 from meddistill.training.distiller import Distiller, FrozenTeacher
 
 ROWS, FEATURES, CLASSES = 16, 5, 3

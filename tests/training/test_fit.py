@@ -15,8 +15,8 @@ from meddistill.data import batches
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import split_cohort
 from meddistill.errors import SettingError, UserError
+from meddistill.inference.weights import load_weights
 from meddistill.losses.kd import KD
-from meddistill.training.checkpoints import load_weights
 from meddistill.training.classifier import Classifier
 from meddistill.training.compiled import check_compile
 from meddistill.training.distiller import Distiller

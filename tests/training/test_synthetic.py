@@ -51,7 +51,7 @@ def test_synthetic_rows_are_made_of_training_rows_alone(added, cohort, split):
 
 
 def test_answers_for_synthetic_rows_are_the_teachers(meddistill, monkeypatch):
-    from meddistill.inference.model import load_model
+    from meddistill.inference.loading import load_model
     from meddistill.teachers import teaching
 
     kept = {}

@@ -19,7 +19,7 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from meddistill.config.compose import build_network
 from meddistill.errors import SettingError, UserError
-from meddistill.training.checkpoints import load_weights
+from meddistill.inference.weights import load_weights
 from meddistill.training.classifier import Classifier
 from meddistill.training.fit import fit
 from meddistill.training.progress import EpochProgress

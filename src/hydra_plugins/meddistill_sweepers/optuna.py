@@ -93,7 +93,7 @@ class OptunaSweeper(Sweeper):
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         """Learn what is launched, and which way its score is better."""
-        from meddistill.evaluation.direction import lower_is_better
+        from meddistill.measures import lower_is_better
 
         monitor = str(config.get("monitor", "val/log_loss"))
         self.sweeper.direction = "minimize" if lower_is_better(monitor) else "maximize"

@@ -78,14 +78,14 @@ eval "$(meddistill -sc install=bash)" completes verbs, choices and settings (--h
 def _launch(verb: str) -> int:
     """Run the verb's Hydra app; its exit code."""
     from meddistill.cli import app
-    from meddistill.sweeps import jobs
+    from meddistill.report.folders import show_sweeps
 
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us; Hydra would print and exit with 1
     try:
         code = _guarded(lambda: app.launch(verb), verb, wants_traceback)
     finally:
-        shown = _guarded(jobs.show_table, verb, wants_traceback)
+        shown = _guarded(show_sweeps, verb, wants_traceback)
     return code or shown
 
 
@@ -155,7 +155,7 @@ def _with_folder(verb: str, arguments: list[str]) -> int:
             path = export(given.folder, given.to, with_rows=given.with_rows, trust=given.trust)
             print(f"{path}: the model alone; its README.md says what it still holds of patients")
         else:
-            from meddistill.sweeps.pick import show_pick
+            from meddistill.report.picked import show_pick
 
             show_pick(given.folder, given.wanted, given.best, given.to)
 

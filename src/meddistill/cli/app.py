@@ -19,12 +19,12 @@ from hydra_plugins.meddistill_sweepers import optuna, stacked
 from meddistill.cli.arguments import readable
 from meddistill.config.compose import register_resolvers
 from meddistill.config.confdir import conf_dir
+from meddistill.config.debug import removed, shrunk
 from meddistill.config.known import check_hydra, check_sections
 from meddistill.config.sections import sections
 from meddistill.errors import UserError
 from meddistill.files.disk import told
 from meddistill.once import counted
-from meddistill.runs.debug import removed, shrunk
 from meddistill.runs.preemption import Stopped, watched
 from meddistill.tasks import run
 

@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from meddistill.config.confdir import VERBS, listed_choices
+from meddistill.config.debug import scratch
 from meddistill.config.nearest import not_taken
+from meddistill.config.signatures import taken_by
 from meddistill.errors import SettingError, UserError
-from meddistill.evaluation.direction import lower_is_better
 from meddistill.files.atomic import called_from, checksum
-from meddistill.runs.debug import scratch
+from meddistill.measures import lower_is_better
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
-    from meddistill.training.classifier import OptimizerFactory
-
+OptimizerFactory = Callable[[Iterable[Any]], "torch.optim.Optimizer"]
+"""From parameters, or groups of them, to their optimizer."""
 WITHOUT_EFFECT = (
     "hydra", "store", "debug", "tags", "notes", "trainer.enable_progress_bar", "save_seconds",
     "stack.chunk",
@@ -203,8 +205,6 @@ def build_optimizer(node: Mapping[str, Any], key: str) -> OptimizerFactory:
 
 
 def _unknown_key(node: Mapping[str, Any], key: str, facts: Mapping[str, Any]) -> str | None:
-    from meddistill.config.known import taken_by
-
     taken = taken_by(node["_target_"], key)
     for name, value in node.items():
         if taken is not None and not name.startswith("_") and name not in taken:

@@ -14,6 +14,7 @@ from meddistill.config.compose import is_without_effect
 from meddistill.config.confdir import choices, conf_dir
 from meddistill.config.nearest import nearest, no_such, not_taken
 from meddistill.config.sections import needed, sections, split_keys
+from meddistill.config.signatures import taken_by
 from meddistill.errors import SettingError, UserError
 
 SPECIAL = ("_target_", "_args_", "_partial_", "_recursive_", "_convert_")
@@ -191,20 +192,3 @@ def _check_trainer(node: Mapping[str, Any], key: str) -> None:
             close = nearest(name, taken)
             mend = f"did you mean {key}.{close}?" if close else "see Lightning's Trainer"
             raise SettingError(f"{key}.{name}", value, f"no such argument; {mend}")
-
-
-def taken_by(target: Any, key: str) -> list[str] | None:
-    """Names that a target takes; None where it takes any, or doesn't say."""
-    from hydra.utils import get_object
-
-    try:
-        parameters = inspect.signature(get_object(str(target))).parameters.values()
-    except (TypeError, ValueError):
-        return None
-    except Exception as error:
-        raise UserError(
-            f"{key}: {target} can't be imported; check its name, and that its package is installed"
-        ) from error
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return None
-    return [parameter.name for parameter in parameters]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +10,10 @@ import pandas as pd
 from meddistill.data.blocks import Cells
 from meddistill.data.encoding import CategoryInputs, Inputs, NumberInputs
 from meddistill.data.preprocessing_file import as_plain, read_preprocessing
-from meddistill.data.remarks import refuse_unknown, remarks
 from meddistill.data.schema import Schema
 from meddistill.files.atomic import write_atomically
 from meddistill.files.model_files import read_plain_json
 
-log = logging.getLogger(__name__)
 PREPROCESSING = "preprocessing.json"
 
 
@@ -55,16 +52,6 @@ class Preprocessing:
         self.numbers.write(cells.numbers, inputs[:, :first])
         self.categories.write(cells.categories, inputs[:, first:])
         return inputs
-
-    def warn(self, cells: Cells, rows: pd.DataFrame) -> None:
-        """Say what is odd about rows, as they came and as they were read.
-
-        Raises:
-            UserError: Of a column of categories, no cell is known: it is spelled otherwise.
-        """
-        refuse_unknown(self, cells, rows)
-        for remark in remarks(self, cells, rows):
-            log.warning("%s", remark)
 
     def save(self, path: Path) -> None:
         """Write to `path` (JSON), whole or not at all."""

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from meddistill.data.blocks import Cells
 from meddistill.data.cells import PLAIN, is_truth
+from meddistill.data.preprocessing import Preprocessing
 from meddistill.data.rows import find_columns
 from meddistill.data.schema import too_large
 from meddistill.errors import UserError, columns_named, shown
 
-if TYPE_CHECKING:
-    from meddistill.data.preprocessing import Preprocessing
-
+log = logging.getLogger(__name__)
 MOST = 5
 """Columns named in one sentence."""
+
+
+def warn(fitted: Preprocessing, cells: Cells, rows: pd.DataFrame) -> None:
+    """Say what is odd about rows, as they came and as they were read.
+
+    Raises:
+        UserError: Of a column of categories, no cell is known: it is spelled otherwise.
+    """
+    refuse_unknown(fitted, cells, rows)
+    for remark in remarks(fitted, cells, rows):
+        log.warning("%s", remark)
 
 
 def refuse_unknown(fitted: Preprocessing, cells: Cells, rows: pd.DataFrame) -> None:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from meddistill.evaluation.direction import largest_difference
 from meddistill.evaluation.resampling import Estimate, differences, estimate
+from meddistill.measures import largest_difference
 
 ALONE = "student alone"
 Line = Mapping[str, Estimate]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from meddistill.data.cohort import Cohort
 from meddistill.data.split import PARTS, Split
 from meddistill.evaluation.metrics import diagnostic_metrics
+from meddistill.files.atomic import write_atomically
 
 
 def probability_columns(classes: Sequence[str]) -> list[str]:
@@ -62,3 +65,22 @@ def judge(
         target = np.asarray(rows["label"].map(codes), dtype=np.int64)
         results[part] = evaluate(probabilities, target, threshold)
     return results
+
+
+def judge_model(
+    name: str,
+    parameters: int,
+    log_probabilities: NDArray[Any],
+    cohort: Cohort,
+    split: Split,
+    labels: float,
+    threshold: float,
+    predictions: Path | None = None,
+) -> dict[str, Any]:
+    """Measures of a model on each part; its predictions by row are written to `predictions`."""
+    labelled = split.labelled(cohort.target, labels)
+    probabilities = np.exp(np.asarray(log_probabilities, dtype=np.float64))
+    table = predictions_table(cohort, split, labelled, probabilities)
+    if predictions is not None:
+        write_atomically(predictions, table.to_parquet(index=False))
+    return {"name": name, "parameters": parameters, **judge(table, cohort.classes, threshold)}

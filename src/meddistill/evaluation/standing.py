@@ -19,7 +19,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from meddistill.evaluation.direction import largest_difference, lower_is_better
 from meddistill.evaluation.resampling import (
     LEVEL,
     ROUNDING,
@@ -27,6 +26,7 @@ from meddistill.evaluation.resampling import (
     moments,
     standard_errors,
 )
+from meddistill.measures import largest_difference, lower_is_better
 
 
 @dataclass(frozen=True)

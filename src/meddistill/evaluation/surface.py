@@ -13,7 +13,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meddistill.evaluation.choice import ALONE, Choice, choose
-from meddistill.evaluation.direction import lower_is_better
 from meddistill.evaluation.resampling import (
     LEVEL,
     Numbers,
@@ -24,6 +23,7 @@ from meddistill.evaluation.resampling import (
     rows_ratio,
     standard_errors,
 )
+from meddistill.measures import lower_is_better
 
 SPLIT = "data.split_seed"
 REPLICATES = ("seed", SPLIT, "teacher.seed")

@@ -1,6 +1,6 @@
 """What is whole in a folder whose making may have been killed, by the checksums of its ledger.
 
-`files.write_atomically` notes a checksum before the file takes its name. Who holds a folder's lock
+`atomic.write_atomically` notes a checksum before the file takes its name. Who holds a folder's lock
 opens its ledger: what is not as noted is removed, so that a repeat, which goes on from what it
 finds, makes it anew. Nobody else has to ask whether a file is whole.
 """

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.preprocessing import PREPROCESSING
 from meddistill.files.atomic import write_json
+
+if TYPE_CHECKING:  # a model answers without Lightning
+    from meddistill.data.datamodule import CohortDataModule
 
 NETWORK, ESTIMATOR, SCORES, SEVERAL = "network", "estimator", "scores", "several"
 AVERAGES = ("probabilities", "logits")

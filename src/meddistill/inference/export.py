@@ -17,10 +17,10 @@ from meddistill.files.atomic import write_atomically
 from meddistill.files.model_files import read_regular
 from meddistill.inference.card import ESTIMATOR, NETWORK, PARTS, SCORES, SEVERAL, Card, save_card
 from meddistill.inference.estimator_file import attributes
-from meddistill.inference.folder_networks import read_weights
+from meddistill.inference.loading import load_model
 from meddistill.inference.mixture import MixedModel, part_folder
-from meddistill.inference.model import Model, load_model
-from meddistill.training.checkpoints import save_weights
+from meddistill.inference.model import Model
+from meddistill.inference.weights import read_weights, save_weights
 
 ROWS_INSIDE = {"_fit_X", "X_train_", "X_", "support_vectors_", "_raw_data"}
 """Attributes in which scikit-learn's classifiers keep the rows that they were fitted on."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import io
 import math
 import pkgutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +20,6 @@ from torch import Tensor, nn
 
 from meddistill import models
 from meddistill.config.compose import flatten
-from meddistill.files.model_files import check_archive
 
 _trusted: ContextVar[frozenset[str]] = ContextVar("trusted", default=frozenset())
 LONGEST_TEXT = 200
@@ -73,29 +71,6 @@ def folder_network(
     _check_weights(network, weights)
     network.load_state_dict(dict(weights))
     return network
-
-
-def read_weights(content: bytes, name: str) -> dict[str, Tensor]:
-    """The state dict in a checkpoint's bytes; nothing is unpickled but tensors and plain values.
-
-    Raises:
-        ValueError: It is no checkpoint of weights, or a weight is no finite number.
-    """
-    check_archive(content, name)
-    try:
-        loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever its unpickler meets
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{name!r} is damaged, or no checkpoint of weights: {reason}") from error
-    weights = loaded.get("state_dict") if isinstance(loaded, dict) else None
-    if not isinstance(weights, dict) or not all(
-        isinstance(key, str) and isinstance(value, Tensor) for key, value in weights.items()
-    ):
-        raise ValueError(f"{name!r} holds no weights")
-    for key, value in weights.items():
-        if value.is_floating_point() and not value.isfinite().all():
-            raise ValueError(f"{name!r}: {key} holds numbers that are not finite")
-    return weights
 
 
 def _is_ours(name: str) -> bool:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from meddistill.data.cohort import Cohort
-from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
 from meddistill.files.atomic import write_json
 from meddistill.files.model_files import read_plain_json
+
+if TYPE_CHECKING:  # a model answers without Lightning
+    from meddistill.data.datamodule import CohortDataModule
 
 KNOWN_ROWS = "known_rows.json"
 

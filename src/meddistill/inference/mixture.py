@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp
 
+from meddistill.data import remarks
 from meddistill.data.preprocessing import Preprocessing
 from meddistill.inference.card import PARTS, Card
 from meddistill.inference.estimator import NoAnswers
@@ -71,7 +72,7 @@ class MixedModel(Model):
     def log_probabilities(self, rows: pd.DataFrame, warn: bool = False) -> Numbers:
         """Raw rows -> log-probabilities [rows, classes] in nats."""
         if warn:
-            self.preprocessing.warn(self.preprocessing.read(rows), rows)
+            remarks.warn(self.preprocessing, self.preprocessing.read(rows), rows)
         return self.mixed({n: part.log_probabilities(rows) for n, part in self.by_name.items()})
 
     def mixed(self, answers: Mapping[str, Numbers]) -> Numbers:

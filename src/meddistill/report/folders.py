@@ -12,13 +12,13 @@ from meddistill.errors import UserError
 from meddistill.files.atomic import shown
 from meddistill.report.page import Page, render
 from meddistill.report.publishing import noted, publish
-from meddistill.report.reading import read_metrics
-from meddistill.report.students import collect, members
 from meddistill.report.surface import surface_tables
 from meddistill.report.tables import Table, run_table
 from meddistill.runs.notes import notes_of
+from meddistill.runs.reading import read_metrics
 from meddistill.stack.folder import METRICS
-from meddistill.sweeps.jobs import JOBS
+from meddistill.sweeps.jobs import JOBS, own_sweeps
+from meddistill.sweeps.students import collect, members
 from meddistill.trial.folder import RECORD
 
 SWEEP, REPORT, PAGE = "sweep.csv", "report.md", "report.html"
@@ -94,6 +94,14 @@ def report_jobs(folder: Path) -> pd.DataFrame | None:
         report_trials(folder)
         return None
     return report_sweep(folder)
+
+
+def show_sweeps() -> None:
+    """Print this process's sweeps and write their reports."""
+    for folder in own_sweeps():
+        report_jobs(folder)
+        if (folder / SWEEP).exists():
+            say_page(folder)
 
 
 def report_sweep(folder: Path) -> pd.DataFrame:

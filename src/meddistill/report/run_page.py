@@ -17,9 +17,9 @@ from meddistill.files.atomic import read_json
 from meddistill.report.classes import classes_table
 from meddistill.report.curves import Answered, curves
 from meddistill.report.page import Cell, DataTable, Notice, Page, Section, Text
-from meddistill.report.reading import check_numbers, read_predictions
 from meddistill.report.tables import meaning, number
 from meddistill.report.trial_tables import CALIBRATION, MAIN, OPERATING
+from meddistill.runs.reading import check_numbers, read_predictions
 
 ROWS = "Test rows of one split."
 ONE_RUN = (

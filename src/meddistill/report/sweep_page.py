@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from meddistill.evaluation.direction import lower_is_better
 from meddistill.evaluation.surface import Surface, finished
+from meddistill.measures import lower_is_better
 from meddistill.report.page import Cell, DataTable, Page, Plot, Section, Text
 from meddistill.report.plots import scatter_plot, surface_plot
 from meddistill.report.surface import Grid, Part, surface_parts

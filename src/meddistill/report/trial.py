@@ -17,9 +17,9 @@ from meddistill.report import trial_tables as tables
 from meddistill.report.classes import classes_table
 from meddistill.report.page import DataTable, Notice, Page, Section, Text, Verdicts, render
 from meddistill.report.publishing import noted, publish
-from meddistill.report.reading import read_csv, read_predictions
 from meddistill.report.tables import Table
 from meddistill.runs.notes import notes_of
+from meddistill.runs.reading import read_csv, read_predictions
 from meddistill.trial.folder import (
     PREDICTIONS,
     RECORD,

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from meddistill.evaluation.direction import lower_is_better
 from meddistill.evaluation.predictions import probability_columns
+from meddistill.measures import lower_is_better
 from meddistill.report.curves import Answered, curves
 from meddistill.report.page import Plot
 from meddistill.report.plots import forest_plot, pareto_plot

@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 
+from meddistill.config.compose import OptimizerFactory
 from meddistill.data.batches import STEPS_A_RUN
 from meddistill.losses import DistillationLoss, Step, reduce_terms
 from meddistill.seeding import derive
@@ -18,7 +19,7 @@ from meddistill.stack.network import StackedNetwork
 from meddistill.stack.optimizer import MemberGroups
 from meddistill.stack.rows import MemberRows, StackedEpochs
 from meddistill.stack.schedulers import MemberSchedulers
-from meddistill.training.classifier import OptimizerFactory, probabilities
+from meddistill.training.classifier import probabilities
 from meddistill.training.schedulers import Schedule
 from meddistill.training.stepping import Stepping
 

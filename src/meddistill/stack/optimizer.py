@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from meddistill.training.classifier import OptimizerFactory
+from meddistill.config.compose import OptimizerFactory
 from meddistill.training.kernels import by_kernel
 
 ELEMENTWISE = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)

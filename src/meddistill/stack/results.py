@@ -18,17 +18,18 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from meddistill.data.preprocessing import PREPROCESSING
+from meddistill.data.source import describe_data
 from meddistill.evaluation.members import evaluate_members
 from meddistill.evaluation.predictions import probability_columns
 from meddistill.inference.card import Card
 from meddistill.inference.known_rows import rows_known
 from meddistill.losses import DistillationLoss
+from meddistill.runs.reading import flat_metrics
 from meddistill.stack.folder import MEMBERS, METRICS, PREDICTIONS, StackFolder, dumped
 from meddistill.stack.members import Member
 from meddistill.stack.plan import Chunk
 from meddistill.stack.tables import Table
-from meddistill.sweeps.jobs import flat_metrics
-from meddistill.tasks.common import describe_data, judge_teacher
+from meddistill.teachers.judging import judge_teacher
 
 ROWS_AT_ONCE = 2**17
 """Rows of predictions that are put together and written as one group."""

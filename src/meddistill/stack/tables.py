@@ -9,9 +9,9 @@ from typing import Any
 
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
+from meddistill.data.source import read_cohort, source, split_rows
 from meddistill.losses import DistillationLoss
 from meddistill.stack.members import Member
-from meddistill.tasks.common import read_cohort, source, split_rows
 from meddistill.teachers.targets import Targets
 from meddistill.teachers.teaching import Teachers, add_synthetic, teach
 

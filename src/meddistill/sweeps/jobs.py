@@ -7,7 +7,7 @@ import io
 import itertools
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,20 +74,6 @@ def as_typed(override: str) -> str:
     return f"{key}{equals}{value}" if isinstance(value, str) else override
 
 
-def flat_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's numbers as columns: `score`, `val/...`, `test/...`, `teacher/...`, `rows/...`."""
-    facts = ("score", "monitor", "threshold", "epochs", "seconds")
-    row: dict[str, Any] = {key: metrics[key] for key in facts if key in metrics}
-    data = metrics["data"]
-    row |= {"classes": len(data["classes"]), "positive": data["positive"]}
-    for who, prefix in {"student": "", "teacher": "teacher/"}.items():
-        model = metrics.get(who) or {}
-        row |= {f"{prefix}{k}": model[k] for k in ("name", "parameters", "key") if k in model}
-        for part, name in {"validation": "val", "test": "test"}.items():
-            row |= {f"{prefix}{name}/{key}": value for key, value in model.get(part, {}).items()}
-    return row | {f"rows/{part}": count for part, count in data["rows"].items()}
-
-
 def add_row(path: Path, row: dict[str, Any]) -> None:
     """Put a job's row into the table, in place of an earlier one of the same folder.
 
@@ -135,13 +121,9 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def show_table() -> None:
-    """Print this process's sweeps and write their reports."""
+def own_sweeps() -> Iterator[Path]:
+    """Folders of this process's sweeps that have jobs, each told once."""
     while _sweep_folder:
         folder = _sweep_folder.pop()
         if (folder / JOBS).exists():
-            from meddistill.report.folders import SWEEP, report_jobs, say_page
-
-            report_jobs(folder)
-            if (folder / SWEEP).exists():
-                say_page(folder)
+            yield folder

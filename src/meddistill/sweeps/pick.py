@@ -13,28 +13,14 @@ import yaml
 
 from meddistill.config.compose import flatten, identity, short_hash
 from meddistill.errors import DamagedError, UserError
-from meddistill.evaluation.direction import lower_is_better
 from meddistill.evaluation.surface import find_axes, surface
-from meddistill.files.atomic import read_json, shown, write_atomically
-from meddistill.report.folders import report_run
-from meddistill.report.reading import read_predictions
-from meddistill.report.students import collect, members
+from meddistill.files.atomic import read_json, write_atomically
+from meddistill.measures import lower_is_better
+from meddistill.runs.reading import read_predictions
 from meddistill.runs.runfolder import RunFolder
 from meddistill.stack.folder import MEMBERS, METRICS, PREDICTIONS, read_entry, undumped
 from meddistill.sweeps.jobs import JOBS
-
-
-def show_pick(folder: Path, wanted: Sequence[str], best: bool, to: Path | None) -> None:
-    """Pick a student, and print its table and what its numbers are worth."""
-    path, fitting = pick(folder, wanted, best, to)
-    report_run(path, read_json(path / "metrics.json"))
-    if best and fitting == 1:
-        print("One student fits: nothing was chosen.")
-    elif best:
-        print(
-            "Chosen for its validation score, which is therefore too good to expect again; "
-            f"'meddistill report {shown(folder)}' says what choosing so gives on test rows."
-        )
+from meddistill.sweeps.students import collect, members
 
 
 def pick(folder: Path, wanted: Sequence[str], best: bool, to: Path | None) -> tuple[Path, int]:
@@ -204,7 +190,7 @@ def _config(job: Path) -> dict[str, Any]:
 
 
 def _save_weights(job: Path, entry: Mapping[str, Any], checkpoint: Path) -> None:
-    from meddistill.training.checkpoints import save_weights
+    from meddistill.inference.weights import save_weights
 
     part = undumped(read_entry(job, entry["part"]), job / MEMBERS)
     save_weights({name: value[entry["place"]].clone() for name, value in part.items()}, checkpoint)

@@ -4,46 +4,28 @@ from __future__ import annotations
 
 import json
 import logging
-import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from omegaconf import DictConfig
-from torch import Tensor, nn
 
-from meddistill.config.compose import build_network, build_optimizer, short_hash
-from meddistill.data.datamodule import CohortDataModule
+from meddistill.config.compose import build_optimizer, short_hash
 from meddistill.errors import UserError, integer, number
-from meddistill.evaluation.predictions import evaluate
 from meddistill.files.atomic import read_json, write_json
-from meddistill.inference.model import MeanOfProbabilities
 from meddistill.losses import DistillationLoss
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss
-from meddistill.runs.pace import Pace
-from meddistill.stack.alone import own_loggers
-from meddistill.stack.fit import fit_stack
+from meddistill.stack.chunks import train_chunks
 from meddistill.stack.folder import StackFolder
 from meddistill.stack.members import Member, expand
-from meddistill.stack.plan import IN_NAMES, Chunk, plan
+from meddistill.stack.plan import IN_NAMES, plan
 from meddistill.stack.results import merge
 from meddistill.stack.search import search
-from meddistill.stack.tables import Table, let_go, make_tables
-from meddistill.tasks.distill import (
-    check_on,
-    check_student,
-    check_teacher,
-    check_unread,
-    train_student,
-)
+from meddistill.stack.tables import Table, make_tables
+from meddistill.students.checks import check_on, check_teacher, check_unread
+from meddistill.tasks.common import check_student
 from meddistill.teachers.teaching import Teachers
-from meddistill.training.fit import DivergedError, Fitted
-from meddistill.training.loggers import build_loggers, finalized, log_test
 
 log = logging.getLogger(__name__)
 COMPONENTS = ("seed", "loss", "optimizer", "data", "synthetic", "teacher")
@@ -122,88 +104,3 @@ def _search(
         found_members.append(member)
         found_losses.append(loss)
     return found_members, found_losses
-
-
-def _say_alone(chunks: Sequence[Chunk]) -> None:
-    """Say which students are trained one by one, and why."""
-    for reason, count in Counter(chunk.reason for chunk in chunks if chunk.reason).items():
-        log.info("%d student(s) are trained one by one: %s", count, reason)
-
-
-def train_chunks(
-    chunks: Sequence[Chunk], tables: Sequence[Table], run: StackFolder, total: int
-) -> None:
-    """Train the chunks that are not finished yet, `total` students in all; each is kept."""
-    _say_alone(chunks)
-    missing = [chunk for chunk in chunks if not run.has_part(chunk.name)]
-    left = sum(len(chunk.members) for chunk in missing)
-    if left < total:
-        log.info("%d of %d students were trained before", total - left, total)
-    pace = Pace("trained {} students", left)
-    for chunk in missing:
-        run.save_part(chunk.name, _train_chunk(chunk, tables, run))
-        let_go(tables)
-        pace.step(len(chunk.members))
-
-
-def _train_chunk(chunk: Chunk, tables: Sequence[Table], run: StackFolder) -> dict[str, Any]:
-    """Weights, scores and answers of a chunk's members."""
-    settings = chunk.members[0].settings
-    folder = run.parts / chunk.name
-    if chunk.reason is not None:
-        logs = run.path / "logs" / f"member-{chunk.members[0].number}"
-        return _train_alone(settings, tables[chunk.tables[0]], folder, logs)
-    fitted = fit_stack(
-        chunk.recipe, chunk.students, [table.data for table in tables], folder / "checkpoints",
-        save_seconds=settings["save_seconds"],
-    )  # fmt: skip
-    return {
-        "weights": fitted.weights,
-        "parameters": fitted.parameters,
-        "score": torch.from_numpy(fitted.score),
-        "epochs": torch.from_numpy(fitted.epochs),
-        "probabilities": torch.from_numpy(fitted.probabilities),
-        "seconds": fitted.seconds / len(chunk.members),
-    }
-
-
-def _train_alone(
-    settings: Mapping[str, Any], table: Table, folder: Path, logs: Path
-) -> dict[str, Any]:
-    """The same of one member, trained as `meddistill distill` trains it, logged below `logs`."""
-    data = table.data
-    data.seed = settings["seed"]
-    student = build_network(
-        settings["student"], "student", data.in_shape, data.num_classes, settings["seed"]
-    )
-    loss = build_loss(settings["loss"])
-    loggers = build_loggers(own_loggers(settings), logs, settings)
-    try:
-        with finalized(loggers):
-            fitted = train_student(settings, student, loss, data, table.targets, folder, loggers)
-            answers = _answers(student, data)
-            log_test(loggers, _test_measures(answers, data, settings["threshold"]), fitted.steps)
-    except DivergedError:
-        fitted = Fitted(score=math.nan, epochs=0, steps=0, seconds=0, is_main=True)
-        answers = _answers(student, data)
-    return {
-        "weights": {name: value.unsqueeze(0) for name, value in student.state_dict().items()},
-        "parameters": sum(parameter.numel() for parameter in student.parameters()),
-        "score": torch.tensor([fitted.score]),
-        "epochs": torch.tensor([fitted.epochs]),
-        "probabilities": answers.unsqueeze(0),
-        "seconds": fitted.seconds,
-    }
-
-
-@torch.no_grad()
-def _answers(student: nn.Module, data: CohortDataModule) -> Tensor:
-    """[rows, classes] probabilities of every row of the cohort."""
-    answers: Tensor = MeanOfProbabilities([student.cpu().eval()])(data.inputs)
-    return answers.exp().float()
-
-
-def _test_measures(answers: Tensor, data: CohortDataModule, threshold: float) -> dict[str, Any]:
-    """Measures of the labelled test rows."""
-    rows = data.split.test[data.labelled[data.split.test]]
-    return evaluate(answers.numpy()[rows].astype(np.float64), data.cohort.target[rows], threshold)

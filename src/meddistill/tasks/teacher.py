@@ -10,10 +10,12 @@ import yaml
 
 from meddistill.config.compose import from_call
 from meddistill.config.confdir import conf_dir
+from meddistill.data.source import describe_data, prepare
 from meddistill.errors import SettingError
-from meddistill.inference.model import copy_model
+from meddistill.inference.loading import copy_model
 from meddistill.runs.runfolder import RunFolder, is_main_process
-from meddistill.tasks.common import check, describe_data, judge_teacher, prepare
+from meddistill.tasks.common import check
+from meddistill.teachers.judging import judge_teacher
 from meddistill.teachers.targets import SHARED, find_targets
 from meddistill.teachers.teaching import build_teacher
 

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 
 from meddistill.config.compose import build
+from meddistill.data.source import describe_data
 from meddistill.errors import SettingError, UserError, integer, number
 from meddistill.files.atomic import write_atomically
 from meddistill.losses.building import build_loss
 from meddistill.runs.pace import Pace
 from meddistill.stack.tables import Table, let_go
-from meddistill.tasks.common import describe_data
-from meddistill.tasks.distill import check_student
+from meddistill.tasks.common import check_student
 from meddistill.training.callbacks import build_callbacks
 from meddistill.training.loggers import make_loggers
 from meddistill.trial.answers import Answers

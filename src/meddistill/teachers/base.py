@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from meddistill.data.cohort import Cohort
 from meddistill.data.split import Split
-from meddistill.inference.model import load_model
+from meddistill.inference.loading import load_model
 from meddistill.teachers.out_of_fold import teaching_answers
 
 

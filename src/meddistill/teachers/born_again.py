@@ -15,10 +15,11 @@ from torch import nn
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError, integer
 from meddistill.inference.model import MeanOfProbabilities
+from meddistill.inference.weights import load_weights
 from meddistill.losses.kd import KD
 from meddistill.seeding import derive
 from meddistill.teachers.neural import NeuralTeacher
-from meddistill.training.checkpoints import BEST, load_weights
+from meddistill.training.checkpoints import BEST
 from meddistill.training.classifier import Classifier
 from meddistill.training.distiller import Distiller
 

@@ -16,7 +16,7 @@ from meddistill.errors import SettingError, UserError
 from meddistill.files.model_files import read_regular
 from meddistill.inference.card import NETWORK
 from meddistill.inference.known_rows import seen_in_test
-from meddistill.inference.model import copy_model, load_model
+from meddistill.inference.loading import copy_model, load_model
 from meddistill.teachers.base import Teacher
 
 log = logging.getLogger(__name__)

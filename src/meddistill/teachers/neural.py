@@ -10,19 +10,24 @@ from typing import Any
 
 from torch import nn
 
-from meddistill.config.compose import build_network, build_optimizer, check_network
+from meddistill.config.compose import (
+    OptimizerFactory,
+    build_network,
+    build_optimizer,
+    check_network,
+)
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
 from meddistill.errors import SettingError, integer, number, optional_integer
 from meddistill.inference.card import Card, save_card
 from meddistill.inference.known_rows import rows_known, save_known_rows
-from meddistill.inference.model import load_model
+from meddistill.inference.loading import load_model
 from meddistill.seeding import derive
 from meddistill.teachers.base import Teacher
 from meddistill.teachers.calibrate import calibration, temperature_of
 from meddistill.training.checkpoints import BEST
-from meddistill.training.classifier import Classifier, OptimizerFactory
+from meddistill.training.classifier import Classifier
 from meddistill.training.fit import fit
 from meddistill.training.schedulers import Schedule, schedule_of
 from meddistill.training.trainer import check_arguments

@@ -16,8 +16,8 @@ from meddistill.data.split import Split
 from meddistill.errors import SettingError, number
 from meddistill.inference.card import AVERAGES, PARTS, SEVERAL, Card, save_card
 from meddistill.inference.known_rows import read_known_rows, rows_known, save_known_rows
+from meddistill.inference.loading import load_model
 from meddistill.inference.mixture import mix, part_folder
-from meddistill.inference.model import load_model
 from meddistill.teachers.base import Teacher
 
 

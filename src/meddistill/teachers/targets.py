@@ -21,8 +21,9 @@ from meddistill.errors import DamagedError, UserError
 from meddistill.evaluation.predictions import probability_columns
 from meddistill.files.atomic import LEDGER, read_json, write_atomically, write_json
 from meddistill.inference.known_rows import KNOWN_ROWS
+from meddistill.inference.loading import copy_model, load_model
 from meddistill.inference.mixture import part_folder
-from meddistill.inference.model import Model, copy_model, load_model
+from meddistill.inference.model import Model
 from meddistill.teachers.base import Teacher
 from meddistill.teachers.store import Store
 

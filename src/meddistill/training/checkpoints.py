@@ -174,16 +174,3 @@ def is_over(trainer: pl.Trainer) -> bool:
     reached = steps >= trainer.max_steps != -1 or epochs >= (trainer.max_epochs or 0) > 0
     may_stop = epochs >= (trainer.min_epochs or 0) and steps >= (trainer.min_steps or 0)
     return reached or (trainer.should_stop and may_stop)
-
-
-def save_weights(weights: dict[str, Tensor], checkpoint: Path) -> None:
-    """Write a network's state dict alone, loadable with `weights_only`."""
-    buffer = io.BytesIO()
-    torch.save({"state_dict": {key: value.cpu() for key, value in weights.items()}}, buffer)
-    write_atomically(checkpoint, buffer.getvalue())
-
-
-def load_weights(network: nn.Module, checkpoint: Path) -> None:
-    """Put a checkpoint's weights into `network`; its keys and the network's must be the same."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    network.load_state_dict(state, strict=True)

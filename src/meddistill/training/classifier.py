@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 import lightning.pytorch as pl
@@ -13,6 +13,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
+from meddistill.config.compose import OptimizerFactory
 from meddistill.data.batches import Batch
 from meddistill.evaluation.metrics import training_metrics
 from meddistill.losses import reduce_terms
@@ -22,9 +23,6 @@ from meddistill.training.compiled import uncompiled
 from meddistill.training.kernels import by_kernel
 from meddistill.training.schedulers import Schedule
 from meddistill.training.stepping import Stepping, last_group
-
-OptimizerFactory = Callable[[Iterable[Any]], torch.optim.Optimizer]
-"""From parameters, or groups of them, to their optimizer."""
 
 
 class Classifier(pl.LightningModule):

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from meddistill.config.compose import OptimizerFactory
 from meddistill.data.batches import Batch
 from meddistill.losses.base import DistillationLoss, Step, reduced, total
 from meddistill.losses.building import take_settings
-from meddistill.training.classifier import Classifier, OptimizerFactory
+from meddistill.training.classifier import Classifier
 from meddistill.training.taps import Taps
 
 

@@ -21,10 +21,11 @@ from torch import nn
 from meddistill.data.batches import batch_sizes, patience_for
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError, UserError, listed
-from meddistill.evaluation.direction import lower_is_better
+from meddistill.inference.weights import save_weights
+from meddistill.measures import lower_is_better
 from meddistill.runs import preemption
 from meddistill.runs.runfolder import is_main_process
-from meddistill.training.checkpoints import BEST, LAST, BestEpoch, SaveState, save_weights
+from meddistill.training.checkpoints import BEST, LAST, BestEpoch, SaveState
 from meddistill.training.classifier import Classifier
 from meddistill.training.fast import in_runs, needs_closure, reason_for_plain
 from meddistill.training.progress import EpochProgress

@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLR
 
 from meddistill.config.compose import build
 from meddistill.errors import SettingError, UserError, integer, number
-from meddistill.evaluation.direction import lower_is_better
+from meddistill.measures import lower_is_better
 
 INTERVALS = ("epoch", "step")
 STEPPED = ("interval", "frequency", "monitor")

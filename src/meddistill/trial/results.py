@@ -10,11 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meddistill.evaluation.delong import delong_interval, delong_test
-from meddistill.evaluation.direction import largest_difference, lower_is_better
 from meddistill.evaluation.operating import confusion_matrix
 from meddistill.evaluation.predictions import probability_columns
 from meddistill.evaluation.resampling import holm
 from meddistill.evaluation.verdict import Verdict, judge_differences, sentence
+from meddistill.measures import largest_difference, lower_is_better
 from meddistill.trial.folder import PART
 from meddistill.trial.judge import by_model
 from meddistill.trial.simplest import simplest

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from meddistill.evaluation.direction import lower_is_better
 from meddistill.evaluation.resampling import Numbers
 from meddistill.evaluation.standing import shortfalls, standings
 from meddistill.evaluation.verdict import NAMES
+from meddistill.measures import lower_is_better
 
 
 def simplest(

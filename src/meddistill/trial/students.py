@@ -16,12 +16,12 @@ from meddistill.errors import SettingError, UserError
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss, schedules
 from meddistill.runs.pace import quiet
+from meddistill.stack.chunks import train_chunks
 from meddistill.stack.folder import StackFolder
 from meddistill.stack.members import Member, with_changes
 from meddistill.stack.plan import Chunk, plan
 from meddistill.stack.tables import Table
-from meddistill.tasks.distill import check_on, check_teacher
-from meddistill.tasks.stack import train_chunks
+from meddistill.students.checks import check_on, check_teacher
 from meddistill.teachers.teaching import build_teacher
 from meddistill.trial.answers import Answers, choose
 from meddistill.trial.arms import StudentArm

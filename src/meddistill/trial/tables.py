@@ -34,7 +34,7 @@ def teach_units(units: Sequence[Unit], modules: Sequence[CohortDataModule]) -> l
     tables: list[Table] = []
     teachers, pace = Teachers(), Pace("teachers: {} splits", len(units))
     log.info("teachers: from the store (%s), or trained now", units[0].settings["store"])
-    with quiet("meddistill.teachers.targets", "meddistill.teachers"):
+    with quiet("meddistill.teachers"):
         for unit, data in zip(units, modules, strict=True):
             targets = teach(teachers.of(unit.settings), unit.settings, data)
             tables.append(Table(unit.settings, data, targets))

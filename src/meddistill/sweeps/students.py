@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from meddistill.report.reading import parse, read_csv, read_metrics
+from meddistill.runs.reading import flat_metrics, parse, read_csv, read_metrics
 from meddistill.runs.runfolder import RunFolder
 from meddistill.stack.folder import METRICS, StackFolder
-from meddistill.sweeps.jobs import JOBS, flat_metrics, read_rows
+from meddistill.sweeps.jobs import JOBS, read_rows
 
 log = logging.getLogger(__name__)
 STUDENT = ("member", "status", "seed")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +92,17 @@ def _with_columns(frame: pd.DataFrame, columns: Collection[str], path: Path) -> 
     if missing:
         raise DamagedError(path, f"it has no column {', '.join(missing)}", ANEW)
     return frame
+
+
+def flat_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's numbers as columns: `score`, `val/...`, `test/...`, `teacher/...`, `rows/...`."""
+    facts = ("score", "monitor", "threshold", "epochs", "seconds")
+    row: dict[str, Any] = {key: metrics[key] for key in facts if key in metrics}
+    data = metrics["data"]
+    row |= {"classes": len(data["classes"]), "positive": data["positive"]}
+    for who, prefix in {"student": "", "teacher": "teacher/"}.items():
+        model = metrics.get(who) or {}
+        row |= {f"{prefix}{k}": model[k] for k in ("name", "parameters", "key") if k in model}
+        for part, name in {"validation": "val", "test": "test"}.items():
+            row |= {f"{prefix}{name}/{key}": value for key, value in model.get(part, {}).items()}
+    return row | {f"rows/{part}": count for part, count in data["rows"].items()}

@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from meddistill import tasks
 from meddistill.config.compose import register_resolvers
 from meddistill.config.confdir import conf_dir
-from meddistill.runs.debug import SCRATCH, WORKED
+from meddistill.config.debug import SCRATCH, WORKED
 
 
 @pytest.fixture

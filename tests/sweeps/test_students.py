@@ -7,8 +7,8 @@ import json
 import pandas as pd
 import pytest
 
-from meddistill.report.students import collect, members
 from meddistill.sweeps.jobs import add_row, read_rows
+from meddistill.sweeps.students import collect, members
 
 
 def job(sweep, name, students, content="a", overrides=("loss=ce",)):

@@ -1,0 +1,80 @@
+"""From the settings of a run to its rows, and which of them train, validate and test."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from meddistill.config.compose import build
+from meddistill.data.batches import FEW_ROWS, batch_size_for
+from meddistill.data.cohort import Cohort
+from meddistill.data.split import PARTS, Split, split_cohort
+from meddistill.errors import SettingError, integer
+from meddistill.once import NOTE
+from meddistill.runs.runfolder import is_main_process
+
+log = logging.getLogger(__name__)
+HALF = 0.5
+"""The threshold by default, which calls the likelier of two classes."""
+SPLIT_KEYS = ("split_seed", "test", "validation", "fold", "validation_labels")
+
+
+def prepare(settings: Mapping[str, Any]) -> tuple[Cohort, Split]:
+    """Read and split the data, and say what was found in them."""
+    cohort = read_cohort(settings)
+    return cohort, split_rows(settings, cohort)
+
+
+def read_cohort(settings: Mapping[str, Any]) -> Cohort:
+    """Read the data, and say what was found in them."""
+    read: Cohort = build(source(settings), "data")
+    fewest = integer("privacy.fewest", settings["privacy"]["fewest"], at_least=1)
+    cohort = replace(read, fewest=fewest)
+    _check_threshold(settings["threshold"], len(cohort.classes))
+    if is_main_process():
+        log.info("%s", cohort.describe())
+        for note in cohort.notes:
+            log.info("  %s", note, **NOTE)
+        _say_batch_size(settings, len(cohort.target))
+    return cohort
+
+
+def _check_threshold(threshold: float, classes: int) -> None:
+    """Refuse one where no class is the positive one: the likeliest class is called there."""
+    if classes > 2 and threshold != HALF:
+        mend = f"there are {classes} classes, so none is positive, and the likeliest is called"
+        raise SettingError("threshold", threshold, f"{mend}: leave it out")
+
+
+def _say_batch_size(settings: Mapping[str, Any], rows: int) -> None:
+    """Where it goes by the rows and is not the usual one."""
+    by_rows = "batch_size" in settings and settings["batch_size"] is None
+    if by_rows and rows > FEW_ROWS:
+        size = batch_size_for(rows)
+        log.info(
+            "  batch_size: %d rows a step, by the number of rows (batch_size=64 sets it)", size
+        )
+
+
+def source(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of the data's settings that says where they come from."""
+    return {k: v for k, v in settings["data"].items() if k not in (*SPLIT_KEYS, "labels")}
+
+
+def split_rows(settings: Mapping[str, Any], cohort: Cohort) -> Split:
+    """Which rows train, validate and test."""
+    return split_cohort(cohort, **{key: settings["data"][key] for key in SPLIT_KEYS})
+
+
+def describe_data(cohort: Cohort, split: Split) -> dict[str, Any]:
+    """What a run's metrics say of its data."""
+    return {
+        "name": cohort.name,
+        "fingerprint": cohort.fingerprint,
+        "classes": list(cohort.classes),
+        "positive": cohort.positive,
+        "rows": {part: len(split.part(part)) for part in PARTS},
+        "notes": list(cohort.notes),
+    }

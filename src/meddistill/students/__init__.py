@@ -1,0 +1,1 @@
+"""Students: what can be asked of one, and its training."""

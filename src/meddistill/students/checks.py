@@ -1,0 +1,80 @@
+"""What can't be asked of a student: by these rows, this teacher, or without one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from meddistill.config.compose import build, build_network
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.errors import SettingError, UserError
+from meddistill.losses import DistillationLoss
+from meddistill.losses.choice import check_loss, loss_name
+from meddistill.teachers.base import Teacher
+from meddistill.training.taps import check_features
+
+log = logging.getLogger(__name__)
+NOT_LIVE = "this teacher is no network, so it can't be asked in every step: take answers=stored"
+
+
+def check_on(settings: Mapping[str, Any], loss: DistillationLoss, data: CohortDataModule) -> None:
+    """Refuse a loss that says nothing about these data, or about this student's layers."""
+    check_loss(loss, data.num_classes)
+    if loss.needs_features:
+        student = build_network(
+            settings["student"], "student", data.in_shape, data.num_classes, settings["seed"]
+        )
+        check_features(loss, student, data)
+
+
+def asks_live(settings: Mapping[str, Any], loss: DistillationLoss) -> bool:
+    """Whether the teacher is asked in every step: by the settings, or for its features."""
+    return bool(settings["answers"] == "live" or loss.needs_features)
+
+
+def check_teacher(settings: Mapping[str, Any], loss: DistillationLoss, teacher: Teacher) -> None:
+    """Refuse to ask a teacher what it can't be asked, or the loss would not read."""
+    _check_answers(settings, loss, teacher)
+    _check_synthetic(settings["synthetic"], loss, teacher)
+
+
+def check_unread(settings: Mapping[str, Any], loss: DistillationLoss, in_sweep: bool) -> None:
+    """Refuse what is asked of a teacher by a loss without one; in a sweep others may read it."""
+    synthetic = settings["synthetic"].get("_target_", "none").rpartition(".")[2].lower()
+    asked = {"answers": (settings["answers"], "stored"), "synthetic": (synthetic, "none")}
+    for key, (value, plain) in asked.items():
+        unread = f"loss={loss_name(loss)} asks no teacher, so nothing reads it"
+        if value != plain and not in_sweep:
+            raise SettingError(key, value, f"{unread}: leave it out, or take loss=kd")
+        if value != plain:
+            log.info("%s=%s: %s", key, value, unread)
+
+
+def _check_answers(settings: Mapping[str, Any], loss: DistillationLoss, teacher: Teacher) -> None:
+    """Refuse to ask a teacher in every step that can't be asked so."""
+    if teacher.live or not asks_live(settings, loss):
+        return
+    if loss.needs_features:
+        raise UserError(
+            f"loss={loss_name(loss)} reads layers of the teacher, and this teacher is "
+            "no network; take one that is (teacher=mlp_ensemble), or a loss of answers (loss=kd)"
+        )
+    raise SettingError("answers", "live", NOT_LIVE)
+
+
+def _check_synthetic(node: Mapping[str, Any], loss: DistillationLoss, teacher: Teacher) -> None:
+    """Refuse synthetic rows that the teacher can't answer or the loss would not read."""
+    if not node:
+        return
+    build(node, "synthetic")
+    if not teacher.answers_new_rows:
+        raise UserError(
+            "synthetic rows need answers, and this teacher is a file of them (teacher=scores): "
+            "take synthetic=none, or a teacher that can be asked"
+        )
+    if loss.reads_labels:
+        raise UserError(
+            f"loss={loss_name(loss)} learns from labelled rows alone, and synthetic rows have no "
+            "labels: take synthetic=none, or another loss (loss=kd)"
+        )

@@ -1,1 +1,0 @@
-"""Random views of training rows: plain modules, called in training only."""
