@@ -1,0 +1,1 @@
+"""Pictures: read from files and arrays, one size and one number of channels."""

@@ -1,0 +1,1 @@
+"""Random views of training rows: plain modules, called in training only."""
