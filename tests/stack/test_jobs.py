@@ -208,10 +208,10 @@ def test_a_student_of_a_basic_sweep_is_picked_too(meddistill):
 
 
 def test_a_repeated_sweep_trains_only_the_chunks_that_are_missing(meddistill, monkeypatch):
-    from meddistill.tasks import stack
+    from meddistill.stack import chunks
 
     sweep = ("distill", "-m", *QUICK, *GRID, "stack.chunk=3", "hydra.sweep.dir=sweep")
-    train, trained = stack._train_chunk, []
+    train, trained = chunks._train_chunk, []
 
     def killed_at_the_third(chunk, *given):
         if len(trained) == 2:
@@ -219,10 +219,15 @@ def test_a_repeated_sweep_trains_only_the_chunks_that_are_missing(meddistill, mo
         trained.append(chunk.name)
         return train(chunk, *given)
 
-    monkeypatch.setattr(stack, "_train_chunk", killed_at_the_third)
+    monkeypatch.setattr(chunks, "_train_chunk", killed_at_the_third)
     assert meddistill(*sweep)[0] == 130
     assert not jobs("sweep")
-    monkeypatch.setattr(stack, "_train_chunk", lambda c, *g: trained.append(c.name) or train(c, *g))
+
+    def noted(chunk, *given):
+        trained.append(chunk.name)
+        return train(chunk, *given)
+
+    monkeypatch.setattr(chunks, "_train_chunk", noted)
     code, out, _ = meddistill(*sweep)
     assert code == 0
     assert "of 8 students were trained before" in out

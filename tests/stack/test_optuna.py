@@ -58,9 +58,9 @@ def test_a_repeated_command_runs_the_missing_trials_alone(optuna, meddistill):
 
 
 def test_a_killed_trial_is_run_again_with_its_settings(optuna, meddistill, monkeypatch):
-    from meddistill.tasks import stack
+    from meddistill.stack import chunks
 
-    train = stack._train_chunk
+    train = chunks._train_chunk
     calls = []
 
     def killed_at_the_second(*given):
@@ -69,7 +69,7 @@ def test_a_killed_trial_is_run_again_with_its_settings(optuna, meddistill, monke
             raise KeyboardInterrupt
         return train(*given)
 
-    monkeypatch.setattr(stack, "_train_chunk", killed_at_the_second)
+    monkeypatch.setattr(chunks, "_train_chunk", killed_at_the_second)
     assert meddistill(*SWEEP, "hydra.sweeper.n_trials=3")[0] == 130
     killed = next(trial for trial in trials(optuna) if trial.state.name == "RUNNING")
     assert meddistill(*SWEEP, "hydra.sweeper.n_trials=3")[0] == 0

@@ -167,9 +167,9 @@ def test_a_report_made_again_is_the_same(finished, meddistill, tmp_path):
 
 
 def test_a_killed_trial_goes_on_with_what_is_missing(finished, meddistill, monkeypatch):
-    from meddistill.tasks import stack
+    from meddistill.stack import chunks
 
-    train, calls = stack._train_chunk, []
+    train, calls = chunks._train_chunk, []
 
     def killed_at_the_second(*given):
         calls.append(1)
@@ -177,7 +177,7 @@ def test_a_killed_trial_goes_on_with_what_is_missing(finished, meddistill, monke
             raise KeyboardInterrupt
         return train(*given)
 
-    monkeypatch.setattr(stack, "_train_chunk", killed_at_the_second)
+    monkeypatch.setattr(chunks, "_train_chunk", killed_at_the_second)
     assert meddistill(*TRIAL)[0] == 130
     kept = {path.name for path in Path("trial/parts").glob("*.ckpt")}
     assert len(kept) > 4  # every classifier's splits, and a stack
