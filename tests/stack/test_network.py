@@ -54,6 +54,8 @@ class Batched(nn.Module):
 
 
 class Recurrent(nn.Module):
+    """Takes the second dimension for the steps, which is that of rows in a stack."""
+
     def __init__(self):
         super().__init__()
         self.cell, self.last = nn.GRU(1, 3, batch_first=True), nn.Linear(3, 2)
@@ -131,7 +133,7 @@ def test_a_network_that_looks_at_its_whole_batch_is_not_fooled_by_a_dimension_mo
     ("make", "reason"),
     [
         (Batched, "BatchNorm1d keeps running statistics"),
-        (Recurrent, "GRU has no batched form"),
+        (Recurrent, "student Recurrent: "),
         (Tied, "its layers share weights"),
         (Functional, "Functional: "),
     ],

@@ -1,0 +1,1 @@
+"""Time series beside static columns: a patient is steps of several variables, with gaps."""

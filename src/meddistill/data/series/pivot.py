@@ -1,0 +1,119 @@
+"""Measurements, a row each, as steps of variables: binned or kept, in order of time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from meddistill.data.rows import nearest
+from meddistill.data.series.arrays import block_of
+from meddistill.data.series.long_rows import Long
+from meddistill.data.series.records import SeriesRecords
+from meddistill.data.series.static import Statics
+from meddistill.errors import UserError, listed, shown
+
+log = logging.getLogger(__name__)
+Floats = NDArray[np.float32]
+
+
+def long_records(
+    long: Long, ids: Sequence[str], statics: Statics, spec: Mapping[str, Any]
+) -> SeriesRecords:
+    """Measurements as records, a row for each of `ids`.
+
+    Args:
+        long: Measurements of these ids alone.
+        ids: In the order wanted.
+        statics: [ids] static columns.
+        spec: Its `variables`, `step` and `names`; what is later than its `until` is left out.
+
+    Raises:
+        UserError: An id has no measurement by then, or a variable has two values at one time.
+    """
+    until = spec["until"]
+    early = long if until is None else long.at(long.time <= until)
+    unknown = set(ids) - {early.ids[place] for place in np.unique(early.id)}
+    if unknown:
+        when = "" if until is None else f" until {until:g}"
+        absent = [id for id in ids if id in unknown]
+        raise UserError(f"id {listed(absent)} has no row in the long table{when}: leave it out")
+    values, times = pivot(early, ids, spec["variables"], spec["step"])
+    return SeriesRecords(
+        block_of(values, times, statics.values), tuple(spec["variables"]), statics.names,
+        statics.categories, spec["step"], until, spec["names"],
+    )  # fmt: skip
+
+
+def only_known(long: Long, variables: Sequence[str]) -> Long:
+    """The measurements of the variables that a model was trained with; others are named.
+
+    Raises:
+        UserError: None of them is there.
+    """
+    unknown = [name for name in long.variables if name not in variables]
+    if not unknown:
+        return long
+    if len(unknown) == len(long.variables):
+        near = nearest(unknown[0], list(variables))
+        meant = f" (is {shown(near)} meant?)" if near else ""
+        raise UserError(
+            f"none of the variables {listed(unknown)}{meant} was there in training, which had "
+            f"{listed(variables, 20)}"
+        )
+    log.warning("variables that were not there in training are not read: %s", listed(unknown))
+    known = np.array([name in variables for name in long.variables])
+    return long.at(known[long.variable])
+
+
+def pivot(
+    long: Long, ids: Sequence[str], variables: Sequence[str], step: float | None
+) -> tuple[Floats, Floats]:
+    """Values [ids, time, variables] and times [ids, time] of measurements, NaN where there is none.
+
+    A step is a time at which an id has a measurement; with `step` the beginning of a bin so wide,
+    in which a variable's values are averaged.
+
+    Args:
+        long: Measurements of these ids alone.
+        ids: In the order wanted.
+        variables: In the order wanted.
+        step: Width of a bin; None keeps the times.
+
+    Raises:
+        UserError: A variable has two values at one time, and there are no bins.
+    """
+    places = {name: place for place, name in enumerate(ids)}
+    columns = {name: place for place, name in enumerate(variables)}
+    row = np.array([places.get(name, -1) for name in long.ids])[long.id]
+    column = np.array([columns.get(name, -1) for name in long.variables])[long.variable]
+    time = long.time if step is None else np.floor(long.time / step) * step
+    if step is None:
+        _refuse_twice(long, row, column)
+    frame = pd.DataFrame({"row": row, "time": time, "column": column, "value": long.value})
+    cells = frame.groupby(["row", "time", "column"], as_index=False).mean()
+    steps = cells[["row", "time"]].drop_duplicates()
+    steps = steps.assign(place=steps.groupby("row").cumcount())
+    cells = cells.merge(steps, on=["row", "time"])
+    shape = len(ids), int(steps["place"].max()) + 1
+    values = np.full((*shape, len(variables)), np.nan, dtype=np.float32)
+    times = np.full(shape, np.nan, dtype=np.float32)
+    values[cells["row"], cells["place"], cells["column"]] = cells["value"]
+    times[steps["row"], steps["place"]] = steps["time"]
+    return values, times
+
+
+def _refuse_twice(long: Long, row: NDArray[np.int64], column: NDArray[np.int64]) -> None:
+    twice = pd.DataFrame({"row": row, "time": long.time, "column": column}).duplicated()
+    if twice.any():
+        first = int(np.argmax(twice))
+        raise UserError(
+            f"row {long.row[first]}: {shown(long.variables[long.variable[first]])} of id "
+            f"{shown(long.ids[long.id[first]])} has a second value at time "
+            f"{long.time[first]:g} ({int(twice.sum())} such rows): leave one of them, or average "
+            "them in bins by data.step"
+        )

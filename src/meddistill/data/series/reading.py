@@ -1,0 +1,122 @@
+"""New rows in whatever form they come, as the records that a model reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from meddistill.data.series.arrays import (
+    Arrays,
+    block_of,
+    cut_after,
+    load_arrays,
+    series_lengths,
+    series_times,
+    series_values,
+    static_arrays,
+    variable_names,
+)
+from meddistill.data.series.beside import statics_of
+from meddistill.data.series.long_rows import Long, column_names
+from meddistill.data.series.pivot import long_records, only_known
+from meddistill.data.series.records import SeriesRecords
+from meddistill.errors import UserError, listed
+
+FORMS = (
+    "an .npz file, a mapping of arrays, a long table (pandas.DataFrame with id, time, variable and "
+    "value), or a pair of it and a table of static columns"
+)
+
+
+def read_records(raw: Any, spec: Mapping[str, Any]) -> SeriesRecords:
+    """Rows with the variables and static columns of `spec`, in its order.
+
+    Args:
+        raw: A path of an .npz file, a mapping of arrays, a long table, a pair of it and a table
+            with a row of static columns for each id; or records.
+        spec: Of the training records.
+
+    Raises:
+        UserError: The rows are none of these, or something of them doesn't fit; it is named.
+    """
+    if isinstance(raw, SeriesRecords):
+        return _in_order(raw, spec)
+    if isinstance(raw, (str, Path)):
+        raw = load_arrays(Path(raw), "rows")
+    if isinstance(raw, pd.DataFrame):
+        return _of_long(raw, None, spec)
+    if isinstance(raw, tuple) and len(raw) == 2 and all(isinstance(t, pd.DataFrame) for t in raw):
+        return _of_long(*raw, spec)
+    if isinstance(raw, Mapping):
+        return _of_arrays({str(name): np.asarray(each) for name, each in raw.items()}, spec)
+    raise UserError(f"rows of series come as {FORMS}, not as {type(raw).__name__}")
+
+
+def _of_arrays(arrays: Arrays, spec: Mapping[str, Any]) -> SeriesRecords:
+    names = spec["names"]
+    values = series_values(arrays, names["values"])
+    rows, steps, width = values.shape
+    variables = tuple(spec["variables"])
+    if names["variables"] in arrays:
+        variables = variable_names(arrays, names["variables"], width)
+    elif width != len(variables):
+        raise UserError(
+            f"the series have {width} variables; the model was trained with {len(variables)}: "
+            f"{listed(variables, 20)}"
+        )
+    lengths = series_lengths(arrays, names["lengths"], rows, steps)
+    times = series_times(arrays, names["times"], lengths, steps, spec["step"])
+    statics = static_arrays(arrays, spec["static"], rows)
+    block = block_of(values, times, statics.values)
+    records = SeriesRecords(block, variables, statics.names, statics.categories, **_rest(spec))
+    return cut_after(_in_order(records, spec), spec["until"])
+
+
+def _of_long(
+    frame: pd.DataFrame, beside: pd.DataFrame | None, spec: Mapping[str, Any]
+) -> SeriesRecords:
+    """Measurements, and static columns beside them: in a table of their own, or among them."""
+    names = column_names(frame, spec["names"], "the rows")
+    long = only_known(Long.read(frame, names, "the rows"), spec["variables"])
+    present = np.unique(long.id)
+    ids = [long.ids[place] for place in present]
+    statics = statics_of(ids, frame if beside is None else beside, names["id"], spec["static"])
+    return long_records(long, ids, statics, spec)
+
+
+def _rest(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {"step": spec["step"], "until": spec["until"], "names": spec["names"]}
+
+
+def _in_order(records: SeriesRecords, spec: Mapping[str, Any]) -> SeriesRecords:
+    """Records with the variables and static columns of `spec` alone, in its order."""
+    variables, static = tuple(spec["variables"]), tuple(spec["static"])
+    if records.variables == variables and records.static == static:
+        return records
+    for name, have, wanted in (
+        ("variables", records.variables, variables), ("static columns", records.static, static)
+    ):  # fmt: skip
+        absent = [each for each in wanted if each not in have]
+        if absent:
+            raise UserError(
+                f"these series lack {name} that the model was trained with: {listed(absent)}; "
+                f"there are {listed(have, 20)}"
+            )
+    columns: NDArray[np.int64] = np.array([
+        0,
+        *(1 + records.variables.index(name) for name in variables),
+        *(1 + len(records.variables) + records.static.index(name) for name in static),
+    ])  # fmt: skip
+    return replace(
+        records,
+        block=records.block[:, :, columns],
+        variables=variables,
+        static=static,
+        categories=tuple(records.categories[records.static.index(name)] for name in static),
+    )

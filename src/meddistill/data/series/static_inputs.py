@@ -1,0 +1,128 @@
+"""Static columns as inputs: numbers scaled, categories as one input of 0 and 1 each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meddistill.data.series.patients import Patients
+from meddistill.data.series.records import SeriesRecords
+from meddistill.data.series.scales import Scales
+
+Names = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StaticInputs:
+    """What training rows taught of static columns.
+
+    Attributes:
+        columns: [S] their names.
+        codes: [S] the categories whose places stand in the records; None where it holds numbers.
+        known: [S] those categories that enough patients share; None likewise.
+        scales: Of the columns with numbers, in their order.
+    """
+
+    columns: Names
+    codes: tuple[Names | None, ...]
+    known: tuple[Names | None, ...]
+    scales: Scales
+
+    @staticmethod
+    def fit(records: SeriesRecords, patients: Patients, clip: float) -> StaticInputs:
+        """Learn from training rows; what too few patients share gets no input of its own."""
+        known: list[Names | None] = []
+        numbers, enough = [], []
+        for column, names in zip(records.statics.T, records.categories, strict=True):
+            seen = ~np.isnan(column)
+            if names is None:
+                numbers.append(column[seen])
+                enough.append(patients.are_enough(seen))
+                known.append(None)
+            else:
+                kept = [n for k, n in enumerate(names) if patients.are_enough(column == k)]
+                known.append(tuple(kept))
+        scales = Scales.fit(numbers, clip, enough)
+        return StaticInputs(records.static, records.categories, tuple(known), scales)
+
+    @property
+    def names(self) -> list[str]:
+        """[inputs] what each of them is."""
+        pairs = zip(self.columns, self.known, strict=True)
+        return [n for c, k in pairs for n in ([c] if k is None else [f"{c}={each}" for each in k])]
+
+    def __call__(self, statics: Tensor) -> tuple[Tensor, Tensor]:
+        """[..., S] as in the records -> inputs [..., inputs], and 1 where it was observed."""
+        numeric = [place for place, names in enumerate(self.codes) if names is None]
+        scaled = iter(self.scales(statics[..., numeric]).unbind(-1))
+        inputs, observed = [], []
+        columns = zip(statics.unbind(-1), self.codes, self.known, strict=True)
+        for column, codes, known in columns:
+            if codes is None or known is None:
+                inputs.append(next(scaled))
+                observed.append(column)
+            else:
+                inputs += [(column == codes.index(name)).to(column.dtype) for name in known]
+                observed += [column] * len(known)
+        if not inputs:
+            empty = statics[..., :0]
+            return empty, empty
+        return torch.stack(inputs, dim=-1), (~torch.stack(observed, dim=-1).isnan()).to(
+            statics.dtype
+        )
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> StaticInputs:
+        """The same after `change` of each tensor, such as a move to a device."""
+        return replace(self, scales=self.scales.mapped(change))
+
+    @property
+    def _numeric(self) -> list[str]:
+        return [name for name, known in zip(self.columns, self.known, strict=True) if known is None]
+
+    def as_plain(self) -> dict[str, Any]:
+        """JSON values; of categories those that enough patients share, and no others."""
+        pairs = zip(self.columns, self.known, strict=True)
+        categories = {name: list(known) for name, known in pairs if known is not None}
+        return {"numbers": self.scales.as_plain(self._numeric), "categories": categories}
+
+    @staticmethod
+    def from_plain(plain: Any, kinds: dict[str, str]) -> StaticInputs:
+        """The inverse of `as_plain`, every value checked.
+
+        Args:
+            plain: What stands in the file.
+            kinds: By column `number` or `category`, as the model's schema has them.
+
+        Raises:
+            ValueError: A value is none that could have been fitted.
+        """
+        if not isinstance(plain, dict) or plain.keys() != {"numbers", "categories"}:
+            raise ValueError("'statics' must hold numbers and categories")
+        numeric = [name for name, kind in kinds.items() if kind == "number"]
+        found, known = plain["categories"], []
+        if not isinstance(found, dict) or found.keys() != kinds.keys() - set(numeric):
+            raise ValueError("its static columns are not those of the model's schema")
+        for name in kinds:
+            known.append(None if name in numeric else _names(found[name], name))
+        scales = Scales.from_plain(plain["numbers"], numeric)
+        return StaticInputs(tuple(kinds), tuple(known), tuple(known), scales)
+
+
+def recoded(column: Tensor | Any, names: Sequence[str], wanted: Sequence[str]) -> Any:
+    """[rows] places among `names` as places among `wanted`; NaN where it is none of these."""
+    places = {name: float(place) for place, name in enumerate(wanted)}
+    found = np.array([*(places.get(name, np.nan) for name in names), np.nan], dtype=np.float32)
+    return found[np.where(np.isnan(column), len(names), column).astype(np.int64)]
+
+
+def _names(value: Any, column: str) -> Names:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise ValueError(f"the categories of {column!r} are no texts")
+    if len(set(value)) < len(value):
+        raise ValueError(f"a category of {column!r} stands twice")
+    return tuple(value)

@@ -1,0 +1,137 @@
+"""New rows in every form are the same records, and what doesn't fit is named with its row."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from made_series import as_long, made_arrays, made_records, made_spec
+from meddistill.data.series.reading import read_records
+from meddistill.errors import UserError
+
+
+def same(one, other):
+    return np.array_equal(one.hashes(), other.hashes())
+
+
+def test_a_file_arrays_a_long_table_and_records_are_the_same_rows(tmp_path):
+    arrays = made_arrays()
+    records = read_records(arrays, made_spec())
+    np.savez(tmp_path / "new.npz", **arrays)
+    long, static = as_long(arrays)
+    assert same(records, read_records(tmp_path / "new.npz", made_spec()))
+    assert same(records, read_records(str(tmp_path / "new.npz"), made_spec()))
+    assert same(records, read_records((long, static), made_spec()))
+    assert same(records, read_records(long.merge(static), made_spec()))
+    assert read_records(records, made_spec()) is records
+
+
+def test_variables_are_found_by_name_in_any_order():
+    arrays = made_arrays()
+    turned = arrays | {"X": arrays["X"][:, :, ::-1], "variables": arrays["variables"][::-1]}
+    assert same(read_records(arrays, made_spec()), read_records(turned, made_spec()))
+
+
+def damage(name, value):
+    def change(arrays):
+        arrays[name] = value(arrays[name])
+
+    return change
+
+
+def put(array, place, value):
+    array = array.copy()
+    array[place] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (damage("X", lambda x: x[:0]), "shape (0, 8, 3)"),
+        (damage("X", lambda x: x.astype(str)), "row 0, step 0, variable 0"),
+        (damage("X", lambda x: x[:, :, :2]), "3 names of 2 variables"),
+        (damage("lengths", lambda n: put(n, 7, 9)), "row 7: length 9 is beyond the 8 steps"),
+        (damage("lengths", lambda n: put(n, 7, 0)), "row 7: length 0 is an empty series"),
+        (damage("lengths", lambda n: put(n, 7, -1)), "row 7: length -1 is no length"),
+        (damage("lengths", lambda n: n[:5]), "a whole number for each of 60 rows"),
+        (damage("lengths", lambda n: n + 0.5), "a whole number for each of 60 rows"),
+        (damage("variables", lambda v: np.array(["HR", "HR", "pH"])), "names 'HR' twice"),
+        (damage("variables", lambda v: np.array(["hr", "pH", "rare"])), "lack variables"),
+        (damage("age", lambda a: a[:4]), "array 'age' has shape (4,)"),
+        (damage("age", lambda a: put(a.astype(object), 3, "old")), "row 3: 'old'"),
+        (lambda arrays: arrays.pop("unit"), "no array 'unit' (a static column)"),
+        (lambda arrays: arrays.pop("X"), "no array 'X' (the series)"),
+    ],
+)
+def test_what_does_not_fit_is_named(change, said):
+    arrays = made_arrays()
+    change(arrays)
+    with pytest.raises(UserError) as error:
+        read_records(arrays, made_spec())
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        ((2, 1), 0.0, "row 2, step 1: time 0 is not after the step before it"),
+        ((2, 1), -4.0, "row 2, step 1: time -4 is not after the step before it"),
+        ((2, 1), np.nan, "row 2, step 1: time nan is missing"),
+    ],
+)
+def test_unsorted_duplicate_and_missing_times_are_named(place, value, said):
+    arrays = made_arrays()
+    arrays["times"] = put(np.tile(np.arange(8.0), (60, 1)), place, value)
+    with pytest.raises(UserError) as error:
+        read_records(arrays, made_spec())
+    assert said in str(error.value)
+
+
+def test_times_beyond_a_rows_length_are_not_read():
+    arrays = made_arrays()
+    arrays["lengths"][2] = 3
+    arrays["times"] = put(np.tile(np.arange(8.0), (60, 1)), (2, 5), -9.0)
+    assert same(made_records(), read_records(made_arrays(), made_spec()))
+    assert read_records(arrays, made_spec()).lengths[2] == 3
+
+
+def test_infinite_cells_are_missing_and_a_series_of_one_variable_may_be_flat():
+    arrays = {"X": np.array([[1.0, np.inf, 2.0]])}
+    spec = made_spec(variables=["sound"], static={}, steps=3)
+    values = read_records(arrays, spec).values
+    assert np.isnan(values[0, 1, 0])
+    assert values.shape == (1, 3, 1)
+
+
+def test_nothing_later_than_the_prediction_is_read():
+    arrays = made_arrays()
+    cut = read_records(arrays, made_spec(until=4))
+    arrays["X"][:, 5:] = 1000
+    assert same(cut, read_records(arrays, made_spec(until=4)))
+    assert cut.lengths.max() == 5
+    long, static = as_long(made_arrays())
+    assert same(cut, read_records((long, static), made_spec(until=4)))
+    with pytest.raises(UserError, match="row 0 has no step until -1"):
+        read_records(arrays, made_spec(until=-1))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [None, 3, [1, 2], pd.Series([1]), (pd.DataFrame(), 3)],
+    ids=lambda raw: type(raw).__name__,
+)
+def test_rows_in_no_form_that_is_read_are_refused_with_the_forms(raw):
+    with pytest.raises(UserError, match=r"an \.npz file, a mapping of arrays, a long table"):
+        read_records(raw, made_spec())
+
+
+def test_a_file_that_is_none_or_holds_objects_is_named(tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        read_records(tmp_path / "absent.npz", made_spec())
+    (tmp_path / "torn.npz").write_bytes(b"PK\x03\x04 torn")
+    np.savez(tmp_path / "objects.npz", X=np.array([{}], dtype=object))
+    for name in ("torn", "objects"):
+        with pytest.raises(UserError, match=f"{name}.npz: can't be read as an .npz file"):
+            read_records(tmp_path / f"{name}.npz", made_spec())
