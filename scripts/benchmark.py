@@ -35,9 +35,9 @@ from torch.nn import functional as F
 
 import benchmark_rows
 import benchmark_sweep
-from meddistill.data.breast_cancer import breast_cancer
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import split_cohort
+from meddistill.data.tables.breast_cancer import breast_cancer
 from meddistill.evaluation.metrics import training_metrics
 from meddistill.losses.kd import KD
 from meddistill.models.mlp import MLP
@@ -52,8 +52,8 @@ def taught_data() -> CohortDataModule:
     cohort = breast_cancer()
     data = CohortDataModule(cohort, split_cohort(cohort), batch_size=BATCH)
     train = data.split.train
-    teacher = LogisticRegression().fit(data.inputs.numpy()[train], cohort.target[train])
-    probabilities = teacher.predict_proba(data.inputs.numpy()).clip(1e-6)  # no log of 0
+    teacher = LogisticRegression().fit(data.rows.inputs.numpy()[train], cohort.target[train])
+    probabilities = teacher.predict_proba(data.rows.inputs.numpy()).clip(1e-6)  # no log of 0
     data.teach(np.log(probabilities).astype(np.float32))
     return data
 

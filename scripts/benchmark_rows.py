@@ -22,13 +22,13 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from meddistill.data.blocks import read_each
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import split_cohort
-from meddistill.data.table import table
+from meddistill.data.tables.blocks import read_each
+from meddistill.data.tables.table import table
 from meddistill.inference.card import Card
-from meddistill.inference.model import MeanOfProbabilities, Model
+from meddistill.inference.network import MeanOfProbabilities, NetworkModel
 from meddistill.models.mlp import MLP
 
 TABLES = {"20 numbers, 8 categories": (20, 8), "30 numbers": (30, 0)}
@@ -57,7 +57,7 @@ def written(frame: pd.DataFrame, folder: Path) -> str:
     return str(path)
 
 
-def trained(cohort: Cohort) -> tuple[Model, ColumnTransformer]:
+def trained(cohort: Cohort) -> tuple[NetworkModel, ColumnTransformer]:
     """A model with untrained weights, and scikit-learn's preprocessing of its training rows."""
     data = CohortDataModule(cohort, split_cohort(cohort))
     torch.manual_seed(0)
@@ -68,16 +68,16 @@ def trained(cohort: Cohort) -> tuple[Model, ColumnTransformer]:
         handle_unknown="infrequent_if_exist", max_categories=50, sparse_output=False
     )
     parts = [
-        ("numbers", make_pipeline(imputer, StandardScaler()), list(cohort.schema.numeric)),
-        ("categories", make_pipeline(words, encoder), list(cohort.schema.categorical)),
+        ("numbers", make_pipeline(imputer, StandardScaler()), list(cohort.records.schema.numeric)),
+        ("categories", make_pipeline(words, encoder), list(cohort.records.schema.categorical)),
     ]
     transformer = ColumnTransformer([part for part in parts if part[2]])
-    transformer.fit(cohort.features.iloc[data.split.train])
-    return Model(Card.of({}, [], data), network, data.preprocessing), transformer
+    transformer.fit(cohort.records.frame.iloc[data.split.train])
+    return NetworkModel(Card.of({}, [], data), network, data.preprocessing), transformer
 
 
 def by_scikit_learn(
-    model: Model, transformer: ColumnTransformer, rows: pd.DataFrame
+    model: NetworkModel, transformer: ColumnTransformer, rows: pd.DataFrame
 ) -> pd.DataFrame:
     """What `Model.predict_proba` answers, the former way."""
     schema = model.preprocessing.schema

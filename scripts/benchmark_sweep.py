@@ -21,9 +21,9 @@ import torch
 from torch.nn import functional as F
 
 from meddistill.data.batches import Rows
-from meddistill.data.breast_cancer import breast_cancer
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import split_cohort
+from meddistill.data.tables.breast_cancer import breast_cancer
 from meddistill.models.mlp import MLP
 
 TEMPERATURES = (1, 1.5, 2, 3, 4, 5, 6, 8, 10, 15)

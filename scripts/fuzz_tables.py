@@ -52,7 +52,7 @@ import pyarrow.parquet as pq
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import split_cohort
-from meddistill.data.table import table
+from meddistill.data.tables.table import table
 from meddistill.errors import UserError
 
 NULLS = ("", "", "NA", "NaN", "?", "null", "n/a", "None")
@@ -432,11 +432,11 @@ def is_large(value: Any) -> bool:
 def changed(column: Made, cohort: Cohort) -> str | None:
     """What the reader made of a column that its maker did not mean, if anything."""
     name = column.name.replace("\t", " ")
-    if name not in cohort.features:
+    if name not in cohort.records.frame:
         return "no feature"
-    read, meant = cohort.features[name].tolist(), column.meant
+    read, meant = cohort.records.frame[name].tolist(), column.meant
     none = [value != value for value in read]
-    numbers = name in cohort.schema.numeric
+    numbers = name in cohort.records.schema.numeric
     if numbers and any(is_large(value) for value in meant):
         return "numbers too large"
     if none != [value is None for value in meant]:
@@ -477,20 +477,20 @@ def same_again(cohort: Cohort, ways: list[Callable[[], Any]]) -> tuple[list[str]
         except (ValueError, OverflowError, pa.ArrowException):  # pandas itself can't
             continue
         try:
-            cohort.schema.check_raw(rows)
-            prepared = cohort.schema.prepare(rows).reset_index(drop=True)
+            cohort.records.schema.check_raw(rows)
+            prepared = cohort.records.schema.prepare(rows).reset_index(drop=True)
         except UserError as error:
             check_message(error)
             refused += 1
             continue
-        for column in cohort.schema.numeric:
-            got, wanted = prepared[column].to_numpy(), cohort.features[column].to_numpy()
+        for column in cohort.records.schema.numeric:
+            got, wanted = prepared[column].to_numpy(), cohort.records.frame[column].to_numpy()
             if len(got) != len(wanted) or not np.allclose(
                 got, wanted, rtol=4.5e-16, atol=0, equal_nan=True
             ):
                 wrong.append(f"way {number}: {column!r} is otherwise")
-        for column in cohort.schema.categorical:
-            if not prepared[column].equals(cohort.features[column]):
+        for column in cohort.records.schema.categorical:
+            if not prepared[column].equals(cohort.records.frame[column]):
                 wrong.append(f"way {number}: {column!r} is otherwise")
     return wrong, refused
 
@@ -508,7 +508,7 @@ def inputs_are_finite(cohort: Cohort) -> bool:
         data = CohortDataModule(cohort, split_cohort(cohort))
     except UserError:
         return True
-    return bool(np.isfinite(data.preprocessing(cohort.features)).all())
+    return bool(np.isfinite(data.preprocessing(cohort.records.frame)).all())
 
 
 def fuzz(seed: int, folder: Path) -> tuple[str, list[str]]:

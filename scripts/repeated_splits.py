@@ -24,7 +24,7 @@ from sklearn.linear_model import LogisticRegression
 
 from meddistill.config.compose import build
 from meddistill.data.cohort import Cohort
-from meddistill.data.preprocessing import Preprocessing
+from meddistill.data.modalities import fit_preprocessing
 from meddistill.data.source import source
 from meddistill.evaluation.predictions import evaluate
 from meddistill.sweeps.students import collect
@@ -40,7 +40,8 @@ def logistic(job: Path, member: int, cohorts: dict[str, Cohort]) -> dict[str, fl
     train = np.flatnonzero(table["split"] == "train")
     known = np.flatnonzero((table["split"] == "train") & table["labelled"])
     test = np.flatnonzero(table["split"] == "test")
-    inputs = Preprocessing(cohort.schema).fit(cohort.features.iloc[train])(cohort.features)
+    fitted = fit_preprocessing({}, cohort.records.take(train))
+    inputs = fitted(cohort.records)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = LogisticRegression(max_iter=5000).fit(inputs[known], cohort.target[known])

@@ -72,7 +72,7 @@ def sampled(cohort: Cohort, count: int, seed: int) -> tuple[Cohort, NDArray[np.i
     chosen = np.sort(np.array(rows))
     part = replace(
         cohort,
-        features=cohort.features.iloc[chosen].reset_index(drop=True),
+        features=cohort.records.frame.iloc[chosen].reset_index(drop=True),
         target=cohort.target[chosen],
         row=cohort.row[chosen],
     )

@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from meddistill import cli
-from meddistill.data.breast_cancer import breast_cancer
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split, split_cohort
+from meddistill.data.tables.breast_cancer import breast_cancer
 
 SMALL_TEACHER = (
     "teacher=mlp",

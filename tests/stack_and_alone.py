@@ -35,7 +35,7 @@ def node(group, name):
 
 def taught(cohort, split_seed, labels=1.0):
     data = CohortDataModule(cohort, split_cohort(cohort, split_seed), labels=labels)
-    train, inputs = data.split.train, data.inputs.numpy()
+    train, inputs = data.split.train, data.rows.inputs.numpy()
     teacher = LogisticRegression(C=0.1).fit(inputs[train], cohort.target[train])
     data.teach(np.log(teacher.predict_proba(inputs).clip(1e-9)).astype(np.float32))
     return data
@@ -70,7 +70,7 @@ def alone(made, student, tables, folder):
     )  # fmt: skip
     fitted = fit(module, data, folder, made.trainer, patience=made.patience)
     with torch.no_grad():
-        answers = network.eval()(data.inputs).double().softmax(dim=-1).numpy()
+        answers = network.eval()(data.rows.inputs).double().softmax(dim=-1).numpy()
     return answers, fitted.score, fitted.epochs
 
 

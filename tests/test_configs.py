@@ -77,14 +77,14 @@ def test_this_file_has_a_test_for_every_group():
 
 @pytest.mark.parametrize("name", names("data"))
 def test_every_data_source_gives_a_cohort(name, tmp_path, cohort):
-    cohort.features.assign(target=cohort.target).to_csv(tmp_path / "table.csv", index=False)
+    cohort.records.frame.assign(target=cohort.target).to_csv(tmp_path / "table.csv", index=False)
     more = [f"data.path={tmp_path}/table.csv", "data.target=target"] if name == "table" else []
     node = OmegaConf.to_container(composed("distill", f"data={name}", *more).data)
     for key in (*SPLIT_KEYS, "labels"):
         del node[key]
     made = build(node, "data")
     assert isinstance(made, Cohort)
-    assert len(made.target) == len(made.features) == len(made.row)
+    assert len(made.target) == len(made.records.frame) == len(made.row)
 
 
 @pytest.mark.parametrize("name", names("student"))

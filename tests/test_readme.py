@@ -36,7 +36,7 @@ def shortened(command: str) -> list[str]:
 
 def test_readme_runs_every_command_it_shows(meddistill, cohort, monkeypatch):
     assert len(COMMANDS) >= 7
-    cohort.features.assign(diagnosis=cohort.target).to_csv("mine.csv", index=False)
+    cohort.records.frame.assign(diagnosis=cohort.target).to_csv("mine.csv", index=False)
     for command in COMMANDS:
         code, out, err = meddistill(*shortened(command))
         assert code == 0, f"{command}\n{err}"
@@ -49,7 +49,7 @@ def test_readmes_python_example_answers(meddistill, cohort):
     meddistill("distill", *SMALL_TEACHER, "trainer.max_epochs=1")
     (folder,) = Path("outputs").glob("distill-*")
     assert 'meddistill.predict("outputs/distill-' in TEXT
-    assert list(package.predict(folder, cohort.features)) == ["benign", "malignant"]
+    assert list(package.predict(folder, cohort.records.frame)) == ["benign", "malignant"]
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\((?!http)([^)#]+)\)", TEXT))

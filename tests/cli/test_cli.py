@@ -145,7 +145,7 @@ def test_a_run_folder_explains_itself(meddistill):
 def test_a_run_folder_answers_for_raw_rows_as_its_predictions_say(meddistill, cohort):
     meddistill("distill", *QUICK)
     (folder,) = Path("outputs").glob("distill-*")
-    answers = package.predict(folder, cohort.features)
+    answers = package.predict(folder, cohort.records.frame)
     table = pd.read_parquet(folder / "predictions.parquet")
     assert abs(answers["malignant"].to_numpy() - table["p_malignant"].to_numpy()).max() < 1e-12
 
@@ -210,7 +210,7 @@ def test_two_processes_never_work_in_one_folder_at_once(meddistill):
 
 
 def test_a_data_file_that_changed_is_another_run(meddistill, cohort):
-    table = cohort.features.iloc[:, :4].assign(target=cohort.target)
+    table = cohort.records.frame.iloc[:, :4].assign(target=cohort.target)
     table.to_csv("mine.csv", index=False)
     arguments = (*QUICK, "data=table", "data.path=mine.csv", "data.target=target")
     meddistill("distill", *arguments, "hydra.run.dir=mine")

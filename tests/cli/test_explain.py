@@ -50,14 +50,14 @@ def test_null_and_a_tilde_choose_none_where_there_is_one(meddistill, monkeypatch
 
 @pytest.mark.parametrize("quoted", ['data.path="a=(~b).csv"', "data.path='a=(~b).csv'"])
 def test_a_value_in_quotes_is_read(meddistill, cohort, quoted):
-    table = cohort.features.iloc[:, :3].assign(target=cohort.target)
+    table = cohort.records.frame.iloc[:, :3].assign(target=cohort.target)
     table.to_csv("a=(~b).csv", index=False)
     code, _, err = meddistill("distill", "data=table", quoted, "data.target=target", *QUICK)
     assert code == 0, err
 
 
 def test_relative_paths_are_from_where_the_command_was_called(meddistill, cohort):
-    cohort.features.iloc[:, :3].assign(target=cohort.target).to_csv("mine.csv", index=False)
+    cohort.records.frame.iloc[:, :3].assign(target=cohort.target).to_csv("mine.csv", index=False)
     given = ["data=table", "data.path=mine.csv", "data.target=target", "store=mystore",
              "teacher=forest", "teacher.trees=3", "trainer.max_epochs=1"]  # fmt: skip
     code, out, err = meddistill("distill", *given, "hydra.job.chdir=true")

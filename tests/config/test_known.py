@@ -171,8 +171,12 @@ def test_an_unknown_key_of_a_config_of_ones_own_is_refused(meddistill):
         ),
         (["trial", "answers=live", *ALONE], "answers=live: no arm's loss asks a teacher"),
         (
-            ["trial", "+arms.student_alone.synthetic._target_=meddistill.data.munge.Munge", *ALONE],
-            "arms.student_alone.synthetic=meddistill.data.munge.Munge: its loss asks no teacher",
+            [
+                "trial",
+                "+arms.student_alone.synthetic._target_=meddistill.data.tables.munge.Munge",
+                *ALONE,
+            ],
+            "arms.student_alone.synthetic=meddistill.data.tables.munge.Munge: its loss asks no",
         ),
         (["distill", "-m", "seed=0,1", "trainer.devices=2"], "trainer.devices=2: students that"),
         (["trial", "trainer.devices=2"], "trainer.devices=2: students that are trained side by"),

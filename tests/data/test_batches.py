@@ -136,7 +136,7 @@ def test_the_data_module_keeps_a_teachers_answers_beside_their_rows(cohort, spli
     for batch in batches:
         rows = batch.answers[:, 0].long()
         seen += rows.tolist()
-        assert torch.equal(batch.inputs, data.inputs[rows])
+        assert torch.equal(batch.inputs, data.rows.inputs[rows])
         assert batch.target.tolist() == cohort.target[rows].tolist()
         assert torch.equal(batch.answers[:, 1].long(), -rows)
         assert (batch.teacher_inputs == rows[:, None]).all()

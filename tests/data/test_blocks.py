@@ -14,9 +14,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from meddistill.data.blocks import read_each
-from meddistill.data.cells import Notation, UnreadableError
-from meddistill.data.schema import Schema
+from meddistill.data.tables.blocks import read_each
+from meddistill.data.tables.cells import Notation, UnreadableError
+from meddistill.data.tables.schema import Schema
 from meddistill.errors import UserError
 
 HUGE = 2**53 + 1

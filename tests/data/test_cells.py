@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from meddistill.data.cells import (
+from meddistill.data.tables.cells import (
     LARGEST,
     Notation,
     UnreadableError,

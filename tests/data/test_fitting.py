@@ -14,12 +14,12 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from meddistill.data import fitting
-from meddistill.data.encoding import CategoryInputs
-from meddistill.data.fitting import MAX_CATEGORIES, fit_preprocessing
 from meddistill.data.preprocessing import Preprocessing
-from meddistill.data.preprocessing_file import as_plain
-from meddistill.data.schema import Schema
+from meddistill.data.tables import fitting
+from meddistill.data.tables.encoding import CategoryInputs
+from meddistill.data.tables.fitting import MAX_CATEGORIES, fit_preprocessing
+from meddistill.data.tables.preprocessing_file import as_plain
+from meddistill.data.tables.schema import Schema
 from meddistill.errors import UserError
 
 NUMBER = st.one_of(st.none(), st.floats(-1e6, 1e6, width=32), st.sampled_from([0.0, 1.0]))

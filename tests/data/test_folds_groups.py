@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meddistill.data.split import split_cohort
-from meddistill.data.table import table
+from meddistill.data.tables.table import table
 from meddistill.errors import UserError
 
 UNCHANGED = {0: "72a232241945c88e", 7: "c6c1727d6c0c4abc"}
@@ -66,7 +66,7 @@ def test_parts_hold_about_their_share_of_rows_though_groups_differ_in_size(cohor
 
 def test_copies_of_a_row_join_their_groups(cohort):
     some = grouped(cohort, 0)
-    features = some.features.copy()
+    features = some.records.frame.copy()
     features.iloc[1] = features.iloc[0]
     some = replace(some, features=features)
     split = split_cohort(some, 0)
@@ -104,7 +104,7 @@ def visits(tmp_path):
 
 def test_a_groups_column_is_no_feature_and_a_row_without_one_is_its_own(visits):
     cohort = table(visits, "ill", group="patient")
-    assert list(cohort.features) == ["age", "dose"]
+    assert list(cohort.records.frame) == ["age", "dose"]
     assert "20 groups by 'patient', none of which is split" in cohort.notes
     assert "1 row(s) without 'patient', each taken for a group" in cohort.notes
     assert cohort.group[5] not in set(np.delete(cohort.group, 5))

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import cdist
 
-from meddistill.data import munge
-from meddistill.data.munge import Munge
+from meddistill.data.tables import munge
+from meddistill.data.tables.munge import Munge
 from meddistill.errors import SettingError
 
 

@@ -9,10 +9,10 @@ import torch
 
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import split_cohort
-from meddistill.data.table import table
+from meddistill.data.tables.table import table
 from meddistill.errors import UserError
 from meddistill.inference.card import Card
-from meddistill.inference.model import MeanOfProbabilities, Model
+from meddistill.inference.network import MeanOfProbabilities, NetworkModel
 
 ROWS = 120
 NEW = pd.DataFrame({"age": [50.0, 61.5], "ward": ["a", "b"]})
@@ -28,7 +28,7 @@ def model(tmp_path_factory):
     data = CohortDataModule(cohort := table(str(path), "ill"), split_cohort(cohort))
     torch.manual_seed(0)
     network = MeanOfProbabilities([torch.nn.Linear(data.in_shape[0], 2)])
-    return Model(Card.of({}, [], data), network, data.preprocessing)
+    return NetworkModel(Card.of({}, [], data), network, data.preprocessing)
 
 
 def test_no_rows_have_no_answers(model):

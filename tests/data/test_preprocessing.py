@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 from meddistill.data.datamodule import CohortDataModule
-from meddistill.data.encoding import FURTHEST
 from meddistill.data.preprocessing import Preprocessing
-from meddistill.data.remarks import remarks
-from meddistill.data.schema import Schema
 from meddistill.data.split import split_cohort
-from meddistill.data.table import table
+from meddistill.data.tables.encoding import FURTHEST
+from meddistill.data.tables.remarks import remarks
+from meddistill.data.tables.schema import Schema
+from meddistill.data.tables.table import table
 from meddistill.errors import UserError
 
 ROWS = 120
@@ -52,9 +52,9 @@ def fitted(mixed, parts):
 
 
 def poisoned(cohort, rows, number=1e30, category="never seen"):
-    features = cohort.features.copy()
-    features.loc[rows, list(cohort.schema.numeric)] = number
-    features.loc[rows, list(cohort.schema.categorical)] = category
+    features = cohort.records.frame.copy()
+    features.loc[rows, list(cohort.records.schema.numeric)] = number
+    features.loc[rows, list(cohort.records.schema.categorical)] = category
     return replace(cohort, features=features)
 
 
@@ -70,15 +70,17 @@ def test_poisoned_rows_outside_training_move_no_statistic(mixed, parts, fitted, 
     data = CohortDataModule(poisoned(mixed, rows, number, category), parts)
     others = np.setdiff1d(np.arange(ROWS), rows)
     assert data.in_shape == tuple(clean.shape[1:])
-    assert data.inputs[others].equal(clean[others])
-    assert not (data.inputs[rows] == clean[rows]).all(dim=1).any()
-    assert data.preprocessing(mixed.features).tobytes() == fitted(mixed.features).tobytes()
+    assert data.rows.inputs[others].equal(clean[others])
+    assert not (data.rows.inputs[rows] == clean[rows]).all(dim=1).any()
+    assert (
+        data.preprocessing(mixed.records.frame).tobytes() == fitted(mixed.records.frame).tobytes()
+    )
 
 
 def test_one_poisoned_training_row_does_move_them(mixed, parts):
     clean = CohortDataModule(mixed, parts).inputs
     data = CohortDataModule(poisoned(mixed, parts.train[:1]), parts)
-    assert not data.inputs[parts.test][:, :2].equal(clean[parts.test][:, :2])
+    assert not data.rows.inputs[parts.test][:, :2].equal(clean[parts.test][:, :2])
     assert data.in_shape[0] == clean.shape[1]  # one patient's category has no input
 
 
@@ -90,17 +92,17 @@ def test_another_split_has_statistics_of_its_own(mixed, parts):
 def test_numbers_are_filled_and_scaled_by_the_training_rows_median_mean_and_deviation(
     mixed, parts, fitted
 ):
-    inputs = dict(zip(fitted.names, fitted(mixed.features).T, strict=True))
+    inputs = dict(zip(fitted.names, fitted(mixed.records.frame).T, strict=True))
     for column in mixed.schema.numeric:
-        cells = mixed.features[column].to_numpy()
+        cells = mixed.records.frame[column].to_numpy()
         filled = np.where(np.isnan(cells), np.nanmedian(cells[parts.train]), cells)
         mean, deviation = filled[parts.train].mean(), filled[parts.train].std()
         np.testing.assert_allclose(inputs[column], (filled - mean) / deviation, rtol=1e-5)
 
 
 def test_a_missing_number_has_an_indicator_and_a_missing_category_an_input(mixed, fitted):
-    inputs = dict(zip(fitted.names, fitted(mixed.features).T, strict=True))
-    no_lab, no_ward = (mixed.features[column].isna() for column in ("lab", "ward"))
+    inputs = dict(zip(fitted.names, fitted(mixed.records.frame).T, strict=True))
+    no_lab, no_ward = (mixed.records.frame[column].isna() for column in ("lab", "ward"))
     indicator = inputs["lab (missing)"]
     assert len(set(indicator[no_lab])) == len(set(indicator[~no_lab])) == 1
     assert indicator[no_lab][0] > indicator[~no_lab][0]
@@ -109,16 +111,21 @@ def test_a_missing_number_has_an_indicator_and_a_missing_category_an_input(mixed
 
 
 def test_a_category_is_one_input_of_0_and_1(mixed, fitted):
-    inputs = dict(zip(fitted.names, fitted(mixed.features).T, strict=True))
+    inputs = dict(zip(fitted.names, fitted(mixed.records.frame).T, strict=True))
     for column in mixed.schema.categorical:
-        for category in mixed.features[column].dropna().unique():
-            wanted = mixed.features[column] == category
+        for category in mixed.records.frame[column].dropna().unique():
+            wanted = mixed.records.frame[column] == category
             assert (inputs[f"{column}={category}"] == wanted).all()
 
 
 def test_inputs_are_finite_float32_also_where_everything_is_missing(mixed, fitted):
     nothing = pd.DataFrame(np.nan, index=[0, 1], columns=mixed.schema.columns)
-    for rows in (mixed.features, nothing, nothing.astype(object), nothing.replace(np.nan, "?")):
+    for rows in (
+        mixed.records.frame,
+        nothing,
+        nothing.astype(object),
+        nothing.replace(np.nan, "?"),
+    ):
         inputs = fitted(rows)
         assert inputs.dtype == np.float32
         assert np.isfinite(inputs).all()
@@ -126,11 +133,11 @@ def test_inputs_are_finite_float32_also_where_everything_is_missing(mixed, fitte
 
 @pytest.mark.parametrize("column", ["age", "ward"])
 def test_a_column_without_any_cell_in_training_does_not_crash(mixed, parts, column):
-    features = mixed.features.copy()
+    features = mixed.records.frame.copy()
     features.loc[parts.train, column] = np.nan
     cohort = replace(mixed, features=features)
     data = CohortDataModule(cohort, parts)
-    assert data.inputs.isfinite().all()
+    assert data.rows.inputs.isfinite().all()
     known = data.preprocessing.names
     assert ("age" if column == "age" else "ward (missing)") in known
 
@@ -139,24 +146,24 @@ def test_a_column_without_any_cell_in_training_does_not_crash(mixed, parts, colu
 
 
 def test_raw_cells_are_read_as_prepared_ones(mixed, fitted):
-    raw = mixed.features.astype(object).where(mixed.features.notna(), " ? ")
+    raw = mixed.records.frame.astype(object).where(mixed.records.frame.notna(), " ? ")
     raw["age"] = raw["age"].map("{} ".format)
-    assert fitted(raw).tobytes() == fitted(mixed.features).tobytes()
+    assert fitted(raw).tobytes() == fitted(mixed.records.frame).tobytes()
 
 
 def test_the_order_of_columns_and_further_ones_change_nothing(mixed, fitted):
-    other = mixed.features.iloc[:, ::-1].assign(ill="yes", note="text")
-    assert fitted(other).tobytes() == fitted(mixed.features).tobytes()
+    other = mixed.records.frame.iloc[:, ::-1].assign(ill="yes", note="text")
+    assert fitted(other).tobytes() == fitted(mixed.records.frame).tobytes()
 
 
 def test_a_row_is_read_the_same_alone_and_among_others(mixed, fitted):
-    whole = fitted(mixed.features)
+    whole = fitted(mixed.records.frame)
     for row in range(0, ROWS, 17):
-        assert fitted(mixed.features.iloc[[row]]).tobytes() == whole[row].tobytes()
+        assert fitted(mixed.records.frame.iloc[[row]]).tobytes() == whole[row].tobytes()
 
 
 def test_an_unseen_category_is_answered_and_said_with_column_count_and_value(mixed, fitted):
-    rows = mixed.features.head(10).assign(ward=["a", "zz", "yy", None, *"abcabc"])
+    rows = mixed.records.frame.head(10).assign(ward=["a", "zz", "yy", None, *"abcabc"])
     (remark,) = remarks(fitted, fitted.read(rows), rows)
     assert remark == (
         "categories that the model has no input for, answered like rare ones: column 'ward' "
@@ -167,13 +174,13 @@ def test_an_unseen_category_is_answered_and_said_with_column_count_and_value(mix
 
 
 def test_of_usual_rows_nothing_is_said_and_inputs_are_made_without_a_word(mixed, fitted, caplog):
-    assert remarks(fitted, fitted.read(mixed.features), mixed.features) == []
-    fitted(mixed.features.assign(ward="new"))
+    assert remarks(fitted, fitted.read(mixed.records.frame), mixed.records.frame) == []
+    fitted(mixed.records.frame.assign(ward="new"))
     assert not caplog.records
 
 
 def test_numbers_far_outside_the_training_range_and_rows_mostly_empty_are_said(mixed, fitted):
-    rows = mixed.features.head(4).assign(age=[6e4, 60, -900, 61])
+    rows = mixed.records.frame.head(4).assign(age=[6e4, 60, -900, 61])
     rows.loc[rows.index[3], ["age", "lab", "ward"]] = None
     far, empty = remarks(fitted, fitted.read(rows), rows)
     assert far.startswith("numbers outside the training range")
@@ -183,14 +190,14 @@ def test_numbers_far_outside_the_training_range_and_rows_mostly_empty_are_said(m
 
 @pytest.mark.parametrize("number", [3e38, -3e38])
 def test_no_number_that_float32_holds_makes_an_input_infinite(mixed, fitted, number):
-    inputs = fitted(mixed.features.assign(age=number))
+    inputs = fitted(mixed.records.frame.assign(age=number))
     assert abs(inputs).max() == FURTHEST
 
 
 @pytest.mark.parametrize("column", ["age", "lab", "sex", "ward"])
 def test_a_missing_column_in_new_rows_is_an_error_that_names_it(mixed, fitted, column):
     with pytest.raises(UserError) as caught:
-        fitted(mixed.features.drop(columns=column))
+        fitted(mixed.records.frame.drop(columns=column))
     assert str(caught.value).startswith(
         f"these rows lack column '{column}', which the model was trained with: "
         "add the columns (their cells may be empty)"
@@ -209,7 +216,7 @@ def test_of_very_many_missing_columns_five_are_named_and_the_rest_counted():
 
 
 def test_text_in_a_numeric_column_of_new_rows_is_an_error_with_row_and_value(mixed, fitted):
-    rows = mixed.features.head(4).set_axis(["P1", "P2", "P3", "P4"])
+    rows = mixed.records.frame.head(4).set_axis(["P1", "P2", "P3", "P4"])
     rows = rows.assign(age=[50, "?", "sixty", "old"])
     with pytest.raises(UserError) as caught:
         fitted(rows)
@@ -218,7 +225,7 @@ def test_text_in_a_numeric_column_of_new_rows_is_an_error_with_row_and_value(mix
 
 
 def test_infinities_in_new_rows_are_read_as_missing(mixed, fitted):
-    rows = mixed.features.head(2)
+    rows = mixed.records.frame.head(2)
     infinite = rows.assign(lab=[np.inf, -np.inf])
     assert fitted(infinite).tobytes() == fitted(rows.assign(lab=np.nan)).tobytes()
 
@@ -229,7 +236,9 @@ def test_infinities_in_new_rows_are_read_as_missing(mixed, fitted):
 @pytest.fixture(scope="module")
 def typed(mixed):
     """The mixed rows in many types of pandas and Arrow, beside columns that no model reads."""
-    frame = mixed.features.assign(note="text", when=pd.Timestamp("2020-02-02"), many=[[1]] * ROWS)
+    frame = mixed.records.frame.assign(
+        note="text", when=pd.Timestamp("2020-02-02"), many=[[1]] * ROWS
+    )
     kinds = {
         "float64": {}, "float32": {"age": "float32"}, "Float64": {"age": "Float64"},
         "Int64": {"lab": "Int64"}, "arrow": {"lab": "double[pyarrow]", "ward": "string[pyarrow]"},
@@ -252,14 +261,14 @@ def test_a_raw_row_alone_is_read_cell_by_cell_and_as_among_others(typed, fitted,
 
 @pytest.mark.parametrize("number", [np.inf, 1e300])
 def test_an_infinite_cell_of_a_row_alone_is_said_as_of_many(mixed, fitted, number, caplog):
-    row = mixed.features.head(1).assign(age=number)
+    row = mixed.records.frame.head(1).assign(age=number)
     (said,) = remarks(fitted, fitted.read(row), row)
     assert said.startswith("column 'age': 1 infinite cell(s) read as missing")
 
 
 def test_text_for_a_number_in_a_row_alone_is_an_error_as_of_many(mixed, fitted):
     with pytest.raises(UserError, match="column 'age', row 0: 'sixty' is no number"):
-        fitted(mixed.features.head(1).assign(age="sixty"))
+        fitted(mixed.records.frame.head(1).assign(age="sixty"))
 
 
 # On disk
@@ -273,4 +282,4 @@ def test_a_schema_comes_back_from_json(mixed):
 def test_the_data_module_saves_what_it_fitted_under_its_name(mixed, parts, fitted, tmp_path):
     CohortDataModule(mixed, parts).save_preprocessing(tmp_path)
     loaded = Preprocessing.load(tmp_path / "preprocessing.json", mixed.schema)
-    assert loaded(mixed.features).tobytes() == fitted(mixed.features).tobytes()
+    assert loaded(mixed.records.frame).tobytes() == fitted(mixed.records.frame).tobytes()

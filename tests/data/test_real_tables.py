@@ -11,7 +11,7 @@ import torch
 
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import PARTS, split_cohort
-from meddistill.data.table import table
+from meddistill.data.tables.table import table
 
 FOLDER = os.environ.get("MEDDISTILL_DATA")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="MEDDISTILL_DATA names no folder of real data")
@@ -89,14 +89,16 @@ def module(real, parts):
 def test_it_loads_with_its_rows_classes_and_columns(real, expected):
     counts = np.bincount(real.target).tolist()
     assert dict(zip(real.classes, counts, strict=True)) == expected["classes"]
-    assert len(real.features) == sum(counts)
-    assert (len(real.schema.numeric), len(real.schema.categorical)) == expected["columns"]
-    assert expected["drop"] not in real.features
-    assert "target" not in real.features
+    assert len(real.records.frame) == sum(counts)
+    assert (len(real.records.schema.numeric), len(real.records.schema.categorical)) == expected[
+        "columns"
+    ]
+    assert expected["drop"] not in real.records.frame
+    assert "target" not in real.records.frame
 
 
 def test_no_missing_cell_is_lost_or_invented(real, expected):
-    assert real.features.isna().sum().sum() == expected["missing"]
+    assert real.records.frame.isna().sum().sum() == expected["missing"]
 
 
 def test_each_part_has_its_share_of_each_class(real, parts):
@@ -116,7 +118,7 @@ def test_inputs_are_finite_float32_and_numbers_scaled_by_the_training_rows(real,
     assert module.inputs.dtype == torch.float32
     assert module.inputs.isfinite().all()
     assert len(module.inputs) == len(real.target)
-    numeric = module.inputs[parts.train][:, : len(real.schema.numeric)].double()
+    numeric = module.inputs[parts.train][:, : len(real.records.schema.numeric)].double()
     torch.testing.assert_close(
         numeric.mean(0), torch.zeros(numeric.shape[1]).double(), atol=1e-5, rtol=0
     )

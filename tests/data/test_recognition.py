@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from meddistill.data.findings import as_list
-from meddistill.data.table import table
+from meddistill.data.tables.findings import as_list
+from meddistill.data.tables.table import table
 from meddistill.errors import UserError
 
 ROWS = 24
@@ -67,9 +67,9 @@ def refused(read):
 )
 def test_numbers_in_a_notation_of_their_own_are_read_and_said(read, cells, numbers, said):
     cohort = read(lab=each(*cells))
-    assert cohort.features["lab"].tolist() == each(*map(float, numbers))
+    assert cohort.records.frame["lab"].tolist() == each(*map(float, numbers))
     assert any("'lab'" in note and said in note for note in cohort.notes)
-    again = cohort.schema.prepare(pd.DataFrame({"age": 50.0, "lab": list(cells)}))
+    again = cohort.records.schema.prepare(pd.DataFrame({"age": 50.0, "lab": list(cells)}))
     assert again["lab"].tolist() == list(map(float, numbers))
 
 
@@ -94,9 +94,9 @@ def test_a_mark_that_may_stand_between_thousands_is_asked_about(read, refused, c
     assert "a mark before three digits" in message
     assert "data.thousands=\"','\" or data.decimal=\"','\"" in message
     grouped = read(age=age, lab=each(*cells), settings={"thousands": ","})
-    assert grouped.features["lab"][0] == float(cells[0].replace(",", ""))
+    assert grouped.records.frame["lab"][0] == float(cells[0].replace(",", ""))
     decimal = read(age=age, lab=each(*cells), settings={"decimal": ","})
-    assert decimal.features["lab"][0] == float(cells[0].replace(",", "."))
+    assert decimal.records.frame["lab"][0] == float(cells[0].replace(",", "."))
 
 
 def test_under_a_decimal_comma_a_point_is_never_a_decimal_mark(tmp_path):
@@ -104,10 +104,10 @@ def test_under_a_decimal_comma_a_point_is_never_a_decimal_mark(tmp_path):
     frame = pd.DataFrame({"a": each("1,5", "2"), "b": each("1.200", "12.345"), "ill": each(0, 1)})
     frame.to_csv(path, index=False, sep=";")
     cohort = table(str(path), "ill", separator=";", decimal=",")
-    assert cohort.features["b"].tolist() == each(1200.0, 12345.0)
+    assert cohort.records.frame["b"].tolist() == each(1200.0, 12345.0)
     assert any("'.' stands between thousands" in note for note in cohort.notes)
     with pytest.raises(UserError, match=r"1\.200 may have been 1200"):
-        cohort.schema.check_raw(pd.read_csv(path, sep=";"))
+        cohort.records.schema.check_raw(pd.read_csv(path, sep=";"))
 
 
 @pytest.mark.parametrize(
@@ -117,13 +117,13 @@ def test_under_a_decimal_comma_a_point_is_never_a_decimal_mark(tmp_path):
 )  # fmt: skip
 def test_brackets_and_codes_stay_categories(read, cells):
     cohort = read(kind=each(*cells))
-    assert cohort.schema.categorical == ("kind",)
-    assert cohort.features["kind"].nunique() == len(cells)
+    assert cohort.records.schema.categorical == ("kind",)
+    assert cohort.records.frame["kind"].nunique() == len(cells)
 
 
 def test_a_measurement_that_is_mostly_below_a_bound_stays_a_number_and_it_is_said(read):
     cohort = read(crp=each("<5", "<5", "<5", *map(str, range(6, 14)), "<5", "<5", *["<5"] * 11))
-    assert cohort.schema.numeric == ("age", "crp")
+    assert cohort.records.schema.numeric == ("age", "crp")
     assert any("a bound such as <5 is read as 5" in note for note in cohort.notes)
 
 
@@ -138,28 +138,28 @@ def test_two_numbers_in_one_cell_are_asked_about(refused):
 
 def test_diagnosis_codes_beside_numbers_are_categories_and_it_is_said(read):
     cohort = read(diag=each("250.83", "250.80", "401", "414", "V57"))
-    assert cohort.schema.categorical == ("diag",)
+    assert cohort.records.schema.categorical == ("diag",)
     assert any("'diag': codes with letters beside numbers" in note for note in cohort.notes)
-    assert cohort.features["diag"].nunique() == 5
+    assert cohort.records.frame["diag"].nunique() == 5
 
 
 @pytest.mark.parametrize("name", ["p.csv", "p.parquet"])
 def test_whole_numbers_that_a_float_would_merge_are_categories(read, name):
     codes = each(999000011000000103, 999000011000000104)
     cohort = read(name, code=codes)
-    assert cohort.features["code"].tolist() == list(map(str, codes))
+    assert cohort.records.frame["code"].tolist() == list(map(str, codes))
     assert any("'code': whole numbers so long that they are codes" in n for n in cohort.notes)
 
 
 def test_codes_that_differ_by_zeros_before_them_are_categories(read):
     cohort = read(code=each("01", "1", "007", "7"))
-    assert cohort.features["code"].tolist() == each("01", "1", "007", "7")
+    assert cohort.records.frame["code"].tolist() == each("01", "1", "007", "7")
 
 
 @pytest.mark.parametrize("cells", [("Yes", "yes", " YES ", "no"), ("é", "e\u0301", "É", "a")])
 def test_spellings_that_differ_by_case_or_unicode_form_are_one_category_and_said(read, cells):
     cohort = read(smoker=each(*cells))
-    assert cohort.features["smoker"].nunique() == 2
+    assert cohort.records.frame["smoker"].nunique() == 2
     assert any("are one category" in note for note in cohort.notes)
 
 
@@ -185,7 +185,7 @@ def test_a_word_for_missing_is_offered_for_the_list_of_them(read, refused, word)
     assert "and in 13 more columns" in message
     assert len(message) < 1500
     mended = read(**frame, settings={"missing": [word, "?"]})
-    assert mended.features["lab0"].isna().tolist() == each(False, False, True, False, True)
+    assert mended.records.frame["lab0"].isna().tolist() == each(False, False, True, False, True)
 
 
 def test_text_that_is_no_word_for_missing_is_not_offered_for_it(refused):
@@ -195,10 +195,10 @@ def test_text_that_is_no_word_for_missing_is_not_offered_for_it(refused):
 @pytest.mark.parametrize("word", ["None", "NA", "n/a"])
 def test_what_is_missing_is_the_list_alone(read, word):
     column = each(word, "much", "some")
-    assert read(alcohol=column).features["alcohol"].isna().sum() == 8
+    assert read(alcohol=column).records.frame["alcohol"].isna().sum() == 8
     assert any(f"'{word}' in column 'alcohol' (8 cells)" in n for n in read(alcohol=column).notes)
     kept = read(alcohol=column, settings={"missing": ["?"]})
-    assert kept.features["alcohol"].tolist() == each(word.lower(), "much", "some")
+    assert kept.records.frame["alcohol"].tolist() == each(word.lower(), "much", "some")
     assert word in read(ill=each(word, "a", "b"), settings={"missing": []}).classes
 
 
@@ -206,8 +206,8 @@ def test_a_kept_word_that_pandas_has_emptied_is_refused_with_the_way_to_read_it(
     cohort = read(alcohol=each("None", "much", "some"), settings={"missing": ["?"]})
     rows = pd.DataFrame({"age": [50.0], "alcohol": [None]})
     with pytest.raises(UserError, match=r"'alcohol', row 0.*keep_default_na=False"):
-        cohort.schema.check_raw(rows)
-    cohort.schema.check_raw(rows.assign(alcohol=""))
+        cohort.records.schema.check_raw(rows)
+    cohort.records.schema.check_raw(rows.assign(alcohol=""))
 
 
 def test_a_class_that_is_listed_as_missing_is_refused_with_the_list_without_it(refused):
@@ -230,31 +230,31 @@ UNIQUE = (np.random.default_rng(0).permutation(ROWS) * 7919 % 100_003).tolist()
 )  # fmt: skip
 def test_a_different_whole_number_in_every_row_under_the_name_of_an_id_is_left_out(read, name):
     cohort = read(**{name: UNIQUE})
-    assert name not in cohort.features
+    assert name not in cohort.records.frame
     note = next(note for note in cohort.notes if f"'{name}' left out" in note)
     assert "like an id" in note
     assert f"data.numeric=['{name}']" in note
-    assert name in read(**{name: UNIQUE}, settings={"numeric": [name]}).features
+    assert name in read(**{name: UNIQUE}, settings={"numeric": [name]}).records.frame
 
 
 @pytest.mark.parametrize("name", ["platelets", "weight", "paid", "valid", "nose"])
 def test_a_different_whole_number_in_every_row_under_another_name_is_kept(read, name):
-    assert name in read(**{name: UNIQUE}).features
+    assert name in read(**{name: UNIQUE}).records.frame
 
 
 @pytest.mark.parametrize("cells", [range(500, 500 + ROWS), range(0, 9 * ROWS, 9),
                                    np.random.default_rng(1).permutation(ROWS)])  # fmt: skip
 def test_a_numbering_of_the_rows_is_left_out_under_any_name(read, cells):
-    assert "x" not in read(x=list(cells)).features
+    assert "x" not in read(x=list(cells)).records.frame
 
 
 def test_an_id_that_repeats_is_left_out_with_the_advice_to_group_by_it(read):
     ids = [1000 + 17 * (row // 2) for row in range(ROWS)]
     wide = [*range(22), 20, 21]
-    assert "patient_id" in read(patient_id=ids).features  # 12 patients: too few to say
+    assert "patient_id" in read(patient_id=ids).records.frame  # 12 patients: too few to say
     for name in ("patient_id", "pat_nr"):
         cohort = read(**{name: [7 * value for value in wide]})
-        assert name not in cohort.features
+        assert name not in cohort.records.frame
 
 
 def test_whole_numbers_whose_order_tells_the_classes_apart_are_asked_about(read, refused):
@@ -263,7 +263,7 @@ def test_whole_numbers_whose_order_tells_the_classes_apart_are_asked_about(read,
     message = refused(key0=number, ill=ill)
     assert "order alone tells the classes apart" in message
     assert "data.numeric=['key0']" in message
-    assert "key0" in read(key0=number, ill=ill, settings={"numeric": ["key0"]}).features
+    assert "key0" in read(key0=number, ill=ill, settings={"numeric": ["key0"]}).records.frame
 
 
 # Dates
@@ -286,7 +286,7 @@ def test_dates_in_a_csv_file_are_asked_about(read, refused, shape):
     assert "dates" in message
     assert "column 'seen', row 2" in message
     assert "data.drop=['seen']" in message
-    assert "seen" not in read(seen=cells, settings={"drop": ["seen"]}).features
+    assert "seen" not in read(seen=cells, settings={"drop": ["seen"]}).records.frame
 
 
 @pytest.mark.parametrize("kind", ["datetime", "date", "time"])
@@ -298,14 +298,14 @@ def test_dates_in_a_parquet_file_are_asked_about_alike(refused, kind):
 
 def test_durations_are_days_and_said(read):
     cohort = read("p.parquet", stay=pd.to_timedelta(each(1, 2.5, 4), "D"))
-    assert cohort.features["stay"].tolist() == each(1.0, 2.5, 4.0)
+    assert cohort.records.frame["stay"].tolist() == each(1.0, 2.5, 4.0)
     assert "column 'stay': durations read as days" in cohort.notes
 
 
 @pytest.mark.parametrize("cells", [(120_80_999, 2), (19990101, 20000101, 99), ("1.2", "3.4.5")])
 def test_other_numbers_are_no_dates(read, cells):
     columns = {"x": each(*cells)} if not isinstance(cells[0], str) else {"x": each("1.2", "3.4")}
-    assert "x" in read(**columns).features
+    assert "x" in read(**columns).records.frame
 
 
 # Too large
@@ -314,7 +314,7 @@ def test_other_numbers_are_no_dates(read, cells):
 @pytest.mark.parametrize("cell", ["1e300", "-1.797e308", "inf", "3.5e38", "1" + "0" * 320])
 def test_what_float32_can_not_hold_is_missing_and_counted_over_all_columns(read, cell):
     cohort = read(lab=each(cell, "2.5", "7"), dose=each("1", cell, "3", "4"))
-    assert cohort.features["lab"].isna().tolist() == each(True, False, False)
+    assert cohort.records.frame["lab"].isna().tolist() == each(True, False, False)
     note = "columns 'lab', 'dose': 14 infinite cell(s) read as missing"
     assert any(n.startswith(note) for n in cohort.notes)
 
@@ -322,8 +322,11 @@ def test_what_float32_can_not_hold_is_missing_and_counted_over_all_columns(read,
 def test_what_float32_can_not_hold_is_missing_in_new_rows_and_counted(read):
     cohort = read(lab=each(1.5, 2.5), dose=each(2.5, 3, 1))
     rows = pd.DataFrame({"age": [1e300, 5], "lab": [-np.inf, 1], "dose": ["1e39", "4"]})
-    assert cohort.schema.prepare(rows).isna().to_numpy().tolist() == [[True] * 3, [False] * 3]
-    assert cohort.schema.read(rows).infinite == {"age": 1, "lab": 1, "dose": 1}
+    assert cohort.records.schema.prepare(rows).isna().to_numpy().tolist() == [
+        [True] * 3,
+        [False] * 3,
+    ]
+    assert cohort.records.schema.read(rows).infinite == {"age": 1, "lab": 1, "dose": 1}
 
 
 def test_infinite_cells_are_said_once_in_training(read, caplog):
@@ -348,7 +351,9 @@ def test_digits_of_one_width_with_zeros_before_them_are_said_with_the_mend(read,
     if note:
         assert said[0].startswith("column 'code': ")
         assert "data.categorical=['code'] reads them as categories" in said[0]
-        assert read(code=cells, settings={"categorical": ["code"]}).schema.categorical == ("code",)
+        assert read(code=cells, settings={"categorical": ["code"]}).records.schema.categorical == (
+            "code",
+        )
 
 
 @pytest.mark.parametrize("word", [-999, 999, -9, 9999, -99])
@@ -358,7 +363,7 @@ def test_repeated_nines_far_outside_a_column_are_said_with_the_mend(read, word):
     assert f"'{word}' in columns 'lab', 'dose' (" in said
     assert f"data.missing=['{word}']" in said
     mended = read(**cells, settings={"missing": [str(word)]})
-    assert mended.features["lab"].isna().sum() == sum(cell == word for cell in cells["lab"])
+    assert mended.records.frame["lab"].isna().sum() == sum(cell == word for cell in cells["lab"])
     assert not any("far outside" in note for note in mended.notes)
 
 
@@ -381,7 +386,7 @@ def test_one_bad_cell_among_measurements_is_asked_about_however_they_are_written
 def test_numbers_beside_more_text_are_said_to_be_categories(read):
     cells = [str(row) if row % 3 == 0 else "not done here" for row in range(ROWS)]
     cohort = read(lab=cells)
-    assert cohort.schema.categorical == ("lab",)
+    assert cohort.records.schema.categorical == ("lab",)
     assert any("'lab': different numbers beside more text" in note for note in cohort.notes)
 
 

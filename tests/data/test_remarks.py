@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from meddistill.data.cells import Notation
-from meddistill.data.fitting import fit_preprocessing
-from meddistill.data.remarks import refuse_unknown, remarks
-from meddistill.data.schema import Schema
+from meddistill.data.tables.cells import Notation
+from meddistill.data.tables.fitting import fit_preprocessing
+from meddistill.data.tables.remarks import refuse_unknown, remarks
+from meddistill.data.tables.schema import Schema
 from meddistill.errors import UserError
 
 ROWS = 60

@@ -13,7 +13,7 @@ import pytest
 
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import split_cohort
-from meddistill.data.table import table
+from meddistill.data.tables.table import table
 from meddistill.errors import UserError
 
 ROWS = 48
@@ -112,24 +112,24 @@ def parquet(tmp_path_factory):
 
 def same(cohort, rows):
     """Whether raw rows are prepared, and become inputs, as they did in training."""
-    prepared = cohort.schema.prepare(rows).reset_index(drop=True)
-    pd.testing.assert_frame_equal(prepared, cohort.features, check_exact=True)
+    prepared = cohort.records.schema.prepare(rows).reset_index(drop=True)
+    pd.testing.assert_frame_equal(prepared, cohort.records.frame, check_exact=True)
     data = CohortDataModule(cohort, split_cohort(cohort))
-    wanted = data.preprocessing(cohort.features)
+    wanted = data.preprocessing(cohort.records.frame)
     assert data.preprocessing(rows).tobytes() == wanted.tobytes()
 
 
 @pytest.mark.parametrize("way", CSV_WAYS)
 def test_a_csv_file_says_the_same_by_every_way_of_reading(csv, way):
     path, cohort = csv
-    assert set(cohort.schema.columns) == set(SPELLED)
+    assert set(cohort.records.schema.columns) == set(SPELLED)
     same(cohort, pd.read_csv(path, **CSV_WAYS[way]))
 
 
 @pytest.mark.parametrize("way", PARQUET_WAYS)
 def test_a_parquet_file_says_the_same_by_every_way_of_reading(parquet, way):
     path, cohort = parquet
-    assert set(cohort.schema.columns) == set(typed())
+    assert set(cohort.records.schema.columns) == set(typed())
     same(cohort, pd.read_parquet(path, **PARQUET_WAYS[way]))
 
 
@@ -154,13 +154,13 @@ def test_columns_are_found_in_a_named_index_under_spaces_and_by_a_number(tmp_pat
     frame.columns = frame.columns.map(str)
     frame.set_index(["ward", "age"]).to_parquet(tmp_path / "p.parquet")
     cohort = table(str(tmp_path / "p.parquet"), "ill")
-    assert set(cohort.schema.columns) == {"ward", "age", "7"}
+    assert set(cohort.records.schema.columns) == {"ward", "age", "7"}
     rows = pd.read_parquet(tmp_path / "p.parquet")
     assert rows.index.names == ["ward", "age"]
-    prepared = cohort.schema.prepare(rows.rename(columns={"7": 7}))
-    assert prepared.to_numpy().tolist() == cohort.features.to_numpy().tolist()
+    prepared = cohort.records.schema.prepare(rows.rename(columns={"7": 7}))
+    assert prepared.to_numpy().tolist() == cohort.records.frame.to_numpy().tolist()
     spaced = rows.reset_index().rename(columns={"age": " age ", "7": 7})
-    assert cohort.schema.prepare(spaced).equals(cohort.features)
+    assert cohort.records.schema.prepare(spaced).equals(cohort.records.frame)
 
 
 def literal(tmp_path):
@@ -172,7 +172,7 @@ def literal(tmp_path):
 
 def test_codes_that_differ_by_a_zero_stay_apart_and_are_said_to(tmp_path):
     path, cohort = literal(tmp_path)
-    assert cohort.features["code"].tolist() == each("01", "1", "02")
+    assert cohort.records.frame["code"].tolist() == each("01", "1", "02")
     assert any("'code'" in note and "apart by their spelling" in note for note in cohort.notes)
     same(cohort, pd.read_csv(path, dtype=str))
 
@@ -180,7 +180,7 @@ def test_codes_that_differ_by_a_zero_stay_apart_and_are_said_to(tmp_path):
 def test_codes_that_pandas_made_numbers_of_are_refused_where_that_lost_them(tmp_path):
     path, cohort = literal(tmp_path)
     with pytest.raises(UserError, match=r"'code', row 0: '1' is a number whose .*dtype=str"):
-        cohort.schema.prepare(pd.read_csv(path))
+        cohort.records.schema.prepare(pd.read_csv(path))
 
 
 def test_long_codes_that_went_through_a_float_are_refused(tmp_path):
@@ -189,9 +189,9 @@ def test_long_codes_that_went_through_a_float_are_refused(tmp_path):
     frame = pd.DataFrame({"code": codes, "ill": each(0, 1)})
     frame.assign(age=np.arange(ROWS) / 7).round(3).to_csv(path, index=False)
     cohort = table(str(path), "ill", categorical=["code"])
-    assert set(cohort.features["code"].dropna()) == {str(HUGE), str(HUGE + 28)}
+    assert set(cohort.records.frame["code"].dropna()) == {str(HUGE), str(HUGE + 28)}
     with pytest.raises(UserError, match=r"codes next to each other have become one.*dtype=str"):
-        cohort.schema.prepare(pd.read_csv(path))
+        cohort.records.schema.prepare(pd.read_csv(path))
     same(cohort, pd.read_csv(path, dtype_backend="numpy_nullable"))
 
 
@@ -203,8 +203,8 @@ def test_decimal_commas_beside_points_between_thousands_say_the_same_when_read_a
     frame = pd.DataFrame({"cells": each("1.200,5", "834,25", "12.000", ""), "ill": each(0, 1)})
     frame.assign(age=[f"{row},5" for row in range(ROWS)]).to_csv(path, sep=";", index=False)
     cohort = table(str(path), "ill", separator=";", decimal=",", **settings)
-    assert cohort.features["cells"].fillna(-1).tolist() == each(1200.5, 834.25, 12000, -1)
+    assert cohort.records.frame["cells"].fillna(-1).tolist() == each(1200.5, 834.25, 12000, -1)
     data = CohortDataModule(cohort, split_cohort(cohort))
     raw = pd.read_csv(path, sep=";", dtype=str)
-    cohort.schema.check_raw(raw)
-    assert (data.preprocessing(raw) == data.inputs.numpy()).all()
+    cohort.records.schema.check_raw(raw)
+    assert (data.preprocessing(raw) == data.rows.inputs.numpy()).all()

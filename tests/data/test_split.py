@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from meddistill.data.cohort import Cohort, number_rows
 from meddistill.data.datamodule import CohortDataModule
-from meddistill.data.schema import Schema
 from meddistill.data.split import PARTS, split_cohort
+from meddistill.data.tables.schema import Schema
 from meddistill.errors import SettingError, UserError, typed
 
 
@@ -216,11 +216,11 @@ def test_the_data_module_validates_on_labelled_rows_and_trains_and_tests_on_all(
     labelled = split.labelled(rare.target, share)
     train, test = data.train_dataloader().rows, data.test_dataloader().rows
     validation = data.val_dataloader().rows
-    assert train.inputs.equal(data.inputs[split.train])
+    assert train.inputs.equal(data.rows.inputs[split.train])
     assert train.labelled.bool().tolist() == labelled[split.train].tolist()
     held_out = split.validation[labelled[split.validation]]
-    assert validation.inputs.equal(data.inputs[held_out])
-    assert test.inputs.equal(data.inputs[split.test])
+    assert validation.inputs.equal(data.rows.inputs[held_out])
+    assert test.inputs.equal(data.rows.inputs[split.test])
     assert validation.labelled.all()
     assert test.labelled.all()
 

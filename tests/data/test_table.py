@@ -14,7 +14,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from meddistill.data.split import PARTS, split_cohort
-from meddistill.data.table import table
+from meddistill.data.tables.table import table
 from meddistill.errors import SettingError, UserError, typed
 
 ROWS = 24
@@ -74,10 +74,13 @@ def refused(read):
 
 def test_numbers_and_text_become_numeric_and_categorical_columns_and_the_note_says_so(read):
     cohort = read(patients())
-    assert (cohort.schema.numeric, cohort.schema.categorical) == (("age",), ("sex",))
-    assert cohort.features["age"].dtype == np.float64
-    assert cohort.features["age"].tolist() == patients()["age"].tolist()
-    assert cohort.features["sex"].tolist() == patients()["sex"].tolist()
+    assert (cohort.records.schema.numeric, cohort.records.schema.categorical) == (
+        ("age",),
+        ("sex",),
+    )
+    assert cohort.records.frame["age"].dtype == np.float64
+    assert cohort.records.frame["age"].tolist() == patients()["age"].tolist()
+    assert cohort.records.frame["sex"].tolist() == patients()["sex"].tolist()
     assert cohort.target.tolist() == patients()["diagnosis"].tolist()
     assert "columns read as numeric (1): 'age'; categorical (1): 'sex'" in cohort.notes
     assert cohort.name == "patients.csv"
@@ -95,9 +98,9 @@ def test_the_same_rows_are_the_same_cohort_in_every_file_format(read, name):
 @pytest.mark.parametrize("name", ["p.csv", "p.parquet"])
 def test_empty_cells_and_the_question_mark_are_missing_numbers_and_categories(read, name):
     cohort = read(patients(age=each("1.5", "?", "", " ? "), sex=each("f", "?", None, "m")), name)
-    assert cohort.schema.numeric == ("age",)
-    assert cohort.features["age"].isna().tolist() == each(False, True, True, True)
-    assert cohort.features["sex"].isna().tolist() == each(False, True, True, False)
+    assert cohort.records.schema.numeric == ("age",)
+    assert cohort.records.frame["age"].isna().tolist() == each(False, True, True, True)
+    assert cohort.records.frame["sex"].isna().tolist() == each(False, True, True, False)
 
 
 @pytest.mark.parametrize("name", ["p.csv", "p.parquet"])
@@ -106,7 +109,7 @@ def test_empty_cells_and_the_question_mark_are_missing_numbers_and_categories(re
 def test_a_missing_code_is_missing_however_it_and_the_column_are_typed(read, name, missing, column):
     coded = each(-999, 4, 7, 5) if column == "number" else each("-999", "low", "low", "high")
     cohort = read(patients(marker=coded), name, missing=missing)
-    assert cohort.features["marker"].isna().tolist() == each(True, False, False, False)
+    assert cohort.records.frame["marker"].isna().tolist() == each(True, False, False, False)
 
 
 def test_spaces_around_names_and_cells_and_a_byte_order_mark_are_no_part_of_them(read):
@@ -118,9 +121,9 @@ def test_spaces_around_names_and_cells_and_a_byte_order_mark_are_no_part_of_them
 def test_decimal_commas_are_read_as_numbers(read):
     frame = patients(lab=each("1,5E-02", " 12,25", "-3", "+,5"))
     cohort = read(frame.to_csv(index=False, sep=";", decimal=","), separator=";", decimal=",")
-    assert cohort.schema.numeric == ("age", "lab")
-    assert cohort.features["age"].tolist() == patients()["age"].tolist()
-    assert cohort.features["lab"].tolist() == each(0.015, 12.25, -3.0, 0.5)
+    assert cohort.records.schema.numeric == ("age", "lab")
+    assert cohort.records.frame["age"].tolist() == patients()["age"].tolist()
+    assert cohort.records.frame["lab"].tolist() == each(0.015, 12.25, -3.0, 0.5)
 
 
 def test_blank_lines_are_no_rows_and_line_numbers_still_count_them(read, refused):
@@ -132,7 +135,7 @@ def test_blank_lines_are_no_rows_and_line_numbers_still_count_them(read, refused
 
 def test_a_quoted_separator_and_a_quoted_line_break_are_part_of_their_cell(read):
     cohort = read(patients(sex=each("f, she", "m\nhe")))
-    assert cohort.features["sex"].tolist() == each("f, she", "m\nhe")
+    assert cohort.records.frame["sex"].tolist() == each("f, she", "m\nhe")
 
 
 # Classes
@@ -236,7 +239,7 @@ def test_the_id_column_names_the_rows_and_is_no_feature(read):
     cohort = read(patients(pid=ids), id="pid")
     assert cohort.row.tolist() == cohort.keys == ids
     assert cohort.has_ids
-    assert "pid" not in cohort.features
+    assert "pid" not in cohort.records.frame
 
 
 def test_an_id_is_spelled_the_same_in_csv_and_parquet(read):
@@ -263,7 +266,7 @@ def test_without_ids_a_row_is_recognised_by_its_content_and_copies_by_their_coun
 def test_dropped_columns_are_no_features_and_make_no_row_another(read):
     frame = pd.concat([patients(), patients().iloc[[3]]], ignore_index=True)
     cohort = read(frame.assign(visit=np.arange(len(frame)) % 9 + 0.5), drop=["visit"])
-    assert cohort.schema.columns == ["age", "sex"]
+    assert cohort.records.schema.columns == ["age", "sex"]
     assert any(note.startswith("1 row(s) are exact copies") for note in cohort.notes)
 
 
@@ -272,7 +275,7 @@ def test_a_column_of_dates_is_refused_until_it_is_dropped_as_the_message_says(re
     message = refused(frame, "p.parquet")
     assert "dates or times of day: column 'seen', row 1: '2020-01-01 00:00:00'" in message
     assert "data.drop=['seen']" in message
-    assert "seen" not in read(frame, "p.parquet", drop=["seen"]).features
+    assert "seen" not in read(frame, "p.parquet", drop=["seen"]).records.frame
 
 
 @pytest.mark.parametrize("cell", [[1, 2], {"low": 1}], ids=["list", "struct"])
@@ -281,13 +284,13 @@ def test_a_column_of_lists_is_refused_until_it_is_dropped_as_the_message_says(re
     message = refused(frame, "p.parquet")
     assert "a list in each cell: column 'trace', row 2" in message
     assert "data.drop=['trace']" in message
-    assert "trace" not in read(frame, "p.parquet", drop=["trace"]).features
+    assert "trace" not in read(frame, "p.parquet", drop=["trace"]).records.frame
 
 
 def test_a_code_is_a_category_where_the_user_says_so(read):
     cohort = read(patients(stage=each(1, 2, 3)), "p.parquet", categorical=["stage"])
-    assert cohort.schema.categorical == ("sex", "stage")
-    assert cohort.features["stage"].tolist() == each("1", "2", "3")
+    assert cohort.records.schema.categorical == ("sex", "stage")
+    assert cohort.records.frame["stage"].tolist() == each("1", "2", "3")
 
 
 def test_a_count_that_looks_like_an_id_is_a_number_where_the_user_says_so(read):
@@ -311,7 +314,7 @@ def test_no_column_is_left_out_in_silence(read):
         patient_id=np.random.default_rng(0).permutation(ROWS) + 100,
     )
     cohort = read(frame)
-    assert cohort.schema.columns == ["age", "sex"]
+    assert cohort.records.schema.columns == ["age", "sex"]
     reasons = {
         "pid": "a different whole number in every row, like an id",
         "constant": "constant ('same' in every row)",
@@ -341,7 +344,7 @@ def test_a_constant_of_a_parquet_file_is_named_by_its_value(read):
 @pytest.mark.parametrize("name", ["p.csv", "p.parquet"])
 def test_infinities_are_missing_and_counted_in_a_note(read, name):
     cohort = read(patients(lab=each(np.inf, 2.5, -np.inf, 4.5)), name)
-    assert cohort.features["lab"].isna().tolist() == each(True, False, True, False)
+    assert cohort.records.frame["lab"].isna().tolist() == each(True, False, True, False)
     note = "column 'lab': 12 infinite cell(s) read as missing (so is what is beyond 3.4e38)"
     assert note in cohort.notes
 
@@ -383,8 +386,8 @@ def test_text_where_numbers_were_is_refused_by_row_and_value_with_three_ways_out
     assert "data.missing=\"['n.d.']\"" in message
     assert "data.categorical=['lab']" in message
     mended = read(patients(lab=lab), missing=["n.d."])
-    assert mended.features["lab"].isna().sum() == 2
-    assert "lab" in read(patients(lab=lab), categorical=["lab"]).schema.categorical
+    assert mended.records.frame["lab"].isna().sum() == 2
+    assert "lab" in read(patients(lab=lab), categorical=["lab"]).records.schema.categorical
 
 
 def test_all_columns_with_text_among_numbers_are_named_at_once(refused):
@@ -541,7 +544,7 @@ def test_bytes_of_another_encoding_are_refused_with_the_key_that_mends_them(read
     message = refused(content)
     assert "not readable as utf-8" in message
     assert "data.encoding=latin-1" in message
-    assert read(content, encoding="latin-1").features["sex"].tolist() == sexes
+    assert read(content, encoding="latin-1").records.frame["sex"].tolist() == sexes
 
 
 def test_an_encoding_that_is_none_is_refused(refused):

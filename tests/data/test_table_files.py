@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from meddistill.data.table import table
+from meddistill.data.tables.table import table
 from meddistill.errors import UserError
 
 ROWS = 24
@@ -146,10 +146,10 @@ def test_a_quote_that_never_closes_is_refused_by_its_line(refused):
 def test_a_column_without_a_name_is_called_as_pandas_calls_it_and_said(read, header):
     text = TEXT.replace("age,note,ill", header)
     cohort = read(text)
-    assert cohort.schema.categorical == ("Unnamed: 1",)
+    assert cohort.records.schema.categorical == ("Unnamed: 1",)
     assert "columns without a name are called 'Unnamed: 1'" in cohort.notes
     rows = pd.read_csv(io.StringIO(TEXT.replace("age,note,ill", "age,,ill")))
-    assert cohort.schema.prepare(rows).equals(cohort.features)
+    assert cohort.records.schema.prepare(rows).equals(cohort.records.frame)
 
 
 @pytest.mark.parametrize("name", ["a\x1b[31mge", "a\u202ege", "age\r\n(years)", "a\u200bge"])
@@ -157,9 +157,9 @@ def test_a_name_can_neither_steer_a_terminal_nor_hide(read, name):
     cohort = read(
         pd.DataFrame({name: FRAME["age"]}).join(FRAME[["note", "ill"]]).to_csv(index=False)
     )
-    assert all(character.isprintable() for character in cohort.schema.numeric[0])
+    assert all(character.isprintable() for character in cohort.records.schema.numeric[0])
     rows = FRAME.rename(columns={"age": name})
-    assert cohort.schema.prepare(rows).equals(cohort.features)
+    assert cohort.records.schema.prepare(rows).equals(cohort.records.frame)
 
 
 def test_a_class_can_not_steer_a_terminal(read):
@@ -187,7 +187,7 @@ def test_a_cell_in_a_message_can_not_steer_a_terminal(refused, cell):
 )  # fmt: skip
 def test_what_is_no_feature_may_be_dropped_as_well(read, settings):
     cohort = read(FRAME.assign(id=range(ROWS)).to_csv(index=False), **settings)
-    assert "ill" not in cohort.features
+    assert "ill" not in cohort.records.frame
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_a_column_that_is_to_be_two_things_is_refused(refused, settings):
 def test_a_column_called_by_a_number_can_be_named(read):
     text = TEXT.replace("age,note,ill", "0,1,2")
     cohort = read(text, target=2, categorical=[0])
-    assert cohort.schema.categorical == ("0", "1")
+    assert cohort.records.schema.categorical == ("0", "1")
 
 
 @pytest.mark.parametrize("target", ["Ill", "ILL", "il", "ills"])
@@ -229,7 +229,7 @@ def test_what_only_a_csv_file_has_is_refused_beside_another(refused, key, value)
 
 def test_bytes_that_are_text_are_read_and_others_refused(read, refused):
     cohort = read(parquet(word=pa.array([b"a", b"\xc3\xa9"] * (ROWS // 2))), "p.parquet")
-    assert cohort.features["word"].tolist() == ["a", "é"] * (ROWS // 2)
+    assert cohort.records.frame["word"].tolist() == ["a", "é"] * (ROWS // 2)
     message = refused(parquet(word=pa.array([b"a", b"\xff"] * (ROWS // 2))), "p.parquet")
     assert "column 'word', row 2" in message
     assert "holds bytes that are no text" in message

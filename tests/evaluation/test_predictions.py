@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from meddistill.data.cohort import Cohort, number_rows
-from meddistill.data.schema import Schema
 from meddistill.data.split import Split, split_cohort
+from meddistill.data.tables.schema import Schema
 from meddistill.evaluation.predictions import evaluate, judge, predictions_table
 
 ROWS = 60
@@ -88,7 +88,9 @@ def test_labels_and_answers_of_unlabelled_rows_play_no_part_in_the_judgement(who
     before = judge(predictions_table(*whole), cohort.classes, 0.5)
     turned = np.where(labelled[:, None], probabilities, probabilities[:, ::-1])
     target = np.where(labelled, cohort.target, 1 - cohort.target)
-    other = Cohort("made up", cohort.features, target, cohort.classes, cohort.schema, cohort.row)
+    other = Cohort(
+        "made up", cohort.records.frame, target, cohort.classes, cohort.records.schema, cohort.row
+    )
     assert judge(predictions_table(other, split, labelled, turned), cohort.classes, 0.5) == before
 
 

@@ -324,7 +324,11 @@ def test_a_hostile_folder_is_refused_in_words_and_nothing_of_it_runs(
     spoil(folder)
     before = {path: path.lstat().st_mtime_ns for path in sorted(tmp_path.rglob("*"))}
     loaded = set(sys.modules)
-    for opened in (load_model, CheckpointTeacher, lambda f: package.predict(f, cohort.features)):
+    for opened in (
+        load_model,
+        CheckpointTeacher,
+        lambda f: package.predict(f, cohort.records.frame),
+    ):
         with pytest.raises(UserError, match=said) as refused:
             opened(str(folder))
         assert str(folder) in str(refused.value)
@@ -334,7 +338,7 @@ def test_a_hostile_folder_is_refused_in_words_and_nothing_of_it_runs(
 
 
 def test_the_folder_that_is_spoilt_here_is_good(folder, cohort):
-    answers = package.predict(folder, cohort.features)
+    answers = package.predict(folder, cohort.records.frame)
     assert np.allclose(answers.sum(axis=1), 1)
 
 
@@ -354,8 +358,8 @@ def test_a_network_of_ones_own_is_opened_only_where_it_is_trusted_by_name(tmp_pa
         load_model(tmp_path)
     with pytest.raises(UserError, match="trust"):
         load_model(tmp_path, trust=[f"{Own.__module__}.Other"])
-    expected = load_model(tmp_path, trust=[OWN]).predict_proba(cohort.features)
-    pd.testing.assert_frame_equal(package.predict(tmp_path, cohort.features, [OWN]), expected)
+    expected = load_model(tmp_path, trust=[OWN]).predict_proba(cohort.records.frame)
+    pd.testing.assert_frame_equal(package.predict(tmp_path, cohort.records.frame, [OWN]), expected)
     assert CheckpointTeacher(str(tmp_path), trust=[OWN]).live
 
 

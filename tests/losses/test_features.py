@@ -12,7 +12,7 @@ from torch import nn
 
 from conftest import SMALL_TEACHER
 from meddistill.errors import SettingError
-from meddistill.inference.model import MeanOfProbabilities
+from meddistill.inference.network import MeanOfProbabilities
 from meddistill.losses import Step, reduce_terms
 from meddistill.losses.attention_transfer import AttentionTransfer
 from meddistill.losses.combined import Combined

@@ -19,7 +19,7 @@ import yaml
 
 import meddistill as package
 from conftest import SMALL_TEACHER
-from meddistill.data.breast_cancer import breast_cancer
+from meddistill.data.tables.breast_cancer import breast_cancer
 
 QUICK = (*SMALL_TEACHER, "student=mlp_tiny", "trainer.max_epochs=4", "logger=none")
 GRID = ("loss.temperature=1,4", "loss.alpha=0,0.5", "seed=range(0,2)")
@@ -121,7 +121,7 @@ def test_a_picked_student_is_an_ordinary_run_and_answers_as_its_member_did(meddi
         path.name for path in Path("alone").iterdir()
     } - {"distill.log"}
     assert np.abs(probabilities(folder) - probabilities(Path("alone"))).max() < 1e-5
-    rows = breast_cancer().features
+    rows = breast_cancer().records.frame
     np.testing.assert_allclose(package.predict(folder, rows), probabilities(folder), atol=1e-6)
     one, other = (json.loads((f / "metrics.json").read_text()) for f in (folder, Path("alone")))
     assert one["score"] == pytest.approx(other["score"], abs=1e-6)

@@ -13,8 +13,8 @@ from sklearn.datasets import load_wine
 
 from meddistill.config.confdir import choices
 from meddistill.data.cohort import Cohort, number_rows
-from meddistill.data.munge import Munge
-from meddistill.data.schema import Schema
+from meddistill.data.tables.munge import Munge
+from meddistill.data.tables.schema import Schema
 from meddistill.losses.building import build_loss
 from meddistill.stack.fit import Student, fit_stack
 from meddistill.stack.search import Halving
@@ -113,7 +113,7 @@ def test_a_member_with_synthetic_rows_equals_the_student_alone(cohort, tmp_path)
     tables = [taught(cohort, split_seed) for split_seed in (0, 1)]
     for data in tables:
         train, answers = data.split.train, data.rows.answers.numpy()
-        data.add(Munge(copies=2)(cohort.features.iloc[train], data.inputs.numpy()[train]))
+        data.add(Munge(copies=2)(cohort.records.frame.iloc[train], data.rows.inputs.numpy()[train]))
         data.teach(np.concatenate([answers, np.tile(answers[train], (2, 1))]))
     assert_members_as_alone(recipe(), MEMBERS, tables, tmp_path)
 

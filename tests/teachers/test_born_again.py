@@ -41,7 +41,7 @@ def test_the_last_generation_is_the_teacher_and_has_the_students_size(targets, c
     card = targets.model().card
     assert card.checkpoints == ["generations/2/checkpoints/best.ckpt"]
     assert targets.model().num_parameters == 30 * 8 + 8 + 8 * 2 + 2
-    found = load_model(targets.folder).log_probabilities(cohort.features)
+    found = load_model(targets.folder).log_probabilities(cohort.records.frame)
     assert np.allclose(found, targets.log_probabilities, atol=1e-6)
 
 

@@ -90,12 +90,12 @@ def test_validation_rows_without_labels_do_not_matter(cloudy, split, tmp_path):
 
 def test_the_folder_answers_as_the_store_does_and_old_folders_still_load(cloudy, split, tmp_path):
     found = answers(teacher(), cloudy, split, tmp_path / "a")
-    assert np.array_equal(load_model(tmp_path / "a").log_probabilities(cloudy.features), found)
+    assert np.array_equal(load_model(tmp_path / "a").log_probabilities(cloudy.records.frame), found)
     file = tmp_path / "a" / "model.json"
     card = json.loads(file.read_text())
     del card["temperature"], card["columns"], card["out_of_fold"]
     file.write_text(json.dumps(card))
-    old = load_model(tmp_path / "a").log_probabilities(cloudy.features)
+    old = load_model(tmp_path / "a").log_probabilities(cloudy.records.frame)
     plain = answers(teacher(calibrate="none"), cloudy, split, tmp_path / "plain")
     assert np.array_equal(old, plain)
 
@@ -120,6 +120,6 @@ def test_a_networks_temperature_is_fitted_on_validation_rows_and_answers_live_to
     expected = fit_temperature(plain[rows], cloudy.target[rows])
     assert model.card.temperature == pytest.approx(expected, rel=1e-4)
     assert not np.allclose(found, plain, atol=1e-4)
-    inputs = torch.from_numpy(model.preprocessing(cloudy.features))
+    inputs = torch.from_numpy(model.preprocessing(cloudy.records.frame))
     live = FrozenTeacher(model.network)(inputs).numpy()
     assert np.allclose(live, found, atol=1e-5)

@@ -73,7 +73,7 @@ def test_a_classifier_by_its_class_answers_from_its_folder_as_it_did(
 ):
     pytest.importorskip(target.split(".")[0], reason="an optional library")
     found = fitted(teacher(target, settings), cohort, split, tmp_path)
-    again = load_model(tmp_path).log_probabilities(cohort.features)
+    again = load_model(tmp_path).log_probabilities(cohort.records.frame)
     assert np.array_equal(found, again)
     assert np.allclose(np.exp(found).sum(axis=1), 1)
     right = found.argmax(axis=1) == cohort.target

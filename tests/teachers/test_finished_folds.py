@@ -109,7 +109,7 @@ def test_folds_that_anything_else_made_are_not_used(change, cohort, split, tmp_p
         target[split.train[0]] = 1 - target[split.train[0]]
         rows = replace(cohort, target=target)
     elif change == "feature":
-        features = cohort.features.copy()
+        features = cohort.records.frame.copy()
         features.iloc[split.train[0], 0] += 1e-6
         rows = replace(cohort, features=features)
     else:

@@ -58,7 +58,7 @@ def test_labels_outside_of_the_training_rows_do_not_matter_to_a_forest(
 def test_cells_outside_of_the_training_rows_do_not_matter_to_a_forest(
     part, cohort, split, tmp_path
 ):
-    features = cohort.features.copy()
+    features = cohort.records.frame.copy()
     features.iloc[split.part(part)] *= 100
     before = answers(forest(), cohort, split, tmp_path / "before")
     after = answers(forest(), replace(cohort, features=features), split, tmp_path / "after")
@@ -91,8 +91,8 @@ def test_equal_seeds_grow_equal_forests_and_others_do_not(seed, targets, cohort,
 
 
 def test_a_forest_read_again_answers_as_it_did(targets, cohort, split):
-    shuffled = cohort.features.sample(frac=1, random_state=0)
-    found = predict(targets.folder, shuffled).loc[cohort.features.index]
+    shuffled = cohort.records.frame.sample(frac=1, random_state=0)
+    found = predict(targets.folder, shuffled).loc[cohort.records.frame.index]
     new = np.concatenate([split.validation, split.test])
     stored = np.exp(targets.log_probabilities)
     assert np.allclose(found.to_numpy()[new], stored[new], atol=1e-7)
@@ -104,7 +104,7 @@ def test_a_forests_parts_are_its_trees_and_a_tree_has_none(targets, cohort):
     parts = model.parts()
     trees = model.network.estimator.estimators_
     assert [part.num_parameters for part in parts] == [tree.tree_.node_count for tree in trees]
-    assert parts[0].log_probabilities(cohort.features).shape == (569, 2)
+    assert parts[0].log_probabilities(cohort.records.frame).shape == (569, 2)
     assert parts[0].parts() == []
 
 
@@ -153,12 +153,12 @@ def test_a_live_forest_is_refused_in_a_job_of_many_students(meddistill, tmp_path
 def test_a_network_folder_of_before_there_were_forests_still_answers(meddistill, cohort):
     small = ("teacher.network.width=8", "teacher.trainer.max_epochs=1", "hydra.run.dir=run")
     meddistill("teacher", "teacher=mlp", *small)
-    before = predict("run", cohort.features)
+    before = predict("run", cohort.records.frame)
     file = Path("run/model.json")
     card = json.loads(file.read_text())
     del card["kind"], card["clamp"]
     file.write_text(json.dumps(card))
-    assert predict("run", cohort.features).equals(before)
+    assert predict("run", cohort.records.frame).equals(before)
     assert load_model("run").parts() == []
 
 
@@ -166,8 +166,8 @@ def test_the_parts_of_an_ensemble_are_its_networks(meddistill, cohort):
     small = ("teacher.network.width=8", "teacher.trainer.max_epochs=1", "teacher.members=3")
     meddistill("teacher", *small, "hydra.run.dir=run")
     model = load_model("run")
-    parts = [np.exp(part.log_probabilities(cohort.features)) for part in model.parts()]
+    parts = [np.exp(part.log_probabilities(cohort.records.frame)) for part in model.parts()]
     assert [3 * part.num_parameters for part in model.parts()] == [model.num_parameters] * 3
-    whole = np.exp(model.log_probabilities(cohort.features))
+    whole = np.exp(model.log_probabilities(cohort.records.frame))
     assert np.allclose(np.mean(parts, axis=0), whole, atol=1e-9)
     assert not np.allclose(parts[0], whole, atol=1e-3)

@@ -36,9 +36,11 @@ def test_a_forest_is_stored_without_pickle_and_loads_again(fitted, cohort):
     model = load_model(folder)
     assert model.num_parameters == sum(part.num_parameters for part in model.parts())
     assert len(model.parts()) == 20
-    mean = np.mean([np.exp(p.log_probabilities(cohort.features)) for p in model.parts()], axis=0)
+    mean = np.mean(
+        [np.exp(p.log_probabilities(cohort.records.frame)) for p in model.parts()], axis=0
+    )
     raised = mean.clip(1e-3)
-    whole = np.exp(model.log_probabilities(cohort.features))
+    whole = np.exp(model.log_probabilities(cohort.records.frame))
     np.testing.assert_allclose(whole, raised / raised.sum(axis=1, keepdims=True), atol=2e-3)
 
 

@@ -98,7 +98,7 @@ def test_rows_without_labels_and_held_out_rows_are_answered_by_the_full_model(
 ):
     made = teacher(labels=0.3)
     found = answers(made, cohort, split, tmp_path / "a")
-    full = load_model(tmp_path / "a").log_probabilities(cohort.features)
+    full = load_model(tmp_path / "a").log_probabilities(cohort.records.frame)
     fitted = np.zeros(len(cohort.target), dtype=bool)
     fitted[split.train] = split.labelled(cohort.target, 0.3)[split.train]
     assert np.array_equal(found[~fitted], full[~fitted])
@@ -113,7 +113,7 @@ def test_a_groups_rows_and_copies_of_a_row_are_in_one_fold(cohort, split):
     rows = np.arange(len(group))
     folds = fold_rows(grouped, rows, 5, 0)
     assert all(len(np.unique(folds[group == name])) == 1 for name in np.unique(group))
-    features = cohort.features.copy()
+    features = cohort.records.frame.copy()
     features.iloc[1] = features.iloc[0]
     folds = fold_rows(replace(cohort, features=features), rows, 5, 3)
     assert folds[0] == folds[1]
@@ -147,7 +147,7 @@ def test_a_folder_teaches_again_with_its_out_of_fold_answers(cohort, split, tmp_
     turned = CheckpointTeacher(str(made.folder))
     again = find_targets(turned, cohort, split, tmp_path, {})
     assert np.array_equal(again.log_probabilities, made.log_probabilities)
-    in_sample = load_model(made.folder).log_probabilities(cohort.features)
+    in_sample = load_model(made.folder).log_probabilities(cohort.records.frame)
     assert not np.allclose(in_sample[split.train], made.log_probabilities[split.train], atol=1e-3)
 
 

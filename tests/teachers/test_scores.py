@@ -238,7 +238,7 @@ def test_a_folder_of_scores_cannot_teach_other_rows(frame, named, split, tmp_pat
 def write_table(frame, cohort, separator=","):
     """The cohort, its diagnosis and its scores in one file."""
     dx = np.array(cohort.classes)[cohort.target]
-    table = pd.concat([frame.rename(columns={"id": "patient"}), cohort.features], axis=1)
+    table = pd.concat([frame.rename(columns={"id": "patient"}), cohort.records.frame], axis=1)
     table.assign(dx=dx).to_csv("table.csv", index=False, sep=separator)
 
 

@@ -73,7 +73,7 @@ def test_its_parts_are_found_in_the_store_and_not_fitted_again(
 
 def test_its_folder_answers_for_new_rows_and_holds_all_it_needs(targets, cohort, split, tmp_path):
     new = np.concatenate([split.validation, split.test])
-    found = predict(targets.folder, cohort.features.iloc[new])
+    found = predict(targets.folder, cohort.records.frame.iloc[new])
     assert np.allclose(found, np.exp(targets.log_probabilities[new]), atol=1e-6)
     model = targets.model()
     assert isinstance(model, MixedModel)
@@ -99,7 +99,7 @@ def test_committees_may_be_parts(cohort, split, tmp_path):
     flat = find_targets(several(), cohort, split, tmp_path, {})
     assert np.allclose(targets.log_probabilities, flat.log_probabilities, atol=1e-6)
     assert np.allclose(
-        load_model(targets.folder).log_probabilities(cohort.features)[split.test],
+        load_model(targets.folder).log_probabilities(cohort.records.frame)[split.test],
         targets.log_probabilities[split.test],
         atol=1e-6,
     )
@@ -114,7 +114,7 @@ def test_a_file_of_scores_is_a_part_that_has_no_answers_for_new_rows(cohort, spl
     assert np.isfinite(targets.log_probabilities).all()
     assert targets.model().parts() == []
     with pytest.raises(UserError, match="file of scores"):
-        predict(targets.folder, cohort.features)
+        predict(targets.folder, cohort.records.frame)
 
 
 def test_the_committees_share_of_labels_is_that_of_its_parts(cohort, split):

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 import torch
 
-from meddistill.data.schema import Schema
 from meddistill.data.split import split_cohort
+from meddistill.data.tables.schema import Schema
 from meddistill.errors import SettingError, UserError
 from meddistill.inference.loading import load_model, predict
 from meddistill.teachers.checkpoint import CheckpointTeacher
@@ -66,7 +66,7 @@ def test_whatever_changes_the_answers_makes_another_teacher(
     if change == "split":
         made["split"] = split_cohort(cohort, 1)
     elif change == "data":
-        features = cohort.features.copy()
+        features = cohort.records.frame.copy()
         features.iloc[0, 0] += 1e-6
         made["cohort"] = replace(cohort, features=features)
     elif change == "precision":
@@ -88,7 +88,7 @@ def test_answers_are_found_by_row_id_and_not_by_position(targets, cohort, tmp_pa
 
 def test_an_ensemble_answers_with_the_mean_of_its_members_probabilities(targets, cohort):
     model = targets.model()
-    inputs = torch.from_numpy(model.preprocessing(cohort.features))
+    inputs = torch.from_numpy(model.preprocessing(cohort.records.frame))
     with torch.no_grad():
         members = [net(inputs).double().softmax(1) for net in model.network.members]
     assert len(members) == 2
@@ -104,7 +104,7 @@ def test_answers_are_log_probabilities_in_float32(targets, cohort):
 
 
 def test_a_model_folder_answers_for_new_raw_rows_by_one_function(targets, cohort, split):
-    rows = cohort.features.iloc[split.test].sample(frac=1, axis=1, random_state=0)
+    rows = cohort.records.frame.iloc[split.test].sample(frac=1, axis=1, random_state=0)
     answers = predict(targets.folder, rows.assign(unknown="?"))
     assert list(answers.columns) == ["benign", "malignant"]
     assert list(answers.index) == list(rows.index)
@@ -135,7 +135,7 @@ def test_a_checkpoint_teacher_that_was_trained_on_rows_now_in_the_test_part_is_r
 
 
 def test_a_checkpoint_teacher_knows_its_rows_in_another_order_too(targets, cohort, split, tmp_path):
-    turned = replace(cohort, features=cohort.features[::-1].reset_index(drop=True),
+    turned = replace(cohort, features=cohort.records.frame[::-1].reset_index(drop=True),
                      target=cohort.target[::-1].copy())  # fmt: skip
     with pytest.raises(UserError, match="test rows now"):
         find_targets(
@@ -156,7 +156,7 @@ def test_a_checkpoint_teacher_of_other_classes_is_refused(targets, cohort, split
 def test_a_checkpoint_teacher_whose_columns_are_not_there_is_refused(
     targets, cohort, split, tmp_path
 ):
-    fewer = cohort.features.drop(columns="mean radius")
+    fewer = cohort.records.frame.drop(columns="mean radius")
     other = replace(cohort, features=fewer, schema=Schema(tuple(fewer.columns)))
     with pytest.raises(UserError, match="lack column 'mean radius'"):
         find_targets(CheckpointTeacher(str(targets.folder)), other, split, tmp_path, TRAINER)

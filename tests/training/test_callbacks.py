@@ -69,7 +69,7 @@ def trained(folder, data, settings, *callbacks, network=None, lr=1e-2, patience=
 def log_loss(network, data):
     rows = torch.from_numpy(data.labelled_validation)
     with torch.no_grad():
-        chosen = network.eval()(data.inputs[rows]).log_softmax(1)
+        chosen = network.eval()(data.rows.inputs[rows]).log_softmax(1)
     return float(nn.functional.nll_loss(chosen, data.rows.target[rows]))
 
 

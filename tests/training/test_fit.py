@@ -77,7 +77,7 @@ def test_the_best_epochs_weights_are_kept_and_saved(
     net = build_network(MLP, "student", (30,), 2, seed=9)
     load_weights(net, tmp_path / "checkpoints" / "best.ckpt")
     rows = torch.from_numpy(split.validation)
-    chosen = net.eval()(data.inputs[rows]).log_softmax(1)
+    chosen = net.eval()(data.rows.inputs[rows]).log_softmax(1)
     loss = torch.nn.functional.nll_loss(chosen, torch.tensor(cohort.target)[rows])
     assert loss.item() == pytest.approx(result.score, abs=1e-6)
 
@@ -317,7 +317,9 @@ def test_lightnings_own_test_loop_gives_the_same_measures(
     trainer.test(student, data, verbose=False)
     measured = {key: float(value) for key, value in trainer.callback_metrics.items()}
     with torch.no_grad():
-        probabilities = student.network.eval()(data.inputs[torch.from_numpy(split.test)]).softmax(1)
+        probabilities = student.network.eval()(
+            data.rows.inputs[torch.from_numpy(split.test)]
+        ).softmax(1)
     expected = evaluate(probabilities.double().numpy(), cohort.target[split.test])
     for name in ("auroc", "accuracy", "log_loss"):
         assert measured[f"test/{name}"] == pytest.approx(expected[name], abs=1e-6)
@@ -332,7 +334,7 @@ def test_lbfgs_evaluates_its_steps_and_keeps_what_was_scored(tmp_path, data, tra
     result = fit(student, data, tmp_path, trainer_settings)
     rows = torch.from_numpy(data.labelled_validation)
     with torch.no_grad():
-        chosen = student.network.eval()(data.inputs[rows]).log_softmax(1)
+        chosen = student.network.eval()(data.rows.inputs[rows]).log_softmax(1)
     loss = torch.nn.functional.nll_loss(chosen, data.rows.target[rows])
     assert loss.item() == pytest.approx(result.score, abs=1e-6)
     assert result.score < 0.3

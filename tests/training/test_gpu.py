@@ -73,9 +73,9 @@ def test_a_run_on_a_gpu_answers_on_the_cpu(meddistill, tmp_path):
     )
     assert code == 0, out + err
     import meddistill as package
-    from meddistill.data.breast_cancer import breast_cancer
+    from meddistill.data.tables.breast_cancer import breast_cancer
 
-    answers = package.predict(tmp_path / "run", breast_cancer().features)
+    answers = package.predict(tmp_path / "run", breast_cancer().records.frame)
     kept = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
     there = kept.filter(like="p_").to_numpy()
     np.testing.assert_allclose(answers.to_numpy(), there, rtol=0, atol=1e-5)

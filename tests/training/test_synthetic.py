@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from conftest import SMALL_TEACHER
-from meddistill.data.munge import Munge
+from meddistill.data.tables.munge import Munge
 
 SHORT = ("trainer.max_epochs=3", "student=mlp_tiny")
 
@@ -20,7 +20,9 @@ SHORT = ("trainer.max_epochs=3", "student=mlp_tiny")
 @pytest.fixture
 def added(data):
     train = data.split.train
-    data.add(Munge(copies=2)(data.cohort.features.iloc[train], data.inputs.numpy()[train]))
+    data.add(
+        Munge(copies=2)(data.cohort.records.frame.iloc[train], data.rows.inputs.numpy()[train])
+    )
     return data
 
 
@@ -45,8 +47,8 @@ def test_validation_test_and_the_cohorts_inputs_are_as_before(added, cohort, spl
 
 
 def test_synthetic_rows_are_made_of_training_rows_alone(added, cohort, split):
-    for column in cohort.features:
-        own = set(cohort.features[column].iloc[split.train])
+    for column in cohort.records.frame:
+        own = set(cohort.records.frame[column].iloc[split.train])
         assert set(added.synthetic[column]) <= own
 
 

@@ -91,7 +91,7 @@ def log_loss(run):
     """Of the weights that a fit left, on the labelled validation rows."""
     rows = torch.from_numpy(run.data.labelled_validation)
     with torch.no_grad():
-        chosen = run.network.eval()(run.data.inputs[rows]).log_softmax(1)
+        chosen = run.network.eval()(run.data.rows.inputs[rows]).log_softmax(1)
     return float(torch.nn.functional.nll_loss(chosen, run.data.rows.target[rows]))
 
 

@@ -9,7 +9,7 @@ import torch
 
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.preprocessing import Preprocessing
-from meddistill.inference.model import MeanOfProbabilities, Model
+from meddistill.inference.network import MeanOfProbabilities, NetworkModel
 from meddistill.stack.tables import Table
 from meddistill.teachers.forest import ForestTeacher
 from meddistill.teachers.targets import find_targets
@@ -36,14 +36,16 @@ def test_a_forest_is_pruned_to_small_forests_by_validation_rows(table):
 
 
 def test_a_small_forest_answers_with_the_mean_of_its_trees(table):
-    model, inputs = table.targets.model(), table.data.inputs.numpy()
+    model, inputs = table.targets.model(), table.data.rows.inputs.numpy()
     small = model.pruned()[11]  # the second of three trees
     trees = model.network.estimator.estimators_[3:6]
     expected = np.mean([tree.predict_proba(inputs) for tree in trees], axis=0)
     assert np.allclose(small.network.estimator.predict_proba(inputs), expected)
     assert small.num_parameters == sum(part.num_parameters for part in model.parts()[3:6])
     assert model.network.estimator.n_estimators == 40, "the forest itself stays whole"
-    assert of_model(small, table.data.cohort.features[:2])["parameters"] == small.num_parameters
+    assert (
+        of_model(small, table.data.cohort.records.frame[:2])["parameters"] == small.num_parameters
+    )
 
 
 def test_the_table_is_prepared_once_for_all_parts(table, monkeypatch):
@@ -71,5 +73,5 @@ def test_the_size_of_the_pruned_teacher_is_said_and_not_the_number_of_a_part(tab
 
 def test_the_size_of_a_network_of_an_ensemble_is_its_parameters(table):
     network = MeanOfProbabilities([torch.nn.Linear(30, 2)])
-    part = Model(table.targets.model().card, network, table.data.preprocessing)
+    part = NetworkModel(table.targets.model().card, network, table.data.preprocessing)
     assert _described(part, 4) == {"part": 4, "parameters": 62}

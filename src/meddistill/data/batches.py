@@ -13,6 +13,8 @@ from meddistill.seeding import derive
 
 SMALLEST_BATCH, LARGEST_BATCH, FEW_ROWS = 64, 1024, 10_000
 MOST_PATIENCE, LEAST_PATIENCE = 20, 5
+GATHERED = 2**25
+"""Bytes of inputs that are gathered at once, where a batch does not take more."""
 STEPS_A_RUN = 32
 """Batches that are gathered at once, and handed over at once where that is asked for."""
 
@@ -21,12 +23,13 @@ class Batch(NamedTuple):
     """Rows of one step on one device.
 
     Attributes:
-        inputs: [batch, *in_shape] float32.
+        inputs: [batch, ...] as they lie in memory; a data module makes of them what networks read.
         target: [batch] class numbers.
         label_weight: [batch] 1 / labelled rows of the step on labelled rows, 0 elsewhere.
         row_weight: [batch] 1 / rows of the step.
         answers: [batch, classes] the teacher's stored log-probabilities, or None.
-        teacher_inputs: [batch, *teacher_in_shape] the rows as a live teacher reads them, or None.
+        teacher_inputs: [batch, ...] the rows as a live teacher reads them; None where there is no
+            such teacher, or it reads `inputs`.
     """
 
     inputs: Tensor
@@ -39,7 +42,10 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Rows:
-    """All rows of one part, as tensors with a first dimension [rows]."""
+    """Rows as tensors with a first dimension [rows].
+
+    `inputs` may have fewer: then they repeat, as where many splits share one copy of the images.
+    """
 
     inputs: Tensor
     target: Tensor
@@ -49,21 +55,26 @@ class Rows:
 
     @staticmethod
     def joined(parts: Sequence[Rows]) -> Rows:
-        """The rows of several parts, one after the other; of one they are no copy."""
+        """The rows of several parts, one after the other; inputs that all share are not copied."""
         if len(parts) == 1:
             return parts[0]
         columns: dict[str, Tensor | None] = {}
         for field in fields(Rows):
             values = [getattr(part, field.name) for part in parts]
-            columns[field.name] = None if values[0] is None else torch.cat(values)
+            shared = field.name == "inputs" and _are_one(values)
+            columns[field.name] = values[0] if values[0] is None or shared else torch.cat(values)
         return Rows(**columns)  # type: ignore[arg-type]
 
     def at(self, index: Tensor) -> Rows:
         """The rows numbered by `index`, of any shape."""
         flat = index.reshape(-1)  # five times faster than an index of two dimensions
-        return self._each(
-            lambda tensor: tensor.index_select(0, flat).view(*index.shape, *tensor.shape[1:])
-        )
+        repeats = len(self.inputs) < len(self.target)
+
+        def take(tensor: Tensor) -> Tensor:
+            places = flat % len(tensor) if repeats and tensor is self.inputs else flat
+            return tensor.index_select(0, places).view(*index.shape, *tensor.shape[1:])
+
+        return self._each(take)
 
     def to(self, device: torch.device) -> Rows:
         """The rows on `device`."""
@@ -75,6 +86,12 @@ class Rows:
         return Rows(**changed)  # type: ignore[arg-type]
 
 
+def _are_one(tensors: Sequence[Tensor]) -> bool:
+    """Whether they are the same numbers in the same memory."""
+    places = {(tensor.data_ptr(), tensor.shape, tensor.dtype) for tensor in tensors}
+    return len(places) == 1
+
+
 class Batches:
     """An iterable over one epoch's batches; a seed shuffles them anew each epoch.
 
@@ -83,13 +100,14 @@ class Batches:
     number of ranks, since DDP divides gradients by it.
 
     Args:
-        rows: The part's rows, on the device.
+        rows: All rows, on the device.
         batch_size: Rows of one step over all ranks.
         seed: Of the shuffle; None keeps the order.
         in_runs: Whether lists of up to `STEPS_A_RUN` batches are handed over.
         rank: This process.
         ranks: All processes.
         fewest: Rows below which a last batch is joined with the one before it.
+        positions: [n] which rows are the part's, on the device; None is all.
     """
 
     batch_sampler: ClassVar[None] = None  # Lightning asks for it wherever there is a `sampler`
@@ -103,10 +121,16 @@ class Batches:
         rank: int = 0,
         ranks: int = 1,
         fewest: int = 1,
+        positions: Tensor | None = None,
     ) -> None:
-        self.rows, self.seed, self.in_runs = rows, seed, in_runs
+        self.rows, self.seed, self.in_runs, self.positions = rows, seed, in_runs, positions
         self.rank, self.ranks, self.epoch = rank, ranks, 0
-        self.sizes = batch_sizes(len(rows.target), batch_size, fewest)
+        self.count = len(rows.target) if positions is None else len(positions)
+        self.sizes = batch_sizes(self.count, batch_size, fewest)
+        of_batch = batch_size * rows.inputs[:1].nbytes
+        self._run = (
+            STEPS_A_RUN if in_runs else max(1, min(STEPS_A_RUN, GATHERED // max(1, of_batch)))
+        )
         of_row = torch.tensor(self.sizes).repeat_interleave(torch.tensor(self.sizes))
         self._row_weight = (ranks / of_row).to(rows.target.device)
 
@@ -124,7 +148,7 @@ class Batches:
         return -(-batches // STEPS_A_RUN) if self.in_runs else batches
 
     def __iter__(self) -> Iterator[Batch | list[Batch]]:
-        runs = [self.sizes[k : k + STEPS_A_RUN] for k in range(0, len(self.sizes), STEPS_A_RUN)]
+        runs = [self.sizes[k : k + self._run] for k in range(0, len(self.sizes), self._run)]
         lengths = [sum(run) for run in runs]
         parts = torch.split(self._order(), lengths), torch.split(self._row_weight, lengths)
         for index, row_weight, sizes in zip(*parts, runs, strict=True):
@@ -135,10 +159,11 @@ class Batches:
                 yield from batches
 
     def _order(self) -> Tensor:
-        count, device = len(self.rows.target), self.rows.target.device
+        count, device = self.count, self.rows.target.device
         if self.seed is None:
-            return torch.arange(count, device=device)
-        return shuffled(count, self.seed, self.epoch).to(device)
+            return torch.arange(count, device=device) if self.positions is None else self.positions
+        order = shuffled(count, self.seed, self.epoch).to(device)
+        return order if self.positions is None else self.positions[order]
 
     def _cut(self, index: Tensor, row_weight: Tensor, sizes: list[int]) -> list[Batch]:
         """The batches of the rows numbered by `index`, gathered at once and cut apart."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,8 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddistill.data.blocks import Cells
-from meddistill.data.schema import Schema
+from meddistill.data.records import Records
 
 
 @dataclass(frozen=True)
@@ -21,28 +21,29 @@ class Cohort:
 
     Attributes:
         name: What it is called in output.
-        features: [rows] prepared by `schema`: float64 and text columns, NaN where missing.
+        records: [rows] the raw rows, of one kind.
         target: [rows] class numbers.
         classes: Class names; with two, the positive one is the last.
-        schema: The feature columns by role.
         row: [rows] row ids as text, unique: the id column's, else the row's number in the file.
         has_ids: Whether the ids are the data's own, so that they mean the same in another file.
         group: [rows] what a row belongs to, such as a patient; a group is never split. None is
             every row by itself.
         fewest: What fewer patients (groups, or rows) have in common gets no input of its own.
         notes: What was guessed, repaired or left out in reading, a sentence each.
+        parts: [rows] the part (`train`, `validation` or `test`) that the data's maker put each row
+            in; None where there are no such parts.
     """
 
     name: str
-    features: pd.DataFrame
+    records: Records
     target: NDArray[np.int64]
     classes: tuple[str, ...]
-    schema: Schema
     row: NDArray[np.object_]
     has_ids: bool = False
     notes: tuple[str, ...] = ()
     group: NDArray[np.object_] | None = None
     fewest: int = 5
+    parts: NDArray[np.object_] | None = None
 
     @property
     def positive(self) -> str | None:
@@ -50,15 +51,9 @@ class Cohort:
         return self.classes[-1] if len(self.classes) == 2 else None
 
     @cached_property
-    def cells(self) -> Cells:
-        """The cells of `features`."""
-        return self.schema.read(self.features)
-
-    @cached_property
     def content(self) -> NDArray[np.uint64]:
-        """[rows] A hash of each row's feature cells; equal for exact copies."""
-        hashes = pd.util.hash_pandas_object(self.features, index=False)
-        return np.asarray(hashes, dtype=np.uint64)
+        """[rows] A hash of each row's content; equal for exact copies."""
+        return self.records.hashes()
 
     @cached_property
     def keys(self) -> list[str]:
@@ -74,13 +69,15 @@ class Cohort:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of everything a model can learn from: rows, classes, columns, privacy."""
-        digest = hashlib.sha256(repr((self.classes, self.schema, self.fewest)).encode())
+        """A hash of everything a model can learn from: rows, classes, their kind, privacy."""
+        read = [self.classes, self.records.kind, self.records.spec, self.fewest]
+        digest = hashlib.sha256(json.dumps(read, sort_keys=True).encode())
         digest.update(self.content.tobytes())
         digest.update(self.target.tobytes())
         digest.update("\n".join(map(str, self.row)).encode())
-        if self.group is not None:
-            digest.update("\n".join(map(str, self.group)).encode())
+        for names in (self.group, self.parts):
+            if names is not None:
+                digest.update("\n".join(map(str, names)).encode())
         return digest.hexdigest()
 
     def describe(self) -> str:
@@ -88,7 +85,7 @@ class Cohort:
         counts = np.bincount(self.target, minlength=len(self.classes))
         classes = ", ".join(f"{name} {n}" for name, n in zip(self.classes, counts, strict=True))
         positive = f"; positive class: {self.positive}" if self.positive else ""
-        size = f"{len(self.target)} rows, {len(self.schema.columns)} columns"
+        size = f"{len(self.target)} rows, {self.records.describe()}"
         return f"{self.name}: {size}; {classes}{positive}"
 
 

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, Self, cast
 
 import lightning.pytorch as pl
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from meddistill.data.batches import Batch, Batches, Rows, batch_size_for
 from meddistill.data.cohort import Cohort
-from meddistill.data.fitting import fit_preprocessing
-from meddistill.data.preprocessing import PREPROCESSING
-from meddistill.data.split import Positions, Split
-from meddistill.errors import SettingError, integer, number
+from meddistill.data.modalities import fit_preprocessing
+from meddistill.data.preprocessing import PREPROCESSING, Preprocessing, evaluation_rows
+from meddistill.data.records import Positions, Records
+from meddistill.data.split import Split
+from meddistill.data.streaming import RowReader, StreamedBatches
+from meddistill.errors import SettingError, UserError, integer, number
 
-LARGEST_EVALUATION_BATCH = 8192
+LAYOUTS = {"vector": "lists of numbers", "image": "images", "series": "series"}
+"""What rows of a layout are, in words."""
 
 
 class CohortDataModule(pl.LightningDataModule):
     """A cohort split, preprocessed by statistics of its training rows, and cut into batches.
+
+    What it holds stays as it is: `with_answers` and the like return another one, which shares the
+    inputs that are in memory.
 
     Args:
         cohort: All rows.
@@ -32,15 +39,19 @@ class CohortDataModule(pl.LightningDataModule):
         labels: Share of training and validation rows whose labels are known here.
         batch_size: Rows of one training step; None goes by the number of the cohort's rows.
         seed: Of the shuffle.
+        preprocessing: Config node of the preprocessing; empty is the usual one of such rows.
+        view: A random augmentation of training rows [batch, ...] as they lie in memory, pixels as
+            floats from 0 to 1; None is none. A live teacher reads what the student reads.
+        key: Where `preprocessing` stands in the config, for messages.
 
     Attributes:
-        in_shape: Shape of one row's inputs.
+        in_shape: Shape of one row as a network reads it.
         num_classes: Number of classes.
         preprocessing: What was fitted on the training rows.
         labelled: [rows of the cohort] which have labels.
         train_rows: Positions among `rows` of the training part, the synthetic rows last.
         answers: [rows, classes] what a teacher answers for `rows`, or None.
-        synthetic: [synthetic rows] prepared rows that were added to the training part, or None.
+        synthetic: [synthetic rows] rows that were added to the training part, or None.
         in_runs: Whether training batches are handed over many at once, as lists.
         fewest_rows: Rows that a training batch has on each device at least, as batch norm needs.
     """
@@ -52,6 +63,9 @@ class CohortDataModule(pl.LightningDataModule):
         labels: float = 1.0,
         batch_size: int | None = None,
         seed: int = 0,
+        preprocessing: Mapping[str, Any] | None = None,
+        view: nn.Module | None = None,
+        key: str = "preprocessing",
     ) -> None:
         super().__init__()
         number("labels", labels, above=0, at_most=1)
@@ -59,64 +73,137 @@ class CohortDataModule(pl.LightningDataModule):
         integer("batch_size", size, at_least=1)
         integer("seed", seed)
         self.cohort, self.split = cohort, split
-        self.batch_size, self.seed = size, seed
+        self.batch_size, self.seed, self.view = size, seed, view
         self.num_classes = len(cohort.classes)
-        group = None if cohort.group is None else cohort.group[split.train]
-        self.preprocessing = fit_preprocessing(
-            cohort.schema, cohort.cells.at(split.train), cohort.fewest, group
-        )
-        self.in_shape = (len(self.preprocessing.names),)
         self.labelled = split.labelled(cohort.target, labels)
-        fitted = self.preprocessing
-        self._inputs = Inputs(lambda: fitted.inputs(cohort.cells))
+        self.in_runs, self.fewest_rows = False, 1
+        self._fit(preprocessing or {}, key)
+
+    def _fit(self, node: Mapping[str, Any], key: str) -> None:
+        """Fit a preprocessing to the training rows; there is no teacher yet."""
+        cohort, split = self.cohort, self.split
+        group = None if cohort.group is None else cohort.group[split.train]
+        train = cohort.records.take(split.train)
+        self.preprocessing = fit_preprocessing(node, train, cohort.fewest, group, key)
+        self.in_shape = self.preprocessing.in_shape
+        self._inputs = Inputs(self.preprocessing, cohort.records)
         self._target = torch.tensor(cohort.target)
         self._known = torch.from_numpy(self.labelled).float()
         self.answers: Tensor | None = None
-        self._teacher_inputs: Tensor | None = None
+        self.live: Preprocessing | None = None
+        self._teacher_inputs: Inputs | None = None
         self.train_rows: Positions = split.train
-        self.synthetic: pd.DataFrame | None = None
-        self.in_runs, self.fewest_rows = False, 1
+        self.synthetic: Records | None = None
 
-    def add(self, synthetic: pd.DataFrame) -> None:
-        """Add unlabelled rows to the training part, after all others; once.
-
-        A teacher that was put beside the rows is forgotten: it has not answered these.
+    def with_preprocessing(self, node: Mapping[str, Any], key: str) -> CohortDataModule:
+        """The same rows by another preprocessing, without a teacher; an empty node changes nothing.
 
         Args:
-            synthetic: [synthetic rows] raw or prepared, for a teacher to answer.
+            node: Config node of the preprocessing.
+            key: Where it stands in the config, for messages.
+        """
+        if not node:
+            return self
+        made = copy.copy(self)
+        made._fit(node, key)
+        return made
+
+    def check_layout(self, reads: str | None, key: str, name: str, group: str) -> None:
+        """Refuse a component that reads rows of another layout.
+
+        Args:
+            reads: The layout that it reads; None reads any.
+            key: The component's key in the config, for the message.
+            name: Its name there.
+            group: The group by which a preprocessing for it is chosen.
+
+        Raises:
+            SettingError: The rows are laid out otherwise.
+        """
+        layout = self.preprocessing.layout
+        if reads not in (None, layout):
+            raise SettingError(
+                key, name, f"reads {LAYOUTS[str(reads)]}, and the rows here are {LAYOUTS[layout]}: "
+                f"take another {key}, or a preprocessing that makes such of them ({group}=...)",
+            )  # fmt: skip
+
+    def with_synthetic(self, synthetic: Records) -> Self:
+        """The same with unlabelled rows in the training part, after all others.
+
+        A teacher that was put beside the rows is not there: it has not answered these.
         """
         first, count = len(self.cohort.target), len(synthetic)
-        self.train_rows = np.concatenate([self.split.train, np.arange(first, first + count)])
-        self.synthetic = synthetic
-        make, fitted = self._inputs.make, self.preprocessing
-        self._inputs = Inputs(lambda: np.concatenate([make(), fitted(synthetic)]))
-        self._target = torch.cat([self._target, torch.zeros(count, dtype=torch.int64)])
-        self._known = torch.cat([self._known, torch.zeros(count)])
-        self.answers = self._teacher_inputs = None
+        return self._with(
+            train_rows=np.concatenate([self.split.train, np.arange(first, first + count)]),
+            synthetic=synthetic,
+            _inputs=Inputs(self.preprocessing, self.cohort.records, synthetic),
+            _target=torch.cat([self._target[:first], torch.zeros(count, dtype=torch.int64)]),
+            _known=torch.cat([self._known[:first], torch.zeros(count)]),
+            answers=None, live=None, _teacher_inputs=None,
+        )  # fmt: skip
 
-    def teach(
-        self, answers: NDArray[np.float32] | None, live_inputs: NDArray[np.float32] | None = None
-    ) -> None:
-        """Put a teacher beside the rows.
+    def with_answers(self, answers: NDArray[np.floating[Any]]) -> Self:
+        """The same with a teacher's stored answers beside the rows.
 
         Args:
-            answers: [rows, classes] its stored log-probabilities for every row of the cohort, then
-                for the synthetic ones.
-            live_inputs: [rows, ...] the same rows as a live teacher reads them.
+            answers: [rows, classes] its log-probabilities for every row of the cohort, then for
+                the synthetic ones.
         """
-        rows = len(self._target)
-        self.answers, self._teacher_inputs = _tensor(answers, rows), _tensor(live_inputs, rows)
+        if len(answers) != len(self._target):
+            raise ValueError(f"{len(answers)} answers for {len(self._target)} rows")
+        kept = torch.from_numpy(np.array(answers, dtype=np.float32))
+        return self._with(answers=kept, live=None, _teacher_inputs=None)
 
-    def train_dataloader(self) -> Batches:
+    def with_live_teacher(self, preprocessing: Preprocessing) -> Self:
+        """The same with rows as a live teacher reads them, by its own preprocessing.
+
+        Raises:
+            UserError: There is a view, and the teacher reads other rows than the student.
+        """
+        own = self.preprocessing
+        if preprocessing.form is not None and preprocessing.form == own.form:
+            return self._with(answers=None, live=preprocessing, _teacher_inputs=None)
+        if self.view is not None:
+            raise UserError(
+                "view: a view is one of the rows that both student and teacher read, and the "
+                "teacher's preprocessing reads them otherwise than the student's: give both one "
+                "(preprocessing, teacher.preprocessing), or take view=none"
+            )
+        read = preprocessing.read(self.cohort.records)
+        more = None if self.synthetic is None else preprocessing.read(self.synthetic)
+        inputs = Inputs(preprocessing, read, more)
+        return self._with(answers=None, live=preprocessing, _teacher_inputs=inputs)
+
+    def with_seed(self, seed: int) -> Self:
+        """The same in another order."""
+        return self._with(seed=integer("seed", seed))
+
+    def with_batches(self, *, in_runs: bool | None = None, fewest_rows: int | None = None) -> Self:
+        """The same with batches handed over in runs, or of so many rows at least."""
+        changes = {"in_runs": in_runs, "fewest_rows": fewest_rows}
+        return self._with(**{key: value for key, value in changes.items() if value is not None})
+
+    def _with(self, **changes: Any) -> Self:
+        changed = copy.copy(self)
+        for name, value in changes.items():
+            setattr(changed, name, value)
+        return changed
+
+    def train_dataloader(self) -> Batches | StreamedBatches:
         """Shuffled batches of all training rows; unlabelled ones have label weight 0."""
         seed = None if getattr(self.trainer, "overfit_batches", 0) else self.seed
         return self._batches(self.train_rows, self.batch_size, seed, self.in_runs, self.fewest_rows)
 
-    def val_dataloader(self) -> Batches:
+    def val_dataloader(self) -> Batches | StreamedBatches:
         """The labelled validation rows, in order."""
         return self._batches(self.labelled_validation, self._evaluation_size("val"))
 
-    def test_dataloader(self) -> Batches:
+    def validation(self) -> Iterator[Batch]:
+        """The labelled validation rows as networks read them, for who validates by himself."""
+        for batch in self.val_dataloader():
+            yield self.as_read(cast(Batch, batch))
+
+    def test_dataloader(self) -> Batches | StreamedBatches:
         """The test rows, in order."""
         return self._batches(self.split.test, self._evaluation_size("test"))
 
@@ -124,13 +211,33 @@ class CohortDataModule(pl.LightningDataModule):
         """Rows at once: as many as can be, unless the Trainer counts batches of the part."""
         limit = getattr(self.trainer, f"limit_{part}_batches", 1.0)
         counted = (isinstance(limit, int) and limit > 0) or 0 < limit < 1
-        return self.batch_size if counted else LARGEST_EVALUATION_BATCH
+        return self.batch_size if counted else evaluation_rows(self.in_shape)
 
     def transfer_batch_to_device(
         self, batch: Batch | list[Batch], device: torch.device, dataloader_idx: int
     ) -> Batch | list[Batch]:
         """The batch as it is: its tensors were cut on the device."""
         return batch
+
+    def on_after_batch_transfer(
+        self, batch: Batch | list[Batch], dataloader_idx: int
+    ) -> Batch | list[Batch]:
+        """Rows as they lie in memory -> as networks read them, training ones by the view."""
+        if isinstance(batch, list):
+            return [self.as_read(each) for each in batch]
+        view = self.view if self.trainer is not None and self.trainer.training else None
+        read = self.as_read(batch, view)
+        if self.trainer is not None and not self.in_runs:  # half precision, where it is all of it
+            read = self.trainer.precision_plugin.convert_input(read)
+        return read
+
+    def as_read(self, batch: Batch, view: nn.Module | None = None) -> Batch:
+        """A batch as networks read it: the teacher sees the very view that the student sees."""
+        memory = batch.inputs if view is None else view(_as_floats(batch.inputs))
+        inputs, teacher_inputs = self.preprocessing.front(memory), batch.teacher_inputs
+        if self.live is not None:
+            teacher_inputs = self.live.front(memory if teacher_inputs is None else teacher_inputs)
+        return batch._replace(inputs=inputs, teacher_inputs=teacher_inputs)
 
     @property
     def labelled_validation(self) -> Positions:
@@ -149,20 +256,47 @@ class CohortDataModule(pl.LightningDataModule):
         return float(-np.log(shares[seen]).mean())
 
     @property
+    def is_streamed(self) -> bool:
+        """Whether rows are read from their files batch by batch."""
+        return not self.cohort.records.in_memory
+
+    @property
     def rows(self) -> Rows:
-        """All rows of the cohort, then the synthetic ones, on the CPU."""
-        return Rows(self._inputs(), self._target, self._known, self.answers, self._teacher_inputs)
+        """All rows of the cohort, then the synthetic ones, as they lie in memory, on the CPU.
 
-    @property
-    def features(self) -> pd.DataFrame:
-        """The prepared features of `rows`, in their order."""
-        own = self.cohort.features
-        return own if self.synthetic is None else pd.concat([own, self.synthetic])
+        Of rows that are streamed, `inputs` are their numbers.
+        """
+        if self.is_streamed:
+            return Rows(torch.arange(len(self._target)), self._target, self._known, self.answers)
+        others = None if self._teacher_inputs is None else self._teacher_inputs()
+        return Rows(self._inputs(), self._target, self._known, self.answers, others)
 
-    @property
-    def inputs(self) -> Tensor:
-        """[rows, *in_shape] Preprocessed inputs of all rows of the cohort, on the CPU."""
-        return self._inputs()[: len(self.cohort.target)]
+    def read_at(self, positions: Positions) -> Batch:
+        """The rows at `positions` as networks read them, each with the same weight."""
+        rows = self.rows.at(torch.from_numpy(positions))
+        inputs, others = rows.inputs, rows.teacher_inputs
+        if self.is_streamed:
+            inputs, others = self._reader.read(positions)
+        even = torch.full((len(positions),), 1 / max(1, len(positions)))
+        return self.as_read(
+            Batch(inputs, rows.target, rows.labelled * even, even, rows.answers, others)
+        )
+
+    def inputs_at(self, positions: Positions) -> NDArray[np.float32]:
+        """[len(positions), *in_shape] rows as a network reads them."""
+        inputs: NDArray[np.float32] = self.read_at(positions).inputs.numpy()
+        return inputs
+
+    def every_input(self) -> Iterator[Tensor]:
+        """[part, *in_shape] all rows of the cohort as a network reads them, part by part."""
+        positions, size = np.arange(len(self.cohort.target)), evaluation_rows(self.in_shape)
+        for start in range(0, len(positions), size):
+            yield self.read_at(positions[start : start + size]).inputs
+
+    @torch.no_grad()
+    def answers_of(self, network: nn.Module) -> Tensor:
+        """[rows of the cohort, classes] what a network on the CPU answers."""
+        return torch.cat([network(inputs) for inputs in self.every_input()])
 
     @property
     def input_bytes(self) -> int:
@@ -177,49 +311,65 @@ class CohortDataModule(pl.LightningDataModule):
         """Write the fitted preprocessing into a model's folder."""
         self.preprocessing.save(folder / PREPROCESSING)
 
+    @property
+    def _reader(self) -> RowReader:
+        others = None if self._teacher_inputs is None else self._teacher_inputs.source
+        return RowReader(self._inputs.source, others)
+
     def _batches(
         self,
         positions: Positions,
-        size: int = LARGEST_EVALUATION_BATCH,
+        size: int,
         seed: int | None = None,
         in_runs: bool = False,
         fewest: int = 1,
-    ) -> Batches:
+    ) -> Batches | StreamedBatches:
         rank, ranks, device = 0, 1, torch.device("cpu")
         if self.trainer is not None:
             rank, ranks = self.trainer.global_rank, self.trainer.world_size
             device = self.trainer.strategy.root_device
         if ranks > min(size, len(positions)):
             raise SettingError("trainer.devices", ranks, f"more than a batch's rows ({size})")
-        rows = self.rows.at(torch.from_numpy(positions)).to(device)
-        return Batches(rows, size, seed, in_runs, rank, ranks, fewest * ranks if fewest > 1 else 1)
+        fewest = fewest * ranks if fewest > 1 else 1
+        rows, places = self.rows, torch.from_numpy(positions)
+        if device.type != "cpu":  # there it is a copy, of what is the part's alone
+            rows, places = rows.at(places).to(device), torch.arange(len(places), device=device)
+        batches = Batches(rows, size, seed, in_runs, rank, ranks, fewest, places)
+        if not self.is_streamed:
+            return batches
+        return StreamedBatches(batches, self._reader, self.cohort.records.workers, device)
+
+
+def _as_floats(inputs: Tensor) -> Tensor:
+    """Pixels from 0 to 255 as floats from 0 to 1; what is a float stays as it is."""
+    return inputs.float() / 255 if inputs.dtype == torch.uint8 else inputs
 
 
 class Inputs:
-    """The inputs of rows, made when they are first asked for and kept until they are let go.
+    """Rows as they lie in memory, made when they are first asked for, kept until they are let go.
 
     Args:
-        make: What makes them.
+        preprocessing: What makes them.
+        records: The cohort's.
+        more: Further ones, after them.
     """
 
-    def __init__(self, make: Callable[[], NDArray[np.float32]]) -> None:
-        self.make = make
+    def __init__(
+        self, preprocessing: Preprocessing, records: Records, more: Records | None = None
+    ) -> None:
+        self.source, self.more = (preprocessing, records), more
         self._made: Tensor | None = None
 
     def __call__(self) -> Tensor:
-        """[rows, *in_shape] float32."""
+        """[rows, ...]."""
         if self._made is None:
-            self._made = torch.from_numpy(self.make())
+            preprocessing, records = self.source
+            made = preprocessing(records)
+            if self.more is not None:
+                made = np.concatenate([made, preprocessing(preprocessing.read(self.more))])
+            self._made = torch.from_numpy(made)
         return self._made
 
     def let_go(self) -> None:
         """Forget them, as long as nobody asks."""
         self._made = None
-
-
-def _tensor(values: NDArray[np.float32] | None, rows: int) -> Tensor | None:
-    if values is None:
-        return None
-    if len(values) != rows:
-        raise ValueError(f"{len(values)} answers for {rows} rows")
-    return torch.from_numpy(np.array(values, dtype=np.float32))

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddistill.data.cohort import Cohort
-from meddistill.data.split import Positions, fold_of, units_of
+from meddistill.data.records import Positions
+from meddistill.data.split import fold_of, units_of
 from meddistill.seeding import derive
 
 

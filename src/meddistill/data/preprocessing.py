@@ -1,68 +1,93 @@
-"""From raw rows to a network's inputs: what was learned from training rows, in plain arrays."""
+"""The contract of a preprocessing: from raw rows to what a network reads."""
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
+from torch import Tensor
 
-from meddistill.data.blocks import Cells
-from meddistill.data.encoding import CategoryInputs, Inputs, NumberInputs
-from meddistill.data.preprocessing_file import as_plain, read_preprocessing
-from meddistill.data.schema import Schema
-from meddistill.files.atomic import write_atomically
-from meddistill.files.model_files import read_plain_json
+from meddistill.data.records import Records
 
 PREPROCESSING = "preprocessing.json"
+"""Where a model's folder keeps it."""
+MOST_ROWS = 8192
+MOST_NUMBERS = 2**24
+"""Numbers in the inputs of rows that a network answers at once: 64 MiB of float32."""
 
 
-class Preprocessing:
-    """Numbers filled up, centred and scaled, and categories as inputs of 0 and 1.
+class Preprocessing(ABC):
+    """From raw rows to a network's inputs, by what was learned from training rows.
 
-    `meddistill.data.fitting.fit_preprocessing` makes it from training rows.
+    It has two halves. Calling it gives the rows as they lie in memory, one tensor a row: pixels as
+    bytes, say, of which all splits and models share one copy. `front` makes of a batch of them
+    what a network reads, on the network's device: scaled pixels.
 
-    Args:
-        schema: The columns read.
-        numbers: Inputs of numeric columns.
-        categories: Inputs of categorical columns.
+    Attributes:
+        layout: What the dimensions of `in_shape` are: `vector` [features], `image` [channels,
+            height, width] or `series` [parts, time, variables].
+        in_shape: Shape of one row as a network reads it.
+        form: What decides how rows lie in memory, where nothing that was fitted does: rows of one
+            form are shared. None where each preprocessing has inputs of its own.
     """
 
-    def __init__(self, schema: Schema, numbers: NumberInputs, categories: CategoryInputs) -> None:
-        self.schema, self.numbers, self.categories = schema, numbers, categories
-        self.names = [*numbers.names, *categories.names]
-        self._first_category = len(numbers.names)
+    layout: str
+    in_shape: tuple[int, ...]
+    form: str | None = None
 
-    def __call__(self, rows: pd.DataFrame) -> Inputs:
-        """Raw or prepared rows -> inputs [rows, features]."""
-        return self.inputs(self.read(rows))
-
-    def read(self, rows: pd.DataFrame) -> Cells:
-        """The cells that are inputs.
+    @abstractmethod
+    def read(self, raw: Any) -> Records:
+        """Raw rows, as a person gives them or as they are in a cohort, checked.
 
         Raises:
-            UserError: A column is absent, or a cell is not what its column needs.
+            UserError: They are not what the model was trained with; it says which row or column.
         """
-        return self.schema.read(rows)
 
-    def inputs(self, cells: Cells) -> Inputs:
-        """Inputs [rows, features]."""
-        inputs = np.empty((len(cells.numbers), len(self.names)), dtype=np.float32)
-        first = self._first_category
-        self.numbers.write(cells.numbers, inputs[:, :first])
-        self.categories.write(cells.categories, inputs[:, first:])
+    @abstractmethod
+    def __call__(self, records: Records) -> NDArray[Any]:
+        """[rows, ...] the rows as they lie in memory."""
+
+    def front(self, inputs: Tensor) -> Tensor:
+        """[..., as in memory] -> float32 [..., *in_shape], on whatever device they are."""
         return inputs
 
-    def save(self, path: Path) -> None:
-        """Write to `path` (JSON), whole or not at all."""
-        write_atomically(path, as_plain(self.numbers, self.categories))
+    @property
+    def has_front(self) -> bool:
+        """Whether `front` does anything."""
+        return type(self).front is not Preprocessing.front
 
-    @staticmethod
-    def load(path: Path, schema: Schema) -> Preprocessing:
-        """Read what `save` wrote, every value checked.
+    @abstractmethod
+    def probe(self) -> Records:
+        """Made rows by which a model is tried out; of the first one nothing is known."""
+
+    def check_raw(self, raw: Any) -> None:  # noqa: B027
+        """Refuse rows that have lost what their file said, before they came here.
 
         Raises:
-            ValueError: The file is damaged, or not of these columns; it says what is wrong.
+            UserError: It says how to read them.
         """
-        plain = read_plain_json(path.parent, path.name)
-        return Preprocessing(schema, *read_preprocessing(plain, path.name, schema))
+
+    def warn(self, records: Records) -> None:  # noqa: B027
+        """Say what is odd about new rows."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """What a row must have, for the README of a model that is handed on."""
+
+    @property
+    @abstractmethod
+    def learned(self) -> str:
+        """What of the training rows is in it, for the same README."""
+
+    @abstractmethod
+    def save(self, path: Path) -> None:
+        """Write to `path` (JSON), whole or not at all."""
+
+
+def evaluation_rows(in_shape: Sequence[int]) -> int:
+    """Rows that a network answers at once."""
+    return max(1, min(MOST_ROWS, MOST_NUMBERS // max(1, math.prod(in_shape))))

@@ -18,7 +18,7 @@ from meddistill.runs.runfolder import is_main_process
 log = logging.getLogger(__name__)
 HALF = 0.5
 """The threshold by default, which calls the likelier of two classes."""
-SPLIT_KEYS = ("split_seed", "test", "validation", "fold", "validation_labels")
+SPLIT_KEYS = ("split", "split_seed", "test", "validation", "fold", "validation_labels")
 
 
 def prepare(settings: Mapping[str, Any]) -> tuple[Cohort, Split]:

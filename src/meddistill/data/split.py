@@ -13,13 +13,16 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from meddistill.data.cohort import Cohort
+from meddistill.data.records import Positions
 from meddistill.errors import SettingError, UserError, integer, number
 
 PARTS = ("train", "validation", "test")
 MOST_FOLDS = 20
-TEST = 0.2
-"""Share of the rows for the test part where nothing says which."""
-Positions = NDArray[np.int64]
+TEST = VALIDATION = 0.2
+"""Share of the rows for the test part, and the validation part, where nothing says which."""
+RANDOM, OFFICIAL = "random", "official"
+Parts = tuple[Positions, Positions, Positions]
+"""Of the training, validation and test part."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +84,10 @@ def split_cohort(
     cohort: Cohort,
     split_seed: int = 0,
     test: float | None = None,
-    validation: float = 0.2,
+    validation: float | None = None,
     fold: Sequence[int] | None = None,
     validation_labels: float | None = None,
+    split: str = RANDOM,
 ) -> Split:
     """Stratified parts by class; a group's rows, and exact copies of a row, stay on one side.
 
@@ -95,19 +99,36 @@ def split_cohort(
         cohort: The rows.
         split_seed: Seed of the draw; equal seeds give equal parts on every machine.
         test: Share of the rows for the test part; None is 0.2, or what `fold` says.
-        validation: Share of the rows for the validation part.
+        validation: Share of the rows for the validation part; None is 0.2.
         fold: [k, K]: the test part is the k-th of K, k from 0; together they are all rows.
         validation_labels: Share of validation rows with labels at every site; None is a site's own.
+        split: `random`, or `official`: the parts that came with the data. Where these have no
+            validation part, it is drawn from their training part.
 
     Raises:
         UserError: A class has too few rows or groups to be in each part, or a setting is out of
             range.
     """
     _check(split_seed, test, validation, fold)
-    test = TEST if test is None else test
     if validation_labels is not None:
         number("data.validation_labels", validation_labels, above=0, at_most=1)
     random = np.random.default_rng(split_seed)
+    if _is_official(split, cohort, test, validation, fold):
+        parts = _official(cohort, random, validation or VALIDATION)
+    else:
+        parts = _drawn(cohort, random, test or TEST, validation or VALIDATION, fold)
+    _check_classes(cohort, *parts, fold)
+    return Split(*parts, random.random(len(cohort.target)), validation_labels)
+
+
+def _drawn(
+    cohort: Cohort,
+    random: np.random.Generator,
+    test: float,
+    validation: float,
+    fold: Sequence[int] | None,
+) -> Parts:
+    """Stratified parts."""
     unit, stratum, size = units_of(cohort)
     part = np.empty(len(stratum), dtype=np.int64)
     for label, name in enumerate(cohort.classes):
@@ -128,15 +149,14 @@ def split_cohort(
         held = _head(size[rest], round(validation * size[units].sum()), spare=1)
         part[rest[:held]] = 1
     train, held_out, tested = (np.flatnonzero(part[unit] == k) for k in range(len(PARTS)))
-    _check_classes(cohort, train, held_out, tested, fold)
-    turn = random.random(len(cohort.target))
-    return Split(train, held_out, tested, turn, validation_labels)
+    return train, held_out, tested
 
 
 def _check(
-    split_seed: int, test: float | None, validation: float, fold: Sequence[int] | None
+    split_seed: int, test: float | None, validation: float | None, fold: Sequence[int] | None
 ) -> None:
     integer("data.split_seed", split_seed)
+    validation = VALIDATION if validation is None else validation
     shares = {"data.test": TEST if test is None else test, "data.validation": validation}
     for key, value in shares.items():
         number(key, value, above=0, at_most=0.8)
@@ -159,24 +179,70 @@ def _check_fold(fold: Any, test: float | None, validation: float) -> None:
         raise SettingError("data.validation", validation, f"with {fold[1]} folds leaves no rows")
 
 
-def units_of(cohort: Cohort) -> tuple[Positions, Positions, Positions]:
+def _is_official(
+    split: str,
+    cohort: Cohort,
+    test: float | None,
+    validation: float | None,
+    fold: Sequence[int] | None,
+) -> bool:
+    """Whether the parts are those that came with the data, with nothing said against it."""
+    if split not in (RANDOM, OFFICIAL):
+        raise SettingError("data.split", split, f"must be {RANDOM} or {OFFICIAL}")
+    if split == RANDOM:
+        return False
+    if cohort.parts is None:
+        mend = f"these data came without parts: data.split={RANDOM} draws them"
+        raise SettingError("data.split", split, mend)
+    held = validation if "validation" in cohort.parts else None
+    for key, value in {"test": test, "validation": held, "fold": fold}.items():
+        if value is not None:
+            mend = f"the parts are the official ones: leave it out, or take data.split={RANDOM}"
+            raise SettingError(f"data.{key}", value, mend)
+    return True
+
+
+def _official(cohort: Cohort, random: np.random.Generator, validation: float) -> Parts:
+    """Positions of the official parts, whatever copies or groups they share."""
+    assert cohort.parts is not None
+    train, held, tested = (np.flatnonzero(cohort.parts == name) for name in PARTS)
+    if not len(held) and len(train):
+        unit, stratum, size = units_of(cohort, train)
+        chosen = np.zeros(len(size), dtype=bool)
+        for label in range(len(cohort.classes)):
+            units = random.permutation(np.flatnonzero(stratum == label))
+            count = _head(size[units], round(validation * size[units].sum()), spare=1)
+            chosen[units[:count]] = True
+        train, held = train[~chosen[unit]], train[chosen[unit]]
+    return train, held, tested
+
+
+def units_of(
+    cohort: Cohort, among: Positions | None = None
+) -> tuple[Positions, Positions, Positions]:
     """What must stay together: [rows] each row's unit; [units] its class and number of rows.
 
     The class of a unit of several is the rarest, so that a rare class is spread over the parts.
     Without groups a unit counts as one row, however many copies there are of it.
+
+    Args:
+        cohort: The rows.
+        among: Positions of those that are meant; None is all.
     """
-    _, first, unit = np.unique(cohort.content, return_index=True, return_inverse=True)
+    rows_meant = slice(None) if among is None else among
+    content, target = cohort.content[rows_meant], cohort.target[rows_meant]
+    _, first, unit = np.unique(content, return_index=True, return_inverse=True)
     if cohort.group is None:
-        return unit, cohort.target[first], np.ones(len(first), dtype=np.int64)
-    group = np.unique(cohort.group.astype(str), return_inverse=True)[1]
+        return unit, target[first], np.ones(len(first), dtype=np.int64)
+    group = np.unique(cohort.group[rows_meant].astype(str), return_inverse=True)[1]
     rows, nodes = len(unit), len(first) + group.max() + 1
     ends = (np.concatenate([unit, len(first) + group]), np.ones(2 * rows, dtype=bool))
     edges = coo_array((ends[1][:rows], (ends[0][:rows], ends[0][rows:])), shape=(nodes, nodes))
     unit = connected_components(edges, directed=False)[1][unit]
-    frequency = np.bincount(cohort.target, minlength=len(cohort.classes))
-    order = np.argsort(-frequency[cohort.target], kind="stable")  # the rarest is written last
+    frequency = np.bincount(target, minlength=len(cohort.classes))
+    order = np.argsort(-frequency[target], kind="stable")  # the rarest is written last
     stratum = np.zeros(unit.max() + 1, dtype=np.int64)
-    stratum[unit[order]] = cohort.target[order]
+    stratum[unit[order]] = target[order]
     return unit, stratum, np.bincount(unit)
 
 

@@ -33,26 +33,28 @@ class Card:
         checkpoints: Weights of each member, the estimator, or all files of several models, relative
             to the folder; none of scores.
         classes: Class names; with two, the last is positive.
-        schema: Columns by role.
+        schema: How raw rows are read: of a table its columns by role.
         in_shape: Shape of one row's inputs.
         kind: What answers: networks, a scikit-learn estimator, several models, or nothing (a file
             of scores).
         clamp: Lowest probability that an estimator answers, before it is tempered.
         temperature: Divides the log-probabilities before they are normalised again.
         columns: Class number of each of an estimator's columns; none is every class in order.
+        records: The kind of raw rows: `tables`, `images`, `series`.
         out_of_fold: Whether the folder holds out-of-fold answers for the rows it was fitted on.
     """
 
     network: dict[str, Any]
     checkpoints: list[str]
     classes: list[str]
-    schema: dict[str, list[str]]
+    schema: dict[str, Any]
     in_shape: list[int]
     kind: str = NETWORK
     clamp: float = 0.0
     temperature: float = 1.0
     columns: list[int] = field(default_factory=list)
     out_of_fold: bool = False
+    records: str = "tables"
 
     @property
     def files(self) -> list[str]:
@@ -73,7 +75,8 @@ class Card:
             network=dict(network),
             checkpoints=list(checkpoints),
             classes=list(data.cohort.classes),
-            schema=data.cohort.schema.to_dict(),
+            schema=data.cohort.records.spec,
+            records=data.cohort.records.kind,
             in_shape=list(data.in_shape),
             kind=kind,
             clamp=clamp,

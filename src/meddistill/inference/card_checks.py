@@ -92,6 +92,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "clamp": lambda value: _is_number(value) and 0 <= value < 1,
     "temperature": lambda value: _is_number(value) and value > 0,
     "columns": lambda value: _whole(value, 0) and len(set(value)) == len(value),
+    "records": lambda value: isinstance(value, str),
     "out_of_fold": lambda value: isinstance(value, bool),
 }
 """By field of a card, whether a value is one that a model of ours can have."""

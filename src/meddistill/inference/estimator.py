@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from meddistill.errors import UserError
 from meddistill.inference.classifiers import asked
+from meddistill.inference.model import PreparedModel
 
 SUB_FORESTS, OF_EACH_SIZE = (1, 3, 10, 30), 10
 """Trees of the small forests that a forest is pruned to, and how many are tried of each size."""
@@ -86,19 +86,45 @@ class EstimatorAnswers(nn.Module):
         return EstimatorAnswers(estimator, self.clamp, self.num_classes, self.columns)
 
 
-class NoAnswers(nn.Module):
-    """In place of a model that is only a file of answers."""
+class EstimatorModel(PreparedModel):
+    """A fitted classifier; `network` is an `EstimatorAnswers`."""
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """There is nothing that could answer.
+    @property
+    def answers(self) -> EstimatorAnswers:
+        """What answers."""
+        return cast(EstimatorAnswers, self.network)
 
-        Raises:
-            UserError: Always.
-        """
-        raise UserError(
-            "this teacher is a file of scores (teacher=scores): it has answers for its own rows "
-            "alone and can't be asked for others"
-        )
+    @property
+    def num_parameters(self) -> int:
+        """Nodes of all trees, or coefficients; 0 where they can't be counted."""
+        return self.answers.num_parameters or 0
+
+    @property
+    def num_trees(self) -> int:
+        """Trees of a forest; 0 of another kind."""
+        return self.answers.num_trees
+
+    def parts(self) -> list[EstimatorModel]:
+        """A forest's trees."""
+        trees = self.answers.parts()
+        return self._with(trees if len(trees) > 1 else [])
+
+    def pruned(self) -> list[EstimatorModel]:
+        """Small forests of a forest's trees."""
+        return self._with(self.answers.sub_forests())
+
+    def _with(self, answers: Sequence[EstimatorAnswers]) -> list[EstimatorModel]:
+        return [EstimatorModel(self.card, each, self.preprocessing) for each in answers]
+
+    def size(self) -> dict[str, Any]:
+        """Parameters where they can be counted, and bytes of its file."""
+        import skops.io
+
+        return {
+            "parameters": self.answers.num_parameters,
+            "bytes": len(skops.io.dumps(self.answers.estimator)),
+            "multiply_adds": None,
+        }
 
 
 def _forest_of(forest: Any, trees: Sequence[Any]) -> Any:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from meddistill.data.preprocessing import PREPROCESSING
 from meddistill.errors import UserError
@@ -29,15 +28,14 @@ README = """\
 
     import meddistill
 
-    probabilities = meddistill.predict("this folder", new_rows)  # a DataFrame of raw rows
+    probabilities = meddistill.predict("this folder", new_rows)
 
 - Classes: {classes}
-- Columns: {columns}
+- {inputs}
 - Answers by: {kind}, {parameters} numbers
 
-What it still holds of the patients it was trained on: names of classes and columns; of each column
-of numbers a mean, a spread, a median and the ends of its range without the most extreme patients;
-spellings of categories; and its weights, from which in principle it can be guessed whether a known
+What it still holds of the patients it was trained on: names of classes; {learned};
+and its weights, from which in principle it can be guessed whether a known
 person was among them. What fewer patients had in common than its maker's `privacy.fewest` (5, if
 nothing else was said) is left out: categories, and columns that so few had a number in. It holds
 no row, no id, no hash of a row, no prediction, and nothing of the machine or the account it was
@@ -114,10 +112,7 @@ def _files_of_parts(model: MixedModel) -> list[str]:
 
 def _check_same(model: Model, exported: Model) -> None:
     """What was written must answer as the run does."""
-    schema = model.preprocessing.schema
-    values = [None, -3.0, 0.0, 0.5, 1.0, 20.0, 400.0]
-    rows = pd.DataFrame(dict.fromkeys(schema.numeric, values), index=range(len(values)))
-    rows = rows.assign(**dict.fromkeys(schema.categorical))
+    rows = model.preprocessing.probe()
     if not np.array_equal(model.log_probabilities(rows), exported.log_probabilities(rows)):
         raise RuntimeError("the exported model answers otherwise than the run's")
 
@@ -126,7 +121,8 @@ def _readme(model: Model) -> str:
     kinds = {NETWORK: "networks", ESTIMATOR: "a classifier", SEVERAL: "several models"}
     return README.format(
         classes=", ".join(model.card.classes),
-        columns=", ".join(model.preprocessing.schema.columns),
+        inputs=model.preprocessing.describe(),
+        learned=model.preprocessing.learned,
         kind=kinds[model.card.kind],
         parameters=model.num_parameters,
     )

@@ -5,25 +5,26 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import nn
 
+from meddistill.data.modalities import modality
 from meddistill.data.preprocessing import PREPROCESSING, Preprocessing
-from meddistill.data.schema import Schema
 from meddistill.errors import UserError
 from meddistill.files.atomic import write_atomically
 from meddistill.files.model_files import read_regular
-from meddistill.inference.card import CARD, ESTIMATOR, PARTS, SCORES, SEVERAL, Card
+from meddistill.inference.card import CARD, ESTIMATOR, NETWORK, PARTS, SCORES, SEVERAL, Card
 from meddistill.inference.card_checks import read_card
-from meddistill.inference.estimator import EstimatorAnswers, NoAnswers
+from meddistill.inference.estimator import EstimatorAnswers, EstimatorModel
 from meddistill.inference.estimator_file import load_estimator
 from meddistill.inference.folder_networks import folder_network
 from meddistill.inference.known_rows import KNOWN_ROWS
 from meddistill.inference.mixture import MixedModel, part_folder
-from meddistill.inference.model import MeanOfProbabilities, Model
+from meddistill.inference.model import Model
+from meddistill.inference.network import MeanOfProbabilities, NetworkModel
+from meddistill.inference.scores import ScoresModel
 from meddistill.inference.weights import read_weights
 
 
@@ -61,11 +62,9 @@ def load_model(folder: str | Path, trust: Iterable[str] = ()) -> Model:
         raise UserError(f"{folder}: there is no such folder (it is looked for from where you are)")
     try:
         card = read_card(folder)
-        preprocessing = Preprocessing.load(folder / PREPROCESSING, Schema.from_dict(card.schema))
-        if card.kind == SEVERAL:
-            return _mixed(card, folder, preprocessing, trust)
-        network = _answering(card, folder, trust)
-        model = Model(card, network, preprocessing)
+        room = modality(card.records)
+        preprocessing = room.load_preprocessing(folder / PREPROCESSING, card.schema)
+        model = KINDS[card.kind](card, folder, preprocessing, trust)
         _check_answer(model)
     except UserError:
         raise
@@ -88,42 +87,53 @@ def _mixed(card: Card, folder: Path, preprocessing: Preprocessing, trust: list[s
     return MixedModel(card, preprocessing, parts)
 
 
-def _answering(card: Card, folder: Path, trust: list[str]) -> nn.Module:
-    """What turns inputs into log-probabilities."""
-    if card.kind == ESTIMATOR:
-        content = read_regular(folder, card.checkpoints[0])
-        return EstimatorAnswers(
-            load_estimator(content, card.checkpoints[0]), card.clamp, len(card.classes),
-            card.columns, card.temperature,
-        )  # fmt: skip
-    if card.kind == SCORES:
-        return NoAnswers()
+def _estimator(card: Card, folder: Path, preprocessing: Preprocessing, trust: list[str]) -> Model:
+    content = read_regular(folder, card.checkpoints[0])
+    answers = EstimatorAnswers(
+        load_estimator(content, card.checkpoints[0]), card.clamp, len(card.classes),
+        card.columns, card.temperature,
+    )  # fmt: skip
+    return EstimatorModel(card, answers, preprocessing)
+
+
+def _scores(card: Card, folder: Path, preprocessing: Preprocessing, trust: list[str]) -> Model:
+    return ScoresModel(card, preprocessing)
+
+
+def _networks(card: Card, folder: Path, preprocessing: Preprocessing, trust: list[str]) -> Model:
+    if tuple(card.in_shape) != preprocessing.in_shape:
+        raise ValueError(f"its preprocessing makes {preprocessing.in_shape}, not {card.in_shape}")
     members = []
     for name in card.checkpoints:
         weights = read_weights(read_regular(folder, name), name)
         shape = card.in_shape, len(card.classes)
         members.append(folder_network(card.network, *shape, weights, trust))
-    return MeanOfProbabilities(members, card.temperature)
+    network = MeanOfProbabilities(members, card.temperature)
+    return NetworkModel(card, network, preprocessing)
 
 
-@torch.no_grad()
+KINDS = {NETWORK: _networks, ESTIMATOR: _estimator, SCORES: _scores, SEVERAL: _mixed}
+"""By the kind of a card, what makes its model of its files."""
+
+
 def _check_answer(model: Model) -> None:
-    """Refuse a model whose parts don't fit together: one empty row must get finite answers."""
-    if isinstance(model.network, NoAnswers):
+    """Refuse a model whose parts don't fit together: made rows must get finite answers."""
+    if not model.answers_new_rows:
         return
-    schema = model.preprocessing.schema
-    row = pd.DataFrame([[None] * len(schema.columns)], columns=schema.columns, dtype=object)
-    answers = model.log_probabilities(row)
-    if answers.shape != (1, len(model.card.classes)) or not np.isfinite(answers).all():
+    probe = model.preprocessing.read(model.preprocessing.probe())
+    answers = model.of_records(probe)
+    shape = len(probe), len(model.card.classes)
+    if answers.shape != shape or not np.isfinite(answers).all():
         raise ValueError(f"its files don't fit together: it answers {answers.tolist()!r:.80}")
 
 
-def predict(folder: str | Path, rows: pd.DataFrame, trust: Iterable[str] = ()) -> pd.DataFrame:
+def predict(folder: str | Path, rows: Any, trust: Iterable[str] = ()) -> pd.DataFrame:
     """Load the model of a run folder and answer for raw rows: a column of probabilities a class.
 
     Args:
         folder: As for `load_model`.
-        rows: [rows] raw ones, with at least the columns that the model was trained with.
+        rows: Raw ones of the kind that the model was trained with: a frame with at least its
+            columns, images (files or an array), series.
         trust: As for `load_model`.
     """
     return load_model(folder, trust).predict_proba(rows)

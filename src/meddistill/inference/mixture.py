@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp
 
-from meddistill.data import remarks
 from meddistill.data.preprocessing import Preprocessing
+from meddistill.data.records import Records
 from meddistill.inference.card import PARTS, Card
-from meddistill.inference.estimator import NoAnswers
-from meddistill.inference.model import Model
-
-Numbers = NDArray[np.float64]
+from meddistill.inference.model import Model, Numbers, together
 
 
 def part_folder(folder: Path, name: str) -> Path:
@@ -56,8 +52,9 @@ class MixedModel(Model):
     def __init__(
         self, card: Card, preprocessing: Preprocessing, parts: Mapping[str, Model]
     ) -> None:
-        super().__init__(card, NoAnswers(), preprocessing)
+        super().__init__(card, preprocessing)
         self.by_name = dict(parts)
+        self.answers_new_rows = all(part.answers_new_rows for part in parts.values())
 
     @property
     def num_parameters(self) -> int:
@@ -67,20 +64,24 @@ class MixedModel(Model):
     def parts(self) -> list[Model]:
         """The models it is made of; none where one is only a file of scores."""
         models = list(self.by_name.values())
-        return models if len(models) > 1 and all(map(answers_anew, models)) else []
+        return models if len(models) > 1 and self.answers_new_rows else []
 
-    def log_probabilities(self, rows: pd.DataFrame, warn: bool = False) -> Numbers:
-        """Raw rows -> log-probabilities [rows, classes] in nats."""
-        if warn:
-            remarks.warn(self.preprocessing, self.preprocessing.read(rows), rows)
-        return self.mixed({n: part.log_probabilities(rows) for n, part in self.by_name.items()})
+    def prepare(self, records: Records) -> dict[str, Any]:
+        """By name what each part's `answer` takes."""
+        return {
+            name: part.prepare(part.preprocessing.read(records))
+            for name, part in self.by_name.items()
+        }
+
+    def answer(self, prepared: Mapping[str, Any]) -> Numbers:
+        """Prepared rows -> log-probabilities [rows, classes] in nats."""
+        return self.mixed({name: self.by_name[name].answer(own) for name, own in prepared.items()})
 
     def mixed(self, answers: Mapping[str, Numbers]) -> Numbers:
         """[rows, classes] log-probabilities from those of each part by name."""
         weights = [self.card.network["weights"][name] for name in answers]
         return mix(list(answers.values()), weights, self.card.network["average"])
 
-
-def answers_anew(model: Model) -> bool:
-    """Whether a model can answer for new rows."""
-    return isinstance(model, MixedModel) or not isinstance(model.network, NoAnswers)
+    def size(self) -> dict[str, Any]:
+        """Of all parts, which are asked one after the other."""
+        return together([part.size() for part in self.by_name.values()])

@@ -1,123 +1,145 @@
-"""A trained model in a folder: saved without pickle, loaded to answer for raw rows."""
+"""A trained model: from raw rows to probabilities, whatever answers."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from meddistill.data import remarks
-from meddistill.data.preprocessing import Preprocessing
+from meddistill.data.preprocessing import Preprocessing, evaluation_rows
+from meddistill.data.records import Records
 from meddistill.inference.card import Card
-from meddistill.inference.estimator import EstimatorAnswers, tempered
 
-ROWS_AT_ONCE = 8192
-
-
-class MeanOfProbabilities(nn.Module):
-    """Members that answer with the mean of their probabilities, worked out in log space.
-
-    The mean of probabilities is neither that of log-probabilities nor that of logits. In log space
-    no answer is log 0, so no clamp is needed.
-
-    Args:
-        members: Networks with the same inputs and classes.
-        temperature: Divides the mean's log-probabilities before they are normalised again.
-    """
-
-    def __init__(self, members: Sequence[nn.Module], temperature: float = 1.0) -> None:
-        super().__init__()
-        self.members, self.temperature = nn.ModuleList(members), temperature
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """[batch, *in_shape] -> log-probabilities [batch, classes] in nats, float64 if there is."""
-        dtype = torch.float32 if inputs.device.type == "mps" else torch.float64
-        if len(self.members) == 1:  # its own mean, to the last bit, in half the time for one row
-            own: Tensor = self.members[0](inputs).to(dtype).log_softmax(dim=-1)
-            return tempered(own, self.temperature)
-        answers = torch.stack([net(inputs) for net in self.members]).to(dtype).log_softmax(dim=-1)
-        mean = answers.logsumexp(dim=0) - math.log(len(self.members))
-        return tempered(mean, self.temperature)
+Numbers = NDArray[np.float64]
 
 
-class Model:
-    """A trained model that answers for raw rows with its own preprocessing.
+class Model(ABC):
+    """A trained model that answers for raw rows.
 
     Args:
         card: What it is.
-        network: inputs -> log-probabilities.
-        preprocessing: raw rows -> inputs.
+        preprocessing: Raw rows -> inputs.
     """
 
-    def __init__(self, card: Card, network: nn.Module, preprocessing: Preprocessing) -> None:
-        self.card, self.network, self.preprocessing = card, network.eval(), preprocessing
+    answers_new_rows = True
+    """Whether it can answer for rows that are not those it came with."""
+
+    def __init__(self, card: Card, preprocessing: Preprocessing) -> None:
+        self.card, self.preprocessing = card, preprocessing
         self._classes = pd.Index(card.classes)  # made anew it takes longer than a small network
 
     @property
+    @abstractmethod
     def num_parameters(self) -> int:
         """Trained numbers, over all members; of trees their nodes; 0 where nobody can count."""
-        if isinstance(self.network, EstimatorAnswers):
-            return self.network.num_parameters or 0
-        return sum(parameter.numel() for parameter in self.network.parameters())
 
-    def parts(self) -> list[Model]:
+    def parts(self) -> Sequence[Model]:
         """The models whose mean it is: an ensemble's networks, a forest's trees; none of one."""
-        if isinstance(self.network, EstimatorAnswers):
-            networks: list[nn.Module] = list(self.network.parts())
-        elif isinstance(self.network, MeanOfProbabilities):
-            networks = [MeanOfProbabilities([member]) for member in self.network.members]
-        else:
-            networks = []
-        several = networks if len(networks) > 1 else []
-        return [Model(self.card, network, self.preprocessing) for network in several]
+        return []
 
-    def pruned(self) -> list[Model]:
+    def pruned(self) -> Sequence[Model]:
         """Smaller models within it: small forests of a forest's trees, the parts of another."""
-        if not isinstance(self.network, EstimatorAnswers):
-            return self.parts()
-        forests = self.network.sub_forests()
-        return [Model(self.card, forest, self.preprocessing) for forest in forests]
+        return self.parts()
 
-    def log_probabilities(self, rows: pd.DataFrame, warn: bool = False) -> NDArray[np.float64]:
+    @property
+    def frozen(self) -> nn.Module | None:
+        """The network that can be asked in every step of a student; None where there is none."""
+        return None
+
+    @abstractmethod
+    def prepare(self, records: Records) -> Any:
+        """Rows as its preprocessing has read them -> what `answer` takes."""
+
+    @abstractmethod
+    def answer(self, prepared: Any) -> Numbers:
+        """Prepared rows -> log-probabilities [rows, classes] in nats."""
+
+    @abstractmethod
+    def size(self) -> dict[str, Any]:
+        """Its `parameters`, `bytes` and `multiply_adds` for a row; empty where nobody knows."""
+
+    def log_probabilities(self, raw: Any, warn: bool = False) -> Numbers:
         """Raw rows -> log-probabilities [rows, classes] in nats.
 
         Args:
-            rows: As they were read from a file, or prepared.
+            raw: As they were read from a file, or a cohort's.
             warn: Whether to say what is odd about them.
 
         Raises:
-            UserError: A column is absent, or a cell is not what its column needs.
+            UserError: They are not what the model was trained with.
         """
-        cells = self.preprocessing.read(rows)
+        records = self.preprocessing.read(raw)
         if warn:
-            remarks.warn(self.preprocessing, cells, rows)
-        return self.of_inputs(self.preprocessing.inputs(cells))
+            self.preprocessing.warn(records)
+        return self.of_records(records)
 
-    @torch.inference_mode()
-    def of_inputs(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
-        """[rows, *in_shape] prepared inputs -> log-probabilities [rows, classes] in nats."""
-        answers = [
-            self.network(part) for part in torch.split(torch.from_numpy(inputs), ROWS_AT_ONCE)
-        ]
-        values: NDArray[np.float64] = torch.cat(answers).numpy()
-        return values
+    def of_records(self, records: Records) -> Numbers:
+        """The same of rows that its preprocessing has read."""
+        if records.in_memory:
+            return self.answer(self.prepare(records))
+        size = evaluation_rows(self.preprocessing.in_shape)
+        parts = np.split(np.arange(len(records)), range(size, len(records), size))
+        return np.concatenate([self.answer(self.prepare(records.take(part))) for part in parts])
 
-    def predict_proba(self, rows: pd.DataFrame) -> pd.DataFrame:
+    def predict_proba(self, raw: Any) -> pd.DataFrame:
         """Raw rows -> a column of probabilities for each class, indexed as the rows are.
 
         Raises:
-            UserError: The rows are no such table, or what they say is lost; it says how to read
-                them.
+            UserError: The rows are not what the model was trained with, or what they say is lost;
+                it says how to read them.
         """
-        self.preprocessing.schema.check_raw(rows)
-        return self.probabilities(rows)
+        self.preprocessing.check_raw(raw)
+        return self.probabilities(raw)
 
-    def probabilities(self, rows: pd.DataFrame) -> pd.DataFrame:
+    def probabilities(self, raw: Any) -> pd.DataFrame:
         """What `predict_proba` gives, of rows that may be prepared ones."""
-        probabilities = np.exp(self.log_probabilities(rows, warn=True))
-        return pd.DataFrame(probabilities, index=rows.index, columns=self._classes)
+        records = self.preprocessing.read(raw)
+        self.preprocessing.warn(records)
+        probabilities = np.exp(self.of_records(records))
+        return pd.DataFrame(probabilities, index=records.index, columns=self._classes)
+
+
+class PreparedModel(Model):
+    """A model that answers by a single module from its own inputs.
+
+    Args:
+        card: What it is.
+        network: Inputs [rows, *in_shape] -> log-probabilities.
+        preprocessing: Raw rows -> inputs.
+    """
+
+    def __init__(self, card: Card, network: nn.Module, preprocessing: Preprocessing) -> None:
+        super().__init__(card, preprocessing)
+        self.network = network.eval()
+
+    def prepare(self, records: Records) -> NDArray[Any]:
+        """[rows, ...] inputs as they lie in memory."""
+        return self.preprocessing(records)
+
+    @torch.inference_mode()
+    def answer(self, prepared: NDArray[Any]) -> Numbers:
+        """[rows, ...] inputs as they lie in memory -> log-probabilities [rows, classes] in nats."""
+        parts = torch.split(
+            torch.from_numpy(prepared), evaluation_rows(self.preprocessing.in_shape)
+        )
+        answers = [self.network(self.preprocessing.front(part)) for part in parts]
+        values: Numbers = torch.cat(answers).numpy()
+        return values
+
+
+def together(sizes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Sizes of models that are asked one after the other; empty where one is."""
+    if not all(sizes):
+        return {}
+    found: dict[str, Any] = {}
+    for key in ("parameters", "bytes", "multiply_adds"):
+        values = [size[key] for size in sizes]
+        known = [value for value in values if value is not None]
+        found[key] = sum(known) if len(known) == len(values) else None
+    return found

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from meddistill.config.compose import build_network
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.evaluation.predictions import evaluate
-from meddistill.inference.model import MeanOfProbabilities
+from meddistill.inference.network import MeanOfProbabilities
 from meddistill.losses.building import build_loss
 from meddistill.runs.pace import Pace
 from meddistill.stack.alone import own_loggers
@@ -78,8 +78,7 @@ def _train_alone(
     settings: Mapping[str, Any], table: Table, folder: Path, logs: Path
 ) -> dict[str, Any]:
     """The same of one member, trained as `meddistill distill` trains it, logged below `logs`."""
-    data = table.data
-    data.seed = settings["seed"]
+    data = table.data.with_seed(settings["seed"])
     student = build_network(
         settings["student"], "student", data.in_shape, data.num_classes, settings["seed"]
     )
@@ -103,10 +102,9 @@ def _train_alone(
     }
 
 
-@torch.no_grad()
 def _answers(student: nn.Module, data: CohortDataModule) -> Tensor:
     """[rows, classes] probabilities of every row of the cohort."""
-    answers: Tensor = MeanOfProbabilities([student.cpu().eval()])(data.inputs)
+    answers = data.answers_of(MeanOfProbabilities([student.cpu().eval()]))
     return answers.exp().float()
 
 

@@ -237,6 +237,6 @@ def _probabilities(
     network.eval()
     parts = []
     for index in rows.everything():
-        logits = network(rows.rows.inputs[index]).double()
+        logits = network(rows.inputs_at(index)).double()
         parts.append(logits.log_softmax(dim=-1).exp().float().cpu())
     return torch.cat(parts, dim=1)

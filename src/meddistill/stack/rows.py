@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
@@ -29,15 +30,17 @@ class MemberRows:
     def __init__(
         self, tables: Sequence[CohortDataModule], table: Sequence[int], seeds: Sequence[int]
     ) -> None:
-        self.rows = Rows.joined([data.rows for data in tables])
-        starts = torch.tensor([0, *(len(data.rows.target) for data in tables)]).cumsum(0)[:-1]
+        parts = [data.rows for data in tables]
+        self.rows = Rows.joined(parts)
+        starts = torch.tensor([0, *(len(part.target) for part in parts)]).cumsum(0)[:-1]
         self._starts, self._count = starts, len(tables[0].cohort.target)
         self._train = _positions([data.train_rows for data in tables], starts)
         self._validation = _positions([data.labelled_validation for data in tables], starts)
         self.table, self.seeds = torch.tensor(table), list(seeds)
         self.batch_size = tables[0].batch_size
         self._all_labelled = bool(self.rows.labelled[self._train].all())
-        numbers = self.rows.inputs[0].numel() * len(self.seeds)
+        self._fronts = [data.preprocessing for data in tables]
+        numbers = math.prod(tables[0].in_shape) * len(self.seeds)
         self._part = max(1, LARGEST_GATHER // max(1, numbers))
 
     def to(self, device: torch.device) -> None:
@@ -75,24 +78,39 @@ class MemberRows:
         for index in torch.split(positions, self._part, dim=1):
             rows = self.rows.at(index)
             members = len(self.table)
-            inputs = rows.inputs.expand(members, *rows.inputs.shape[1:])
-            yield inputs, rows.target.expand(members, -1)
+            inputs = self._as_read(rows.inputs, tables)
+            yield inputs.expand(members, *inputs.shape[1:]), rows.target.expand(members, -1)
 
     def everything(self) -> list[Tensor]:
         """Row numbers [M, part] of every row of a member's cohort, in parts that fit in memory."""
         rows = self._starts[self.table].unsqueeze(1) + torch.arange(self._count)
         return list(torch.split(rows.to(self.rows.target.device), self._part, dim=1))
 
+    def inputs_at(self, index: Tensor) -> Tensor:
+        """[M, part, *in_shape] inputs of the rows numbered by `index` [M, part]."""
+        return self._as_read(self.rows.at(index).inputs, self.table)
+
+    def _as_read(self, inputs: Tensor, tables: Tensor) -> Tensor:
+        """Rows [M, part, ...] as they lie in memory, of the tables [M] -> as networks read them."""
+        numbers = tables.tolist()
+        if len(set(numbers)) == 1:
+            read: Tensor = self._fronts[numbers[0]].front(inputs)
+            return read
+        if not any(self._fronts[number].has_front for number in numbers):
+            return inputs
+        parts = zip(numbers, inputs, strict=True)
+        return torch.stack([self._fronts[number].front(part) for number, part in parts])
+
     def batch(self, index: Tensor) -> Batch:
         """The rows numbered by `index` [M, batch], as tensors [M, batch, ...]."""
         rows = self.rows.at(index)
-        row_weight = torch.full(index.shape, 1 / index.shape[1], device=rows.inputs.device)
+        row_weight = torch.full(index.shape, 1 / index.shape[1], device=rows.target.device)
         label_weight = row_weight
         if not self._all_labelled:
             labelled = rows.labelled.sum(dim=1, keepdim=True).clamp(min=1)
             label_weight = rows.labelled * (1 / labelled)
         return Batch(
-            inputs=rows.inputs,
+            inputs=self._as_read(rows.inputs, self.table),
             target=rows.target,
             label_weight=label_weight,
             row_weight=row_weight,

@@ -12,8 +12,9 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.source import read_cohort, source, split_rows
 from meddistill.losses import DistillationLoss
 from meddistill.stack.members import Member
+from meddistill.students.rows import student_rows
 from meddistill.teachers.targets import Targets
-from meddistill.teachers.teaching import Teachers, add_synthetic, teach
+from meddistill.teachers.teaching import Teachers, teach, with_synthetic_rows
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ def make_tables(
     for (settings, loss), data in zip(readers, modules, strict=True):
         targets = None
         if loss.needs_teacher:
-            add_synthetic(settings["synthetic"], data)
-            targets = teach(teachers.of(settings), settings, data)
+            data = with_synthetic_rows(settings["synthetic"], data)
+            targets, data = teach(teachers.of(settings), settings, data)
         tables.append(Table(settings, data, targets))
     return tables, of_member
 
@@ -81,7 +82,7 @@ def let_go(tables: Sequence[Table]) -> None:
 
 def _key(settings: Mapping[str, Any], needs_teacher: bool) -> str:
     taught = [settings["teacher"], settings["synthetic"]] if needs_teacher else None
-    own = [settings[key] for key in ("data", "privacy", "batch_size")]
+    own = [settings[key] for key in ("data", "privacy", "batch_size", "preprocessing", "view")]
     return json.dumps([*own, taught], default=str)
 
 
@@ -91,7 +92,4 @@ def read_rows(settings: Mapping[str, Any], cohorts: dict[str, Cohort]) -> Cohort
     if key not in cohorts:
         cohorts[key] = read_cohort(settings)
     cohort = cohorts[key]
-    return CohortDataModule(
-        cohort, split_rows(settings, cohort),
-        labels=settings["data"]["labels"], batch_size=settings["batch_size"],
-    )  # fmt: skip
+    return student_rows(settings, cohort, split_rows(settings, cohort))

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from hydra.utils import get_class
+
 from meddistill.config.compose import build, build_network
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError, UserError
@@ -19,7 +21,10 @@ NOT_LIVE = "this teacher is no network, so it can't be asked in every step: take
 
 
 def check_on(settings: Mapping[str, Any], loss: DistillationLoss, data: CohortDataModule) -> None:
-    """Refuse a loss that says nothing about these data, or about this student's layers."""
+    """Refuse a student that can't read these rows, and a loss that says nothing about them."""
+    target = get_class(settings["student"]["_target_"])
+    name = target.__name__.lower()
+    data.check_layout(getattr(target, "reads", None), "student", name, "preprocessing")
     check_loss(loss, data.num_classes)
     if loss.needs_features:
         student = build_network(
@@ -33,9 +38,25 @@ def asks_live(settings: Mapping[str, Any], loss: DistillationLoss) -> bool:
     return bool(settings["answers"] == "live" or loss.needs_features)
 
 
+def _check_view(settings: Mapping[str, Any], loss: DistillationLoss) -> None:
+    """Refuse a random view with answers that were stored of the rows as they are.
+
+    Stored answers under random views did harm or nothing where the same view, answered live, did
+    good (Beyer et al. 2022, arXiv:2106.05237).
+    """
+    if settings["view"] and loss.needs_teacher and not asks_live(settings, loss):
+        name = settings["view"]["_target_"].rpartition(".")[2].lower()
+        raise SettingError(
+            "view", name, "stored answers are of the rows as they are, and teach little about "
+            "random views of them: set answers=live, by which the teacher answers the very view "
+            "that the student sees, or view=none",
+        )  # fmt: skip
+
+
 def check_teacher(settings: Mapping[str, Any], loss: DistillationLoss, teacher: Teacher) -> None:
     """Refuse to ask a teacher what it can't be asked, or the loss would not read."""
     _check_answers(settings, loss, teacher)
+    _check_view(settings, loss)
     _check_synthetic(settings["synthetic"], loss, teacher)
 
 

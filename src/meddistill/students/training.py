@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,8 +35,7 @@ def train_student(
     """Train `student` in `folder` and leave it with its best epoch's weights."""
     teacher = None
     if targets is not None and asks_live(settings, loss):
-        data = copy.copy(data)  # others may read the same rows with the stored answers
-        teacher = _live(targets, data)
+        teacher, data = _live(targets, data)
     if teacher is not None and loss.needs_features:
         connect(loss, student, teacher.network, data, settings["seed"])
     module = Distiller(
@@ -60,8 +58,8 @@ def _schedule(node: Mapping[str, Any]) -> Callable[[int], DistillationLoss] | No
     return by_epoch(node) if is_scheduled(node) else None
 
 
-def _live(targets: Targets, data: CohortDataModule) -> FrozenTeacher:
-    """The teacher itself in place of its stored answers; it reads rows in its own way."""
+def _live(targets: Targets, data: CohortDataModule) -> tuple[FrozenTeacher, CohortDataModule]:
+    """The teacher itself, and the rows as it reads them, in place of its stored answers."""
     model = targets.model()
-    data.teach(None, model.preprocessing(data.features))
-    return FrozenTeacher(model.network)
+    assert model.frozen is not None  # others were refused
+    return FrozenTeacher(model.frozen), data.with_live_teacher(model.preprocessing)

@@ -10,26 +10,25 @@ from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from meddistill.config.compose import build_network, build_optimizer
-from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.source import describe_data, prepare
-from meddistill.data.split import Split
 from meddistill.evaluation.predictions import judge_model
 from meddistill.inference.card import Card, save_card
 from meddistill.inference.known_rows import rows_known, save_known_rows
-from meddistill.inference.model import MeanOfProbabilities, Model
+from meddistill.inference.network import MeanOfProbabilities, NetworkModel
 from meddistill.losses import DistillationLoss
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss
 from meddistill.runs.runfolder import RunFolder
 from meddistill.stack.search import search
 from meddistill.students.checks import check_on, check_teacher, check_unread
+from meddistill.students.rows import student_rows
 from meddistill.students.training import train_student
 from meddistill.tasks.common import check_student
 from meddistill.teachers.base import Teacher
 from meddistill.teachers.judging import judge_teacher
 from meddistill.teachers.targets import Targets
-from meddistill.teachers.teaching import add_synthetic, build_teacher, teach
+from meddistill.teachers.teaching import build_teacher, teach, with_synthetic_rows
 from meddistill.training.callbacks import build_callbacks
 from meddistill.training.checkpoints import BEST
 from meddistill.training.fit import Fitted
@@ -69,15 +68,15 @@ def _distill(
 ) -> dict[str, Any]:
     """The same with what was built."""
     cohort, split = prepare(settings)
-    data = _data(settings, cohort, split)
+    data = student_rows(settings, cohort, split)
     check_on(settings, loss, data)
     student = build_network(
         settings["student"], "student", data.in_shape, data.num_classes, settings["seed"]
     )
     targets = None
     if loss.needs_teacher:
-        add_synthetic(settings["synthetic"], data)
-        targets = teach(teacher, settings, data)
+        data = with_synthetic_rows(settings["synthetic"], data)
+        targets, data = teach(teacher, settings, data)
     found = None
     if isinstance(loss, Searched):
         found = search(loss, settings, data, run.path / "search")
@@ -90,15 +89,6 @@ def _distill(
     log_test(loggers, metrics["student"]["test"], fitted.steps)
     run.finish({**metrics, "search": found})
     return metrics
-
-
-def _data(settings: Mapping[str, Any], cohort: Cohort, split: Split) -> CohortDataModule:
-    return CohortDataModule(
-        cohort, split,
-        labels=settings["data"]["labels"],
-        batch_size=settings["batch_size"],
-        seed=settings["seed"],
-    )  # fmt: skip
 
 
 def _conclude(
@@ -117,10 +107,10 @@ def _conclude(
     card = Card.of(settings["student"], [f"checkpoints/{BEST}"], data)
     save_known_rows(run.path, rows_known(data))
     save_card(run.path, card)
-    model = Model(card, MeanOfProbabilities([student.cpu()]), data.preprocessing)
+    model = NetworkModel(card, MeanOfProbabilities([student.cpu()]), data.preprocessing)
     name = "distilled student" if loss.ever_distils else "student alone"
     judged = judge_model(
-        name, model.num_parameters, model.log_probabilities(cohort.features), cohort, split, labels,
+        name, model.num_parameters, model.log_probabilities(cohort.records), cohort, split, labels,
         threshold, run.path / "predictions.parquet",
     )  # fmt: skip
     judged_teacher = judge_teacher(targets, cohort, split, labels, threshold) if targets else None

@@ -7,21 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError, integer
-from meddistill.inference.model import MeanOfProbabilities
+from meddistill.inference.network import MeanOfProbabilities
 from meddistill.inference.weights import load_weights
 from meddistill.losses.kd import KD
 from meddistill.seeding import derive
 from meddistill.teachers.neural import NeuralTeacher
 from meddistill.training.checkpoints import BEST
 from meddistill.training.classifier import Classifier
-from meddistill.training.distiller import Distiller
+from meddistill.training.distiller import Distiller, FrozenTeacher
 
 log = logging.getLogger(__name__)
 NO_NETWORK = (
@@ -68,6 +65,7 @@ class BornAgainTeacher(NeuralTeacher):
         self, data: CohortDataModule, folder: Path, trainer: Mapping[str, Any]
     ) -> list[str]:
         """The checkpoint of the last generation; finished ones of a killed fit are kept."""
+        live: FrozenTeacher | None = None
         for generation in range(self.generations + 1):
             path = Path("generations") / str(generation)
             best = path / "checkpoints" / BEST
@@ -78,19 +76,21 @@ class BornAgainTeacher(NeuralTeacher):
                 given = (network, data.num_classes, factory)
                 own: dict[str, Any] = {"seed": seed, "scheduler": self.schedule}
                 module = (
-                    Distiller(*given, KD(self.temperature, self.alpha), **own)
+                    Distiller(*given, KD(self.temperature, self.alpha), teacher=live, **own)
                     if generation
                     else Classifier(*given, **own)
                 )
                 self.train(module, data, folder / path, trainer)
             load_weights(network, folder / best)
-            data.teach(_answers(network, data))
+            live, data = _taught(network, data)
         return [str(best)]
 
 
-@torch.no_grad()
-def _answers(network: nn.Module, data: CohortDataModule) -> NDArray[np.float32]:
-    """[rows, classes] log-probabilities for every row of the cohort."""
+def _taught(
+    network: nn.Module, data: CohortDataModule
+) -> tuple[FrozenTeacher | None, CohortDataModule]:
+    """The rows with a generation's answers, or itself where it must answer random views."""
     frozen = MeanOfProbabilities([network.cpu()]).eval()
-    answers: NDArray[np.float32] = frozen(data.inputs).float().numpy()
-    return answers
+    if data.view is None:
+        return None, data.with_answers(data.answers_of(frozen).float().numpy())
+    return FrozenTeacher(frozen), data.with_live_teacher(data.preprocessing)

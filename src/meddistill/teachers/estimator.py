@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.dummy import DummyClassifier
 
 from meddistill.config.compose import build
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.folds import fold_rows
-from meddistill.data.split import Positions, Split
+from meddistill.data.records import Positions
+from meddistill.data.split import Split
 from meddistill.errors import SettingError, integer, number
 from meddistill.inference.card import ESTIMATOR, Card, save_card
 from meddistill.inference.classifiers import check_classifier, fit_classifier
@@ -47,6 +49,7 @@ class EstimatorTeacher(Teacher):
         folds: Number of folds.
         calibrate: `temperature`: one, fitted on the out-of-fold answers, or on labelled validation
             rows without; `none`; None is what is usual for the kind.
+        preprocessing: Config node of what makes inputs of raw rows; empty is the usual one.
 
     Raises:
         UserError: The classifier can't be built, has no `predict_proba`, or can't be stored.
@@ -64,6 +67,7 @@ class EstimatorTeacher(Teacher):
         out_of_fold: bool | None = None,
         folds: int = 5,
         calibrate: str | None = None,
+        preprocessing: Mapping[str, Any] | None = None,
     ) -> None:
         self.estimator = dict(estimator)
         self.clamp = number("clamp", clamp, above=0, at_most=0.1)
@@ -72,6 +76,7 @@ class EstimatorTeacher(Teacher):
         self.out_of_fold = _switch(out_of_fold, self.usual_out_of_fold)
         self.folds = integer("folds", folds, at_least=2)
         self.calibrate = calibration(calibrate, self.usual_calibration)
+        self.preprocessing = dict(preprocessing or {})
         self.check()
 
     @property
@@ -107,7 +112,12 @@ class EstimatorTeacher(Teacher):
 
         All of them come last, so that a kill among the folds loses no fit that is finished.
         """
-        data = CohortDataModule(cohort, split, labels=self.labels)
+        data = CohortDataModule(
+            cohort, split, self.labels,
+            preprocessing=self.preprocessing, key="teacher.preprocessing",
+        )  # fmt: skip
+        name = self.estimator["_target_"].rpartition(".")[2]
+        data.check_layout("vector", "teacher", name, "preprocessing@teacher.preprocessing")
         rows = split.train[data.labelled[split.train]]
         finished = FinishedFolds(folder, [self.identity(), cohort.fingerprint, split.fingerprint])
         held = self._out_of_fold(data, rows, finished) if self.out_of_fold else None
@@ -135,7 +145,7 @@ class EstimatorTeacher(Teacher):
         # Most classifiers refuse rows of one class, as a fold of a rare one may leave them.
         classifier = self.build() if len(columns) > 1 else DummyClassifier()
         what = f"teacher.estimator ({self.estimator['_target_']})"
-        fit_classifier(classifier, data.inputs.numpy()[rows], target, what)
+        fit_classifier(classifier, data.inputs_at(rows), target, what)
         return EstimatorAnswers(classifier, self.clamp, data.num_classes, columns.tolist())
 
     def _out_of_fold(
@@ -143,7 +153,9 @@ class EstimatorTeacher(Teacher):
     ) -> Numbers:
         log.info("teacher: fitted without each of %d folds, then on all rows", self.folds)
         fold = fold_rows(data.cohort, rows, self.folds, self.seed)
-        return answer_out_of_fold(partial(self.fit_rows, data), data.inputs, rows, fold, finished)
+        return answer_out_of_fold(
+            partial(self.fit_rows, data), data.inputs_at, rows, fold, finished
+        )
 
     def _temperature(
         self,
@@ -157,7 +169,7 @@ class EstimatorTeacher(Teacher):
             return 1.0
         if held is None:
             rows = data.labelled_validation
-            held = whole(data.inputs[rows]).numpy()
+            held = whole(torch.from_numpy(data.inputs_at(rows))).numpy()
         return temperature_of(self.calibrate, held, data.cohort.target[rows])
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddistill.config.compose import short_hash
-from meddistill.data.split import Positions
+from meddistill.data.records import Positions
 from meddistill.files.atomic import write_atomically
 from meddistill.teachers.store import Store
 

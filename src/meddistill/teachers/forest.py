@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from meddistill.errors import SettingError, integer, number
 from meddistill.teachers.estimator import EstimatorTeacher
 
@@ -22,6 +25,7 @@ class ForestTeacher(EstimatorTeacher):
         out_of_fold: As for any estimator; None is yes.
         folds: Number of folds.
         calibrate: As for any estimator.
+        preprocessing: As for any estimator.
     """
 
     def __init__(
@@ -35,6 +39,7 @@ class ForestTeacher(EstimatorTeacher):
         out_of_fold: bool | None = None,
         folds: int = 5,
         calibrate: str | None = None,
+        preprocessing: Mapping[str, Any] | None = None,
     ) -> None:
         node = {
             "_target_": "sklearn.ensemble.RandomForestClassifier",
@@ -43,7 +48,7 @@ class ForestTeacher(EstimatorTeacher):
             "max_features": _max_features(max_features),
             "n_jobs": 1,
         }
-        super().__init__(node, clamp, seed, labels, out_of_fold, folds, calibrate)
+        super().__init__(node, clamp, seed, labels, out_of_fold, folds, calibrate, preprocessing)
 
     def check(self) -> None:
         """A forest is known to answer and to be stored."""

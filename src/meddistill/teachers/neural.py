@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hydra.utils import get_class
 from torch import nn
 
 from meddistill.config.compose import (
     OptimizerFactory,
+    build,
     build_network,
     build_optimizer,
     check_network,
@@ -31,6 +33,7 @@ from meddistill.training.classifier import Classifier
 from meddistill.training.fit import fit
 from meddistill.training.schedulers import Schedule, schedule_of
 from meddistill.training.trainer import check_arguments
+from meddistill.views.building import build_view
 
 log = logging.getLogger(__name__)
 NO_FOLDS = (
@@ -54,6 +57,8 @@ class NeuralTeacher(Teacher):
             by the number of rows of the table.
         out_of_fold: No network is trained again without each fold: None or False.
         scheduler: Config node of how the learning rate moves; None or {} where it doesn't.
+        preprocessing: Config node of what makes inputs of raw rows; empty is the usual one.
+        view: Config node of a random view of training rows; empty is none.
         calibrate: `temperature`: one, fitted on the labelled validation rows; `none`, or None.
 
     Raises:
@@ -73,6 +78,8 @@ class NeuralTeacher(Teacher):
         out_of_fold: bool | None = None,
         calibrate: str | None = None,
         scheduler: Mapping[str, Any] | None = None,
+        preprocessing: Mapping[str, Any] | None = None,
+        view: Mapping[str, Any] | None = None,
     ) -> None:
         check_network(network, "network")
         build_optimizer(optimizer, "teacher.optimizer")
@@ -91,6 +98,9 @@ class NeuralTeacher(Teacher):
         self.batch_size = optional_integer("batch_size", batch_size, at_least=1)
         self.patience = optional_integer("patience", patience, at_least=1)
         self.calibrate = calibration(calibrate, "none")
+        self.preprocessing, self.view = dict(preprocessing or {}), dict(view or {})
+        if self.view:
+            build(self.view, "view")  # it refuses what is out of range
         if out_of_fold:
             raise SettingError("out_of_fold", out_of_fold, NO_FOLDS)
 
@@ -100,11 +110,27 @@ class NeuralTeacher(Teacher):
 
     def fit(self, cohort: Cohort, split: Split, folder: Path, trainer: Mapping[str, Any]) -> None:
         """Train the members one after the other; finished ones of a killed fit are kept."""
-        data = CohortDataModule(cohort, split, labels=self.labels, batch_size=self.batch_size)
+        data = self.rows(cohort, split)
         checkpoints = self.train_members(data, folder, {**trainer, **self.trainer})
         data.save_preprocessing(folder)
         save_known_rows(folder, rows_known(data))
         self.save(folder, Card.of(self.network, checkpoints, data), data)
+
+    def rows(self, cohort: Cohort, split: Split) -> CohortDataModule:
+        """The rows as it learns from them.
+
+        Raises:
+            SettingError: Its network, or its view, is for rows of another kind.
+        """
+        data = CohortDataModule(
+            cohort, split, self.labels, self.batch_size,
+            preprocessing=self.preprocessing, key="teacher.preprocessing",
+            view=build_view(self.view, cohort.records.kind, "teacher.view"),
+        )  # fmt: skip
+        target = get_class(self.network["_target_"])
+        group = "preprocessing@teacher.preprocessing"
+        data.check_layout(getattr(target, "reads", None), "teacher", target.__name__, group)
+        return data
 
     def save(self, folder: Path, card: Card, data: CohortDataModule) -> None:
         """Write the card, with the temperature that suits the labelled validation rows."""
@@ -112,7 +138,7 @@ class NeuralTeacher(Teacher):
         if self.calibrate == "none":
             return
         rows = data.labelled_validation
-        answers = load_model(folder).log_probabilities(data.cohort.features.iloc[rows])
+        answers = load_model(folder).log_probabilities(data.cohort.records.take(rows))
         temperature = temperature_of(self.calibrate, answers, data.cohort.target[rows])
         save_card(folder, replace(card, temperature=temperature))
 
@@ -152,6 +178,5 @@ class NeuralTeacher(Teacher):
         self, module: Classifier, data: CohortDataModule, folder: Path, trainer: Mapping[str, Any]
     ) -> None:
         """Train `module` to the end, or on from where it was killed; its best weights stay."""
-        data.seed = module.seed
-        fit(module, data, folder, trainer, patience=self.patience)
+        fit(module, data.with_seed(module.seed), folder, trainer, patience=self.patience)
         (folder / "checkpoints" / "last.ckpt").unlink(missing_ok=True)

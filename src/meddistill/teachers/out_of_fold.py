@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from meddistill.data.cohort import Cohort
-from meddistill.data.split import Positions
+from meddistill.data.records import Positions
 from meddistill.errors import UserError
 from meddistill.files.atomic import write_atomically
 from meddistill.inference.card import OUT_OF_FOLD, Card
@@ -28,7 +28,7 @@ from meddistill.teachers.finished_folds import FinishedFolds, Numbers
 
 def answer_out_of_fold(
     fit: Callable[[Positions], nn.Module],
-    inputs: Tensor,
+    inputs_at: Callable[[Positions], NDArray[np.float32]],
     rows: Positions,
     fold: NDArray[np.int64],
     finished: FinishedFolds,
@@ -37,7 +37,7 @@ def answer_out_of_fold(
 
     Args:
         fit: From positions of the rows to fit to a model: inputs -> log-probabilities.
-        inputs: [rows of the cohort, features].
+        inputs_at: From positions in the cohort to inputs [len(positions), features].
         rows: Positions of the rows the teacher is fitted on.
         fold: [len(rows)] the fold of each.
         finished: Folds that need not be fitted again; it keeps each one that is.
@@ -53,7 +53,7 @@ def answer_out_of_fold(
         )
 
     def answer(others: Positions, held: Positions) -> Numbers:
-        answers: Numbers = fit(others)(inputs[torch.from_numpy(held)]).numpy()
+        answers: Numbers = fit(others)(torch.from_numpy(inputs_at(held))).numpy()
         return answers
 
     found: dict[int, Numbers] = {}
@@ -73,7 +73,7 @@ def save_out_of_fold(folder: Path, cohort: Cohort, rows: Positions, answers: Num
 def teaching_answers(model: Model, cohort: Cohort, folder: Path) -> Numbers:
     """[rows, classes] log-probabilities, out-of-fold ones for rows that the model was fitted on."""
     if not isinstance(model, MixedModel):
-        answers = model.log_probabilities(cohort.features)
+        answers = model.log_probabilities(cohort.records)
         return with_out_of_fold(answers, model.card, cohort, folder)
     parts = {
         name: teaching_answers(part, cohort, part_folder(folder, name))

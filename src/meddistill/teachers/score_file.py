@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddistill.data.blocks import check_read, read_each
-from meddistill.data.cells import NUMBER, Notation, UnreadableError, spelling_of, value_of
-from meddistill.data.csv_file import read_csv
-from meddistill.data.reading import read_table
+from meddistill.data.tables.blocks import check_read, read_each
+from meddistill.data.tables.cells import NUMBER, Notation, UnreadableError, spelling_of, value_of
+from meddistill.data.tables.csv_file import read_csv
+from meddistill.data.tables.reading import read_table
 from meddistill.errors import SettingError, UserError, shown
 
 SUM_TOLERANCE = 0.01

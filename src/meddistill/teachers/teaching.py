@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from meddistill.config.compose import build, from_call
 from meddistill.data.datamodule import CohortDataModule
+from meddistill.errors import SettingError
 from meddistill.runs.runfolder import is_main_process
 from meddistill.teachers.base import Teacher
 from meddistill.teachers.targets import Targets, find_targets
@@ -39,28 +40,36 @@ class Teachers:
         return self._built[key]
 
 
-def teach(teacher: Teacher, settings: Mapping[str, Any], data: CohortDataModule) -> Targets:
-    """Find the teacher's answers, or train it, and put them beside the rows that there are."""
+def teach(
+    teacher: Teacher, settings: Mapping[str, Any], data: CohortDataModule
+) -> tuple[Targets, CohortDataModule]:
+    """Find the teacher's answers, or train it; and the rows with its answers beside them."""
     store, trainer = from_call(settings["store"]), settings["trainer"]
     targets = find_targets(teacher, data.cohort, data.split, store, trainer)
     log.debug("teacher: %d parameters", targets.parameters)  # known before the store may be gone
-    data.teach(answers(targets, data))
-    return targets
+    return targets, data.with_answers(answers(targets, data))
 
 
-def add_synthetic(node: Mapping[str, Any], data: CohortDataModule) -> None:
-    """Make rows of the training rows, by the generator of a config node; an empty one makes none.
+def with_synthetic_rows(node: Mapping[str, Any], data: CohortDataModule) -> CohortDataModule:
+    """The rows with others made of the training rows, by the generator of a config node.
 
-    A generator is called with features and inputs of the training rows and returns features.
+    An empty node makes none. A generator is called with training rows, as records and as a network
+    reads them, and returns records.
+
+    Raises:
+        SettingError: The generator makes rows of another kind.
     """
     if not node:
-        return
-    train = data.split.train
-    make = build(node, "synthetic")
-    data.add(make(data.cohort.features.iloc[train], data.inputs.numpy()[train]))
-    assert data.synthetic is not None
+        return data
+    train, make = data.split.train, build(node, "synthetic")
+    kind = data.cohort.records.kind
+    if make.reads != kind:
+        name = node["_target_"].rpartition(".")[2].lower()
+        raise SettingError("synthetic", name, f"makes rows of {make.reads}, and these are {kind}")
+    made = make(data.cohort.records.take(train), data.inputs_at(train))
     if is_main_process():
-        log.info("synthetic: %d rows made of %d training rows", len(data.synthetic), len(train))
+        log.info("synthetic: %d rows made of %d training rows", len(made), len(train))
+    return data.with_synthetic(made)
 
 
 def answers(targets: Targets, data: CohortDataModule) -> NDArray[np.float32]:

@@ -51,7 +51,6 @@ class Distiller(Classifier):
         network: The student.
         loss: Terms per row from student, label and teacher.
         teacher: A live teacher, asked in every step; None where batches hold stored answers.
-        view: A random augmentation of the inputs, seen by student and live teacher alike, or None.
         loss_at: From an epoch to the loss with its settings, where these change; None where not.
         **classifier: As for `Classifier`.
     """
@@ -63,17 +62,11 @@ class Distiller(Classifier):
         optimizer: OptimizerFactory,
         loss: DistillationLoss,
         teacher: FrozenTeacher | None = None,
-        view: nn.Module | None = None,
         loss_at: Callable[[int], DistillationLoss] | None = None,
         **classifier: Any,
     ) -> None:
         super().__init__(network, num_classes, optimizer, **classifier)
-        if view is not None and teacher is None and loss.needs_teacher:
-            raise ValueError(
-                "stored answers are of the rows as they are, not of a random view of them: a view "
-                "needs a live teacher (answers=live)"
-            )
-        self.loss, self.view, self.loss_at = loss, view, loss_at
+        self.loss, self.loss_at = loss, loss_at
         self._terms: list[dict[str, Tensor]] = []
         self._taps: tuple[Taps, Taps] | None = None
         self._unregistered = (teacher,)  # a tuple hides the module from nn.Module's registration
@@ -112,8 +105,6 @@ class Distiller(Classifier):
 
     def batch_loss(self, batch: Batch) -> Tensor:
         """The loss of one step; label terms over labelled rows, teacher terms over all."""
-        if self.view is not None:
-            batch = batch._replace(inputs=self.view(batch.inputs))
         step = Step(self(batch.inputs), batch.target, batch.label_weight, self._answers(batch))
         if self._taps is not None:
             student, teacher = self._taps
@@ -134,11 +125,6 @@ class Distiller(Classifier):
     def _answers(self, batch: Batch) -> Tensor | None:
         if self.teacher is None or not self.loss.needs_teacher:
             return batch.answers
-        if self.view is not None and batch.teacher_inputs is not None:
-            raise ValueError(
-                "the teacher reads the rows by its own preprocessing, of which there is no view: "
-                "under a view teacher and student must read the same inputs"
-            )
         inputs = batch.inputs if batch.teacher_inputs is None else batch.teacher_inputs
         answers: Tensor = self.teacher(inputs)
         return answers

@@ -8,6 +8,7 @@ last bit.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -33,16 +34,22 @@ SAME = {
 }  # fmt: skip
 """Trainer's arguments that mean the same for runs of steps."""
 NEEDED = {"strategy": "auto", "precision": ("32-true", "32", 32)}
+LARGEST_ROW = 2048
+"""Numbers of a row beyond which a step takes long enough for Lightning to see it."""
 OURS: tuple[type[Callback], ...] = (BestEpoch, SaveState, EpochProgress)
 
 
 def reason_for_plain(
-    module: Classifier, settings: Mapping[str, Any], callbacks: Sequence[Callback]
+    module: Classifier,
+    data: CohortDataModule,
+    settings: Mapping[str, Any],
+    callbacks: Sequence[Callback],
 ) -> str | None:
     """Why Lightning must see every step; None where nothing could tell the difference.
 
     Args:
         module: What is trained.
+        data: Its rows.
         settings: The Trainer's arguments.
         callbacks: All that the Trainer has, ours among them.
     """
@@ -54,6 +61,8 @@ def reason_for_plain(
     for callback in callbacks:
         if type(callback) not in OURS:
             return f"callback {type(callback).__name__}"
+    if data.is_streamed or data.view is not None or math.prod(data.in_shape) > LARGEST_ROW:
+        return "rows that are read, seen or answered in longer than Lightning takes for a batch"
     if type(module) not in (Classifier, Distiller):
         return f"{type(module).__name__} has hooks of its own"
     return _reason_of_optimizer(module)
@@ -81,15 +90,16 @@ def in_runs(
     data: CohortDataModule,
     settings: Mapping[str, Any],
     best: BestEpoch,
-) -> Iterator[None]:
-    """Have `data` hand over runs of batches, and `module` take a step on each, and validate."""
-    module.automatic_optimization, data.in_runs, lightning.limit_val_batches = False, True, 0
-    runs = _Runs(lightning, module, data, settings, best)
+) -> Iterator[CohortDataModule]:
+    """Rows handed over in runs of batches, and `module` taking a step on each, and validating."""
+    handed_over = data.with_batches(in_runs=True)
+    module.automatic_optimization, lightning.limit_val_batches = False, 0
+    runs = _Runs(lightning, module, handed_over, settings, best)
     module.training_step = runs.take  # type: ignore[method-assign, assignment]
     try:
-        yield
+        yield handed_over
     finally:
-        module.automatic_optimization, data.in_runs, lightning.limit_val_batches = True, False, 1.0
+        module.automatic_optimization, lightning.limit_val_batches = True, 1.0
         del module.training_step
 
 
@@ -141,7 +151,7 @@ class _Runs:
     @torch.no_grad()
     def _validate(self) -> None:
         """What Lightning does at the end of an epoch."""
-        self.validation = self.validation or cast(list[Batch], list(self.data.val_dataloader()))
+        self.validation = self.validation or list(self.data.validation())
         modes = [(each, each.training) for each in self.module.network.modules()]
         self.module.network.eval()
         for number, batch in enumerate(self.validation):

@@ -92,11 +92,12 @@ def fit(
     best = BestEpoch(monitor, lower_is_better(monitor), None if averages else patience)
     names, started = set(module.network.state_dict()), time.perf_counter()
     lightning = _trainer(checkpoints, trainer, [best, *callbacks], save_seconds, loggers, monitor)
-    _keep_batches_large(module, data, lightning.world_size)
-    reason = reason_for_plain(module, trainer, cast(Any, lightning).callbacks)
+    data = _with_large_batches(module, data, lightning.world_size)
+    reason = reason_for_plain(module, data, trainer, cast(Any, lightning).callbacks)
     log.debug("steps: %s", reason or "many at once")
-    with nullcontext() if reason else in_runs(lightning, module, data, trainer, best):
-        _run(lightning, module, checkpoints, trainer, data)
+    runs = nullcontext(data) if reason else in_runs(lightning, module, data, trainer, best)
+    with runs as handed_over:
+        _run(lightning, module, checkpoints, trainer, handed_over)
     if best.steps == 0:
         raise UserError("not one step was taken before training was stopped: nothing was trained")
     if averages and lightning.current_epoch < (lightning.max_epochs or 0):
@@ -259,14 +260,16 @@ def _check_interval(trainer: Mapping[str, Any], data: CohortDataModule) -> None:
         raise SettingError("trainer.val_check_interval", interval, mend)
 
 
-def _keep_batches_large(module: Classifier, data: CohortDataModule, devices: int) -> None:
+def _with_large_batches(
+    module: Classifier, data: CohortDataModule, devices: int
+) -> CohortDataModule:
     """Batch norm needs two rows: a smaller last batch is joined with the one before it."""
     norms = any(isinstance(each, nn.modules.batchnorm._BatchNorm) for each in module.modules())
-    data.fewest_rows = 2 if norms else 1
     fewest = 2 * devices
     if norms and min(batch_sizes(len(data.train_rows), data.batch_size, fewest)) < fewest:
         mend = "batch norm needs two rows a batch on each device"
         raise SettingError("batch_size", data.batch_size, mend)
+    return data.with_batches(fewest_rows=2 if norms else 1)
 
 
 def _check_optimizer(module: Classifier, trainer: Mapping[str, Any]) -> None:

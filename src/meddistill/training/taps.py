@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError
-from meddistill.inference.model import MeanOfProbabilities
+from meddistill.inference.network import MeanOfProbabilities
 from meddistill.losses import DistillationLoss, Step
 from meddistill.seeding import derive
 
 LAST = ""
 """Path of the penultimate layer: what the last linear layer reads."""
-SAMPLE = 2048
-"""Most rows that a loss looks at before training."""
+SAMPLE = {"vector": 2048, "image": 256, "series": 256}
+"""Most rows that a loss looks at before training, by their layout."""
 
 
 class Taps:
@@ -114,10 +114,11 @@ def _sample(
 ) -> Step:
     """A step of labelled training rows, as both see them when they don't train."""
     own, others = loss.layers
-    labelled = data.split.train[data.labelled[data.split.train]][:SAMPLE]
-    rows = data.rows.at(torch.from_numpy(labelled))
+    labelled = data.split.train[data.labelled[data.split.train]]
+    labelled = labelled[: SAMPLE[data.preprocessing.layout]]
+    rows = data.read_at(labelled)
     logits, read = _answers(student, rows.inputs, own, "loss.student_layer")
-    step = Step(logits, rows.target, rows.labelled, None, read)
+    step = Step(logits, rows.target, torch.ones(len(labelled)), None, read)
     if teacher is None:
         return step
     inputs = rows.inputs if rows.teacher_inputs is None else rows.teacher_inputs

@@ -92,9 +92,12 @@ class EstimatorArm(Arm):
 
     Args:
         estimator: Config node of the classifier.
+        preprocessing: Config node of what makes lists of numbers of rows that are none; empty
+            where the student's inputs are such lists.
     """
 
     estimator: Mapping[str, Any] = field(default_factory=dict)
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
 
     def with_try(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Config node of the classifier with a try's settings."""

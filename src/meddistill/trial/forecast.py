@@ -58,7 +58,7 @@ def _of_teacher(settings: Mapping[str, Any], units: Sequence[Unit], data: Cohort
     teacher = build_teacher(settings)
     if not isinstance(teacher, NeuralTeacher):
         return f"{len(units)} teachers to fit, where the store has none"
-    own = CohortDataModule(data.cohort, data.split, batch_size=teacher.batch_size)
+    own = teacher.rows(data.cohort, data.split)
     epoch = seconds_an_epoch(teacher.network, own) * teacher.members
     one = epoch * teacher.trainer["max_epochs"]
     return (
@@ -71,14 +71,13 @@ def seconds_an_epoch(network: Mapping[str, Any], data: CohortDataModule) -> floa
     """Of one network on the training rows, by a few steps of it with Adam."""
     model = build_network(network, "network", data.in_shape, data.num_classes, 0)
     optimizer = torch.optim.Adam(model.parameters())
-    chosen = torch.from_numpy(data.train_rows[: data.batch_size])
-    inputs, target = data.inputs[chosen], torch.from_numpy(data.cohort.target)[chosen]
+    batch = data.read_at(data.train_rows[: data.batch_size])
     started = 0.0
     for step in range(STEPS + 1):
         if step == 1:
             started = time.perf_counter()
         optimizer.zero_grad()
-        loss = torch.nn.functional.cross_entropy(model(inputs), target)
+        loss = torch.nn.functional.cross_entropy(model(batch.inputs), batch.target)
         torch.autograd.backward(loss)
         optimizer.step()
     took = (time.perf_counter() - started) / STEPS

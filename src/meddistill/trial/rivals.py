@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 
 from meddistill.config.compose import build
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.data.records import Records
 from meddistill.inference.classifiers import asked, check_classifier, fit_classifier
-from meddistill.inference.estimator import EstimatorAnswers
-from meddistill.inference.mixture import MixedModel
+from meddistill.inference.estimator import EstimatorModel
 from meddistill.inference.model import Model
 from meddistill.stack.folder import StackFolder
 from meddistill.stack.tables import Table
@@ -25,6 +25,8 @@ from meddistill.trial.arms import EstimatorArm
 from meddistill.trial.folder import PART
 
 log = logging.getLogger(__name__)
+PREPROCESSING_OF_ARM = "preprocessing@arms.NAME.preprocessing"
+"""The group by which an arm's own preprocessing is chosen."""
 
 
 def teacher_answers(unit: int, name: str, table: Table) -> Answers:
@@ -42,7 +44,7 @@ def pruned_answers(unit: int, name: str, table: Table) -> Answers | None:
     parts = table.targets.model().pruned()
     if not parts:
         return None
-    probabilities = np.exp(_answers_of(parts, table.data.cohort.features))
+    probabilities = np.exp(_answers_of(parts, table.data.cohort.records))
     scores = validation_log_loss(probabilities, table)[:, None]
     best = choose(scores)
     tries = [_described(part, number) for number, part in enumerate(parts)]
@@ -51,24 +53,24 @@ def pruned_answers(unit: int, name: str, table: Table) -> Answers | None:
     return Answers(unit, name, tries, scores, chosen, parts[best].num_parameters, seconds)
 
 
-def _answers_of(parts: Sequence[Model], features: pd.DataFrame) -> NDArray[np.float64]:
+def _answers_of(parts: Sequence[Model], records: Records) -> NDArray[np.float64]:
     """[parts, rows, classes] log-probabilities; parts of one preprocessing share its inputs."""
-    inputs: dict[int, NDArray[np.float32]] = {}
+    prepared: dict[int, Any] = {}
     answers = []
     for part in parts:
-        if isinstance(part, MixedModel):
-            answers.append(part.log_probabilities(features))
+        read, key = part.preprocessing.read(records), id(part.preprocessing)
+        if not read.in_memory:
+            answers.append(part.of_records(read))
             continue
-        key = id(part.preprocessing)
-        if key not in inputs:
-            inputs[key] = part.preprocessing(features)
-        answers.append(part.of_inputs(inputs[key]))
+        if key not in prepared:
+            prepared[key] = part.prepare(read)
+        answers.append(part.answer(prepared[key]))
     return np.stack(answers)
 
 
 def _described(part: Model, number: int) -> dict[str, int]:
     """What a try of the pruned teacher is: which part, and its size."""
-    trees = part.network.num_trees if isinstance(part.network, EstimatorAnswers) else 0
+    trees = part.num_trees if isinstance(part, EstimatorModel) else 0
     size = {"trees": trees} if trees else {"parameters": part.num_parameters}
     return {PART: number, **size}
 
@@ -94,24 +96,38 @@ def check_estimators(arms: Mapping[str, EstimatorArm]) -> None:
             check_classifier(classifier, arm.estimator["_target_"], key)
 
 
-def fit_estimator(arm: EstimatorArm, settings: Mapping[str, Any], table: Table) -> Any:
-    """A classifier with a try's settings, fitted on the labelled training rows."""
-    data = table.data
+def rows_of(arm: EstimatorArm, table: Table) -> CohortDataModule:
+    """A split's rows as the arm's classifier reads them.
+
+    Raises:
+        SettingError: They are no lists of numbers.
+    """
+    data = table.data.with_preprocessing(arm.preprocessing, "arms.*.preprocessing")
+    data.check_layout("vector", "arm", arm.label, PREPROCESSING_OF_ARM)
+    return data
+
+
+def fit_estimator(
+    arm: EstimatorArm, settings: Mapping[str, Any], table: Table, data: CohortDataModule
+) -> Any:
+    """A classifier with a try's settings, fitted on the labelled training rows of `data`."""
     rows = data.split.train[data.labelled[data.split.train]]
     node = arm.with_try(settings)
     estimator = build(node, "estimator", **_seed(node, table))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an unconverged try is judged by its validation rows
         what = f"{arm.label} ({_said(settings)})"
-        fit_classifier(estimator, data.inputs.numpy()[rows], data.cohort.target[rows], what)
+        fit_classifier(estimator, data.inputs_at(rows), data.cohort.target[rows], what)
     return estimator
 
 
 def _fitted(arm: EstimatorArm, table: Table) -> dict[str, Any]:
     started = time.perf_counter()
-    inputs, classes = table.data.inputs.numpy(), table.data.num_classes
+    data = rows_of(arm, table)
+    inputs, classes = data.inputs_at(np.arange(len(data.cohort.target))), data.num_classes
     answers = [
-        asked(fit_estimator(arm, settings, table), inputs, classes) for settings in arm.tries()
+        asked(fit_estimator(arm, settings, table, data), inputs, classes)
+        for settings in arm.tries()
     ]
     probabilities = np.stack(answers).astype(np.float32)
     scores = validation_log_loss(probabilities, table)[:, None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.runs.pace import Pace, quiet
 from meddistill.seeding import derive
 from meddistill.stack.tables import Table, let_go, read_rows
-from meddistill.teachers.teaching import Teachers, add_synthetic, answers, teach
+from meddistill.teachers.teaching import Teachers, answers, teach, with_synthetic_rows
 from meddistill.trial.units import Unit
 
 log = logging.getLogger(__name__)
@@ -36,8 +35,8 @@ def teach_units(units: Sequence[Unit], modules: Sequence[CohortDataModule]) -> l
     log.info("teachers: from the store (%s), or trained now", units[0].settings["store"])
     with quiet("meddistill.teachers"):
         for unit, data in zip(units, modules, strict=True):
-            targets = teach(teachers.of(unit.settings), unit.settings, data)
-            tables.append(Table(unit.settings, data, targets))
+            targets, taught = teach(teachers.of(unit.settings), unit.settings, data)
+            tables.append(Table(unit.settings, taught, targets))
             pace.step()
     return tables
 
@@ -66,10 +65,8 @@ def with_synthetic(table: Table, node: Mapping[str, Any]) -> Table:
     if not node:
         return table
     assert table.targets is not None  # a trial has a teacher in every table
-    data = copy.copy(table.data)
-    add_synthetic(node, data)
-    data.teach(answers(table.targets, data))
-    return replace(table, data=data)
+    data = with_synthetic_rows(node, table.data)
+    return replace(table, data=data.with_answers(answers(table.targets, data)))
 
 
 def with_permuted_teacher(table: Table) -> Table:
@@ -77,10 +74,9 @@ def with_permuted_teacher(table: Table) -> Table:
 
     Their distribution stays; what they know of a row is gone. Equal settings deal alike.
     """
-    data = copy.copy(table.data)
+    data = table.data
     assert data.answers is not None  # a trial has a teacher in every table
     dealt, train = data.answers.numpy().copy(), data.train_rows
     random = np.random.default_rng(derive(table.settings["seed"], "permuted teacher"))
     dealt[train] = dealt[random.permutation(train)]
-    data.teach(dealt)
-    return replace(table, data=data)
+    return replace(table, data=data.with_answers(dealt))

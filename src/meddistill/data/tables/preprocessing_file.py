@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from meddistill.data.encoding import CategoryInputs, NumberInputs
-from meddistill.data.schema import Schema
+from meddistill.data.tables.encoding import CategoryInputs, NumberInputs
+from meddistill.data.tables.schema import Schema
 
 VERSION = 1
 LEARNED = ("median", "mean", "scale", "lowest", "highest")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from meddistill.data.cells import folded
+from meddistill.data.tables.cells import folded
 from meddistill.errors import UserError, columns_named, listed, shown
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")

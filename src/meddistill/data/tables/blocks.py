@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddistill.data.cells import LARGEST, UnreadableError
+from meddistill.data.tables.cells import LARGEST, UnreadableError
 from meddistill.errors import UserError, shown
 
 Floats = NDArray[np.float64]

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddistill.data.blocks import Categories, Cells, Floats, read_categories, read_numbers
-from meddistill.data.cells import (
+from meddistill.data.tables.blocks import Categories, Cells, Floats, read_categories, read_numbers
+from meddistill.data.tables.cells import (
     LARGEST,
     PLAIN,
     Notation,
@@ -22,8 +22,8 @@ from meddistill.data.cells import (
     text_of,
     value_of,
 )
-from meddistill.data.missing import Missing
-from meddistill.data.rows import find_columns
+from meddistill.data.tables.missing import Missing
+from meddistill.data.tables.rows import find_columns
 from meddistill.errors import UserError, columns_named, shown
 
 EMPTIED = (

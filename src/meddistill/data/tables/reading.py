@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from meddistill.data.csv_file import read_csv
-from meddistill.data.rows import check_names, clean_name
+from meddistill.data.tables.csv_file import read_csv
+from meddistill.data.tables.rows import check_names, clean_name
 from meddistill.errors import SettingError
 
 FOREIGN = {

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddistill.data import findings
-from meddistill.data.cells import LARGEST, Notation
-from meddistill.data.columns import Column, Key
-from meddistill.data.findings import KEEP, Doubt, Findings
-from meddistill.data.looks import (
+from meddistill.data.tables import findings
+from meddistill.data.tables.cells import LARGEST, Notation
+from meddistill.data.tables.columns import Column, Key
+from meddistill.data.tables.findings import KEEP, Doubt, Findings
+from meddistill.data.tables.looks import (
     FEWEST,
     NEARLY,
     are_days,
@@ -25,10 +25,10 @@ from meddistill.data.looks import (
     stand_ins,
     tells_classes,
 )
-from meddistill.data.missing import DEFAULT, LIKE_MISSING, Missing
-from meddistill.data.notation import FEWEST_MEASURED, POINT, describe, find_notation
-from meddistill.data.schema import Schema, too_large
-from meddistill.data.spellings import find_spellings
+from meddistill.data.tables.missing import DEFAULT, LIKE_MISSING, Missing
+from meddistill.data.tables.notation import FEWEST_MEASURED, POINT, describe, find_notation
+from meddistill.data.tables.schema import Schema, too_large
+from meddistill.data.tables.spellings import find_spellings
 from meddistill.errors import UserError, listed, shown
 
 PADDED = (

@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from meddistill.data.cells import Notation, UnreadableError, spelling_of, text_of
-from meddistill.data.columns import Column
-from meddistill.data.findings import as_list
-from meddistill.data.missing import PANDAS
+from meddistill.data.tables.cells import Notation, UnreadableError, spelling_of, text_of
+from meddistill.data.tables.columns import Column
+from meddistill.data.tables.findings import as_list
+from meddistill.data.tables.missing import PANDAS
 from meddistill.errors import UserError, shown
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddistill.data.blocks import Categories, Cells, Codes, Floats
-from meddistill.data.encoding import CategoryInputs, NumberInputs
-from meddistill.data.preprocessing import Preprocessing
-from meddistill.data.schema import Schema
+from meddistill.data.tables.blocks import Categories, Cells, Codes, Floats
+from meddistill.data.tables.encoding import CategoryInputs, NumberInputs
+from meddistill.data.tables.preprocessing import TablePreprocessing
+from meddistill.data.tables.schema import Schema
 from meddistill.errors import SettingError, integer
 
 MAX_CATEGORIES = 50
@@ -26,7 +26,7 @@ def fit_preprocessing(
     cells: Cells,
     fewest: int = 1,
     group: NDArray[np.object_] | None = None,
-) -> Preprocessing:
+) -> TablePreprocessing:
     """Learn medians, scales and categories from training rows alone.
 
     What fewer than `fewest` patients have in common gets no input of its own: a category, an empty
@@ -51,7 +51,7 @@ def fit_preprocessing(
         )  # fmt: skip
     numbers, expected = _fit_numbers(schema.numeric, cells.numbers, patient, fewest)
     categories = _fit_categories(schema.categorical, cells.categories, patient, fewest)
-    fitted = Preprocessing(schema, numbers, categories)
+    fitted = TablePreprocessing(schema, numbers, categories)
     _check(fitted, cells, [*expected, *_encoded(categories, cells.categories)])
     return fitted
 
@@ -146,7 +146,7 @@ def _encoded(categories: CategoryInputs, cells: Categories) -> list[NDArray[Any]
     return [encoder.fit_transform(read)]
 
 
-def _check(fitted: Preprocessing, cells: Cells, expected: Sequence[NDArray[Any]]) -> None:
+def _check(fitted: TablePreprocessing, cells: Cells, expected: Sequence[NDArray[Any]]) -> None:
     """Compare with scikit-learn on the training rows, to the last bit."""
     wanted = np.concatenate(expected, axis=1).astype(np.float32)
     if not np.array_equal(fitted.inputs(cells), wanted):

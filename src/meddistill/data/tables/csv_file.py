@@ -15,7 +15,7 @@ from typing import BinaryIO, Protocol, TextIO, cast
 
 import pandas as pd
 
-from meddistill.data.rows import check_names, clean_name
+from meddistill.data.tables.rows import check_names, clean_name
 from meddistill.errors import SettingError, UserError, listed, shown
 
 OPENERS: dict[str, Callable[[Path], BinaryIO]] = {

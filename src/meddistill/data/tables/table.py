@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 
 from meddistill.config.compose import from_call
-from meddistill.data.cells import Notation
 from meddistill.data.cohort import Cohort
-from meddistill.data.labels import name_classes, read_groups, read_ids, read_labels
-from meddistill.data.missing import DEFAULT, Missing
-from meddistill.data.reading import read_raw
-from meddistill.data.roles import Roles, guess_roles
-from meddistill.data.rows import nearest
+from meddistill.data.tables.cells import Notation
+from meddistill.data.tables.labels import name_classes, read_groups, read_ids, read_labels
+from meddistill.data.tables.missing import DEFAULT, Missing
+from meddistill.data.tables.reading import read_raw
+from meddistill.data.tables.records import TableRecords
+from meddistill.data.tables.roles import Roles, guess_roles
+from meddistill.data.tables.rows import nearest
 from meddistill.errors import SettingError, listed, shown
 
 SHARED = {("id", "group"), ("target", "drop"), ("id", "drop"), ("group", "drop")}
@@ -75,17 +76,23 @@ def table(
     notation = Notation(decimal, _mark("data.thousands", thousands))
     fixed = Roles(given["numeric"], given["categorical"], tuple(given["missing"]), notation)
     roles = guess_roles(features, fixed, coded)
-    prepared = roles.schema.prepare(features)
+    records = TableRecords.prepared(features, roles.schema)
     groups, of_groups = read_groups(frame, group, gone)
     return Cohort(
         name=Path(path).name,
-        features=prepared.reset_index(drop=True),
+        records=records,
         target=coded,
         classes=classes,
-        schema=roles.schema,
         row=read_ids(frame, id),
         has_ids=id is not None,
-        notes=(*raw.notes, *roles.notes, *merged, *positive_note, *_copies(prepared), *of_groups),
+        notes=(
+            *raw.notes,
+            *roles.notes,
+            *merged,
+            *positive_note,
+            *_copies(records.frame),
+            *of_groups,
+        ),
         group=groups,
     )
 

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddistill.data.blocks import check_read, read_each
-from meddistill.data.cells import NUMBER, folded, spelling_of
 from meddistill.data.cohort import number_rows
-from meddistill.data.findings import as_list
-from meddistill.data.missing import Missing
-from meddistill.data.rows import clean_name
+from meddistill.data.tables.blocks import check_read, read_each
+from meddistill.data.tables.cells import NUMBER, folded, spelling_of
+from meddistill.data.tables.findings import as_list
+from meddistill.data.tables.missing import Missing
+from meddistill.data.tables.rows import clean_name
 from meddistill.errors import SettingError, UserError, listed, shown
 
 POSITIVE_SPELLINGS = ("yes", "y", "true", "positive", "pos", "malignant", "case", "disease")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meddistill.data.cells import (
+from meddistill.data.tables.cells import (
     DAYS,
     EXACT,
     Notation,
@@ -18,8 +18,8 @@ from meddistill.data.cells import (
     is_truth,
     value_of,
 )
-from meddistill.data.looks import is_date
-from meddistill.data.missing import Missing
+from meddistill.data.tables.looks import is_date
+from meddistill.data.tables.missing import Missing
 
 LONGEST_CODE = 1e30
 Key = tuple[type, Any]

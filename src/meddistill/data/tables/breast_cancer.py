@@ -6,7 +6,8 @@ import numpy as np
 from sklearn.datasets import load_breast_cancer
 
 from meddistill.data.cohort import Cohort, number_rows
-from meddistill.data.schema import Schema
+from meddistill.data.tables.records import TableRecords
+from meddistill.data.tables.schema import Schema
 
 
 def breast_cancer() -> Cohort:
@@ -20,9 +21,8 @@ def breast_cancer() -> Cohort:
     schema = Schema(numeric=tuple(bunch.data.columns))
     return Cohort(
         name="breast_cancer",
-        features=schema.prepare(bunch.data),
+        records=TableRecords.prepared(bunch.data, schema),
         target=np.asarray(bunch.target == 0, dtype=np.int64),
         classes=("benign", "malignant"),
-        schema=schema,
         row=number_rows(len(bunch.target)),
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from meddistill.data.cells import NUMBER, Notation, folded
-from meddistill.data.findings import AS_CATEGORIES, Doubt
+from meddistill.data.tables.cells import NUMBER, Notation, folded
+from meddistill.data.tables.findings import AS_CATEGORIES, Doubt
 from meddistill.errors import shown
 
 SHAPE = re.compile(

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from meddistill.data.blocks import Cells
-from meddistill.data.cells import PLAIN, is_truth
-from meddistill.data.preprocessing import Preprocessing
-from meddistill.data.rows import find_columns
-from meddistill.data.schema import too_large
+from meddistill.data.tables.blocks import Cells
+from meddistill.data.tables.cells import PLAIN, is_truth
+from meddistill.data.tables.encoding import Fitted
+from meddistill.data.tables.rows import find_columns
+from meddistill.data.tables.schema import too_large
 from meddistill.errors import UserError, columns_named, shown
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ MOST = 5
 """Columns named in one sentence."""
 
 
-def warn(fitted: Preprocessing, cells: Cells, rows: pd.DataFrame) -> None:
+def warn(fitted: Fitted, cells: Cells, rows: pd.DataFrame) -> None:
     """Say what is odd about rows, as they came and as they were read.
 
     Raises:
@@ -32,7 +32,7 @@ def warn(fitted: Preprocessing, cells: Cells, rows: pd.DataFrame) -> None:
         log.warning("%s", remark)
 
 
-def refuse_unknown(fitted: Preprocessing, cells: Cells, rows: pd.DataFrame) -> None:
+def refuse_unknown(fitted: Fitted, cells: Cells, rows: pd.DataFrame) -> None:
     """Refuse columns of categories of which no cell is known.
 
     Raises:
@@ -48,11 +48,11 @@ def refuse_unknown(fitted: Preprocessing, cells: Cells, rows: pd.DataFrame) -> N
         )
 
 
-def remarks(fitted: Preprocessing, cells: Cells, rows: pd.DataFrame) -> list[str]:
+def remarks(fitted: Fitted, cells: Cells, rows: pd.DataFrame) -> list[str]:
     """What is odd about rows, a sentence a kind: each says what is made of it.
 
     Args:
-        fitted: By training rows.
+        fitted: From training rows.
         cells: As it reads the rows.
         rows: As they came, for cells to be quoted as they were written.
     """
@@ -89,7 +89,7 @@ def _written(rows: pd.DataFrame, column: str, row: int) -> str:
     return shown(find_columns(rows, [column])[0].iloc[row])
 
 
-def _range(fitted: Preprocessing, place: int) -> str:
+def _range(fitted: Fitted, place: int) -> str:
     """What training had, in the column's own decimal mark."""
     numbers = fitted.numbers
     marks = fitted.schema.notation.get(numbers.columns[place], PLAIN)
@@ -99,7 +99,7 @@ def _range(fitted: Preprocessing, place: int) -> str:
     return f"about {low} to {high} in training"
 
 
-def _truths(fitted: Preprocessing, cells: Cells, rows: pd.DataFrame) -> Iterator[tuple[str, int]]:
+def _truths(fitted: Fitted, cells: Cells, rows: pd.DataFrame) -> Iterator[tuple[str, int]]:
     """Columns of measurements with cells that are true or false, and how many."""
     values, numbers = cells.numbers, fitted.numbers
     like_truth = ((values == 0) | (values == 1)).any(axis=0)
@@ -116,7 +116,7 @@ def _truths(fitted: Preprocessing, cells: Cells, rows: pd.DataFrame) -> Iterator
             yield column, count
 
 
-def _mostly_empty(fitted: Preprocessing, cells: Cells) -> list[str]:
+def _mostly_empty(fitted: Fitted, cells: Cells) -> list[str]:
     empty: Any = np.isnan(cells.numbers).sum(axis=1) + (cells.categories.codes < 0).sum(axis=1)
     mostly = np.flatnonzero(empty > len(fitted.schema.columns) / 2)
     if not len(mostly):

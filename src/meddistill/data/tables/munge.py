@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
+from meddistill.data.tables.records import TableRecords
 from meddistill.errors import integer, number
 from meddistill.seeding import derive
 
@@ -34,6 +35,8 @@ class Munge:
         SettingError: A setting is out of its range.
     """
 
+    reads = "tables"
+
     def __init__(
         self, copies: int = 4, exchange: float = 0.25, neighbours: int = 1, seed: int = 0
     ) -> None:
@@ -42,15 +45,16 @@ class Munge:
         self.neighbours = integer("neighbours", neighbours, at_least=1)
         self.seed = integer("seed", seed)
 
-    def __call__(self, features: pd.DataFrame, inputs: NDArray[np.float32]) -> pd.DataFrame:
+    def __call__(self, records: TableRecords, inputs: NDArray[np.float32]) -> TableRecords:
         """New rows, `copies` times as many.
 
         Args:
-            features: [rows] prepared training rows.
+            records: [rows] prepared training rows.
             inputs: [rows, ...] the same as a network reads them.
         """
         random = np.random.default_rng(derive(self.seed, "munge"))
         similar = self._similar(inputs.reshape(len(inputs), -1), random)
+        features = records.frame
         own = np.tile(np.arange(len(features)), self.copies)
         drawn = random.integers(0, similar.shape[1], len(own))
         other = similar[own, drawn]
@@ -59,7 +63,7 @@ class Munge:
             cells = features[column].to_numpy()
             exchanged = random.random(len(own)) < self.exchange
             made[column] = np.where(exchanged, cells[other], cells[own])
-        return pd.DataFrame(made, columns=features.columns)
+        return TableRecords(pd.DataFrame(made, columns=features.columns), records.schema)
 
     def _similar(
         self, inputs: NDArray[np.float32], random: np.random.Generator

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meddistill.data.blocks import Categories, Floats
+from meddistill.data.tables.blocks import Categories, Floats
+from meddistill.data.tables.schema import Schema
 
 Inputs = NDArray[np.float32]
 
@@ -193,3 +195,11 @@ class CategoryInputs:
             rows = np.flatnonzero(odd[cells.codes[:, place]])
             if len(rows):
                 yield name, len(rows), int(rows[0])
+
+
+class Fitted(NamedTuple):
+    """What training rows have taught, together."""
+
+    schema: Schema
+    numbers: NumberInputs
+    categories: CategoryInputs

@@ -1,0 +1,100 @@
+"""The rooms of `meddistill.data`, one for each kind of raw rows, found by name.
+
+A room is a folder with a module `modality` that has `read_records`, `fit_preprocessing` and
+`load_preprocessing`; no list names the rooms.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from numpy.typing import NDArray
+
+from meddistill import data
+from meddistill.config.compose import build
+from meddistill.data.preprocessing import Preprocessing
+from meddistill.data.records import Records
+from meddistill.errors import SettingError
+
+
+class Modality(Protocol):
+    """What a room's module `modality` has."""
+
+    def fit_preprocessing(
+        self, records: Any, fewest: int, group: NDArray[Any] | None
+    ) -> Preprocessing:
+        """The usual preprocessing of training rows.
+
+        Args:
+            records: Training rows of this kind.
+            fewest: What fewer patients have in common gets no input of its own.
+            group: [rows] whom a row belongs to; None is a patient a row.
+        """
+
+    def load_preprocessing(self, path: Path, spec: Mapping[str, Any]) -> Preprocessing:
+        """What `Preprocessing.save` wrote, every value checked.
+
+        Raises:
+            ValueError: The file is damaged, or not of such rows; it says what is wrong.
+        """
+
+
+class Method(Protocol):
+    """A preprocessing that is chosen by name (`preprocessing=...`), not fitted yet."""
+
+    reads: str
+    """The kind of rows that it reads."""
+
+    def fit(self, records: Any, fewest: int, group: NDArray[Any] | None) -> Preprocessing:
+        """As a room's `fit_preprocessing`."""
+
+
+def rooms() -> list[str]:
+    """The kinds of raw rows there are."""
+    folders = {
+        path.parent.name for place in data.__path__ for path in Path(place).glob("*/modality.py")
+    }
+    return sorted(folders)
+
+
+def modality(kind: str) -> Modality:
+    """The room of a kind of rows.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if kind not in rooms():
+        raise ValueError(f"{kind!r:.80} is no kind of rows; there are {', '.join(rooms())}")
+    return cast(Modality, importlib.import_module(f"meddistill.data.{kind}.modality"))
+
+
+def fit_preprocessing(
+    node: Mapping[str, Any],
+    records: Records,
+    fewest: int = 1,
+    group: NDArray[Any] | None = None,
+    key: str = "preprocessing",
+) -> Preprocessing:
+    """What training rows teach: by the method of a config node, or else the usual one.
+
+    Args:
+        node: Config node of a `Method`; empty is the usual preprocessing of such rows.
+        records: Training rows.
+        fewest: Patients; what fewer have in common gets no input of its own.
+        group: [rows] whom a row belongs to; None is a patient a row.
+        key: Where the node stands in the config, for messages.
+
+    Raises:
+        SettingError: The method reads another kind of rows.
+    """
+    if not node:
+        return modality(records.kind).fit_preprocessing(records, fewest, group)
+    method: Method = build(node, key)
+    if method.reads != records.kind:
+        mend = f"reads {method.reads}, and these are {records.kind}: leave it out ({key}=usual)"
+        raise SettingError(key, node["_target_"].rpartition(".")[2], mend)
+    return method.fit(records, fewest, group)

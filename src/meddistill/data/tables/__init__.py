@@ -1,0 +1,1 @@
+"""Tables: a row a patient, a column a measurement."""

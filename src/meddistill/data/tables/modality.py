@@ -1,0 +1,26 @@
+"""Tables, as the rest of the house reaches them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from meddistill.data.tables import fitting
+from meddistill.data.tables.preprocessing import TablePreprocessing
+from meddistill.data.tables.records import TableRecords
+from meddistill.data.tables.schema import Schema
+
+
+def fit_preprocessing(
+    records: TableRecords, fewest: int, group: NDArray[Any] | None
+) -> TablePreprocessing:
+    """Medians, scales and categories of training rows."""
+    return fitting.fit_preprocessing(records.schema, records.cells, fewest, group)
+
+
+def load_preprocessing(path: Path, spec: Mapping[str, Any]) -> TablePreprocessing:
+    """What `TablePreprocessing.save` wrote."""
+    return TablePreprocessing.load(path, Schema.from_dict(spec))

@@ -1,0 +1,79 @@
+"""Rows of a table: a frame, and the columns of it that a model reads."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from meddistill.data.records import Positions, Records
+from meddistill.data.tables.blocks import Cells
+from meddistill.data.tables.schema import Schema
+
+
+class TableRecords(Records):
+    """Rows of a table.
+
+    Args:
+        frame: [rows] raw ones, or prepared by the schema.
+        schema: The columns that are read, by role.
+    """
+
+    kind: ClassVar[str] = "tables"
+
+    def __init__(self, frame: pd.DataFrame, schema: Schema) -> None:
+        self.frame, self.schema = frame, schema
+
+    @staticmethod
+    def prepared(frame: pd.DataFrame, schema: Schema) -> TableRecords:
+        """Raw rows with their cells read: float64 and text columns, NaN where missing.
+
+        Raises:
+            UserError: A column is absent, or a cell is not what its column needs.
+        """
+        return TableRecords(schema.prepare(frame).reset_index(drop=True), schema)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def take(self, positions: Positions) -> TableRecords:
+        """The rows at `positions`."""
+        taken = TableRecords(self.frame.iloc[positions].reset_index(drop=True), self.schema)
+        if "cells" in self.__dict__:  # read before: not again
+            taken.cells = self.cells.at(positions)
+        return taken
+
+    @cached_property
+    def cells(self) -> Cells:
+        """The cells that are inputs.
+
+        Raises:
+            UserError: A column is absent, or a cell is not what its column needs.
+        """
+        return self.schema.read(self.frame)
+
+    def hashes(self) -> NDArray[np.uint64]:
+        """[rows] A hash of each row's cells."""
+        hashes = pd.util.hash_pandas_object(self.frame, index=False)
+        return np.asarray(hashes, dtype=np.uint64)
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The schema."""
+        return self.schema.to_dict()
+
+    @property
+    def index(self) -> pd.Index[Any]:
+        """That of the frame."""
+        return self.frame.index
+
+    def raw(self) -> pd.DataFrame:
+        """The frame."""
+        return self.frame
+
+    def describe(self) -> str:
+        """How many columns."""
+        return f"{len(self.schema.columns)} columns"
