@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from meddistill.data.cells import spelling_of
-from meddistill.data.rows import nearest
 from meddistill.data.series.static import Statics, read_statics
+from meddistill.data.tables.cells import spelling_of
+from meddistill.data.tables.rows import nearest
 from meddistill.errors import UserError, listed, shown
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddistill.data.blocks import read_categories, read_each
-from meddistill.data.cells import UnreadableError, spelling_of, value_of
-from meddistill.data.looks import is_date
-from meddistill.data.missing import DEFAULT, Missing
 from meddistill.data.series.static import number_cells
+from meddistill.data.tables.blocks import read_categories, read_each
+from meddistill.data.tables.cells import UnreadableError, spelling_of, value_of
+from meddistill.data.tables.looks import is_date
+from meddistill.data.tables.missing import DEFAULT, Missing
 from meddistill.errors import UserError, listed, shown
 
 USUAL = {

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddistill.data.rows import nearest
 from meddistill.data.series.arrays import block_of
 from meddistill.data.series.long_rows import Long
 from meddistill.data.series.records import SeriesRecords
 from meddistill.data.series.static import Statics
+from meddistill.data.tables.rows import nearest
 from meddistill.errors import UserError, listed, shown
 
 log = logging.getLogger(__name__)

@@ -58,6 +58,10 @@ class SeriesRecords(Records):
         """The rows at `positions`."""
         return replace(self, block=self.block[positions])
 
+    def raw(self) -> Self:
+        """Themselves, as `read` takes them too."""
+        return self
+
     @property
     def times(self) -> NDArray[np.float32]:
         """[rows, time] of each step, NaN at padding."""

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddistill.data.blocks import read_categories, read_numbers
-from meddistill.data.cells import UnreadableError, text_of, value_of
-from meddistill.data.missing import DEFAULT, Missing
+from meddistill.data.tables.blocks import read_categories, read_numbers
+from meddistill.data.tables.cells import UnreadableError, text_of, value_of
+from meddistill.data.tables.missing import DEFAULT, Missing
 
 NUMBER, CATEGORY = "number", "category"
 
