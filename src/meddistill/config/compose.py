@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,7 +30,7 @@ OptimizerFactory = Callable[[Iterable[Any]], "torch.optim.Optimizer"]
 """From parameters, or groups of them, to their optimizer."""
 WITHOUT_EFFECT = (
     "hydra", "store", "debug", "tags", "notes", "trainer.enable_progress_bar", "save_seconds",
-    "stack.chunk",
+    "stack.chunk", "data.in_memory", "data.workers",
 )  # fmt: skip
 """Keys that change no result: runs that differ in these alone are one run."""
 LARGEST_RATE = 1e30
@@ -59,7 +61,7 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     flat = dict(flatten(config))
     kept = {key: value for key, value in flat.items() if not is_without_effect(key)}
     for key, value in flat.items():
-        if key.endswith(".path") and isinstance(value, str):
+        if key.endswith((".path", "_path")) and isinstance(value, str):
             kept[f"content of {key}"] = _content(from_call(value))
     return kept
 
@@ -248,11 +250,29 @@ def flatten(node: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, An
 
 
 def _content(path: Path) -> str:
-    """A short checksum of a file, or of a run folder's model; `absent` without one."""
+    """A short checksum of a file, a run folder's model, or all files of another folder."""
     if path.is_file():
         return checksum(path)[:16]
+    if path.is_dir() and not (path / "model.json").exists():
+        return _of_files(tuple(_files(path)))
     weights = ("**/best.ckpt", "**/*.skops", "**/preprocessing.json", "**/out_of_fold.parquet")
     kinds = (*weights, "*/**/model.json")
     parts = [path / "model.json", *sorted(file for kind in kinds for file in path.glob(kind))]
     found = [checksum(part) for part in parts if part.is_file()]
+    return short_hash(found, digits=16) if found else "absent"
+
+
+def _files(folder: Path) -> Iterable[tuple[str, int, int]]:
+    """Each file below a folder with its size and when it was changed, in order."""
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        stat = path.stat()
+        yield str(path), stat.st_size, stat.st_mtime_ns
+
+
+@lru_cache(maxsize=8)
+def _of_files(files: tuple[tuple[str, int, int], ...]) -> str:
+    """A short checksum of the names and contents of files, worked out once as long as they stay."""
+    names = [name for name, _, _ in files]
+    root = os.path.commonpath([os.path.dirname(name) for name in names]) if names else ""
+    found = [(os.path.relpath(name, root), checksum(Path(name))) for name in names]
     return short_hash(found, digits=16) if found else "absent"

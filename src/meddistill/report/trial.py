@@ -46,6 +46,16 @@ RULE = (
     "others; the p values of all arms are, by Holm's method."
 )
 
+OFFICIAL_RULE = (
+    "Every repeat had the same official parts and trained teacher and students anew from seeds of "
+    "its own. Each arm's settings were chosen on validation rows inside each repeat, with as many "
+    "tries for every arm that has any; test rows were used for the chosen alone. A difference is "
+    "paired by repeat, with the interval of the t-test: it tells how far trainings differ, NOT how "
+    "results vary with other patients, for which see DeLong's interval or data.split=random. NO "
+    "DIFFERENCE: the whole interval lies inside the margin. Otherwise BETTER or WORSE: it excludes "
+    "zero. Otherwise INCONCLUSIVE. The verdict is on one comparison settled beforehand and is not "
+    "corrected for others; the p values of all arms are, by Holm's method."
+)
 
 MEANING = (
     "AUROC says how well the probabilities rank ill above well (1 is perfect, 0.5 is chance). Log "
@@ -242,13 +252,15 @@ def _how(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> list
     margins = ", ".join(f"{NAMES.get(k, k)} {v:g}" for k, v in summary["margins"].items())
     folds = summary["folds"]
     kind = f"{summary['repeats']} times {folds} folds" if folds else "random stratified splits"
+    if summary["official"]:
+        kind = f"the official parts, {summary['repeats']} times"
     sizes = "; ".join(
         f"{s['title']}: {s['rows']['train']:.0f} training rows ({s['rows']['labelled']:.0f} with "
         f"labels), {s['rows']['validation']:.0f} validation, {s['rows']['test']:.0f} test"
         for s in found
     )
     return [
-        Text(RULE),
+        Text(OFFICIAL_RULE if summary["official"] else RULE),
         Text(f"Margins of practical equivalence: {margins}."),
         Text(
             f"Splits: {kind}. {sizes}. Of each try {summary['seeds']} student(s) with seeds of "

@@ -35,6 +35,10 @@ def why_alone(settings: Mapping[str, Any], data: CohortDataModule) -> str | None
         return f"a stack follows val/log_loss, not monitor={settings['monitor']}"
     if settings["answers"] != "stored":
         return "a stack learns from stored answers, not from a live teacher"
+    if data.view is not None:
+        return "a random view is drawn for one student"
+    if data.is_streamed:
+        return "rows are read from their files for one student at a time"
     if settings["compile"]:
         return f"compile={settings['compile']} is for one student's network"
     if settings["callbacks"]:

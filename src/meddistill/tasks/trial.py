@@ -12,6 +12,7 @@ import pandas as pd
 
 from meddistill.config.compose import build
 from meddistill.data.source import describe_data
+from meddistill.data.split import OFFICIAL
 from meddistill.errors import SettingError, UserError, integer, number
 from meddistill.files.atomic import write_atomically
 from meddistill.losses.building import build_loss
@@ -30,6 +31,7 @@ from meddistill.trial.rivals import (
     check_estimators,
     estimator_answers,
     pruned_answers,
+    rows_of,
     teacher_answers,
 )
 from meddistill.trial.students import check_on_rows, check_students, student_answers
@@ -58,6 +60,8 @@ def run_trial(settings: Mapping[str, Any], run: TrialFolder) -> dict[str, Any]:
     reading = read_units(units)
     first = next(reading)
     check_on_rows(_of_kind(arms, StudentArm), units[0].settings, first)
+    for arm in _of_kind(arms, EstimatorArm).values():
+        rows_of(arm, first)  # it refuses rows that no classifier reads
     say_forecast(arms, units, first)
     first.let_go()
     tables = teach_units(units, [first, *reading])
@@ -197,6 +201,7 @@ def _summary(
         "max_epochs": settings["trainer"]["max_epochs"],
         "batch_size": first.batch_size,
         "data": describe_data(first.cohort, first.split),
+        "official": settings["data"]["split"] == OFFICIAL,
         "teacher": settings["teacher"]["_target_"].rpartition(".")[2],
         "arms": {
             name: {

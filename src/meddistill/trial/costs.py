@@ -61,7 +61,7 @@ def _model(arm: Arm, answers: Answers, table: Table) -> Model:
         student = build_network(node, "student", data.in_shape, data.num_classes, 0)
         return NetworkModel(card, MeanOfProbabilities([student]), data.preprocessing)
     if isinstance(arm, EstimatorArm):
-        own = rows_of(arm, table)
+        own = rows_of(arm, data)
         fitted = fit_estimator(arm, answers.tries[answers.chosen], table, own)
         answering = EstimatorAnswers(fitted, CLAMP, data.num_classes)
         return EstimatorModel(card, answering, own.preprocessing)

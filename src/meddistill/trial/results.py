@@ -43,7 +43,7 @@ def results(
         own, tried, rows = (each[each["setting"] == number] for each in
                             (measures, tries, predictions))  # fmt: skip
         units = [unit for unit in summary["units"] if unit["setting"] == number]
-        ratio = float(np.mean([u["test"] for u in units]) / np.mean([u["train"] for u in units]))
+        ratio = _ratio(units, summary["official"])
         compared = _compared(own, summary, ratio)
         test = rows[rows["part"] == "test"]
         judged = {name: wide(own, name) for name in summary["margins"]}
@@ -65,6 +65,17 @@ def results(
             }
         )  # fmt: skip
     return found
+
+
+def _ratio(units: Sequence[Mapping[str, Any]], official: bool) -> float:
+    """Test rows over training rows, by which splits that share patients depend on each other.
+
+    Trainings on the same official parts share all patients: an interval over them is of trainings
+    alone, which are drawn anew each time.
+    """
+    if official:
+        return 0.0
+    return float(np.mean([u["test"] for u in units]) / np.mean([u["train"] for u in units]))
 
 
 def wide(measures: pd.DataFrame, name: str) -> pd.DataFrame:

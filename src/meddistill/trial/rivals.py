@@ -96,13 +96,13 @@ def check_estimators(arms: Mapping[str, EstimatorArm]) -> None:
             check_classifier(classifier, arm.estimator["_target_"], key)
 
 
-def rows_of(arm: EstimatorArm, table: Table) -> CohortDataModule:
+def rows_of(arm: EstimatorArm, rows: CohortDataModule) -> CohortDataModule:
     """A split's rows as the arm's classifier reads them.
 
     Raises:
         SettingError: They are no lists of numbers.
     """
-    data = table.data.with_preprocessing(arm.preprocessing, "arms.*.preprocessing")
+    data = rows.with_preprocessing(arm.preprocessing, "arms.*.preprocessing")
     data.check_layout("vector", "arm", arm.label, PREPROCESSING_OF_ARM)
     return data
 
@@ -123,7 +123,7 @@ def fit_estimator(
 
 def _fitted(arm: EstimatorArm, table: Table) -> dict[str, Any]:
     started = time.perf_counter()
-    data = rows_of(arm, table)
+    data = rows_of(arm, table.data)
     inputs, classes = data.inputs_at(np.arange(len(data.cohort.target))), data.num_classes
     answers = [
         asked(fit_estimator(arm, settings, table, data), inputs, classes)

@@ -49,8 +49,16 @@ def check_students(arms: Mapping[str, StudentArm], settings: Mapping[str, Any]) 
                 f"arms.{name}.loss: {type(loss).__name__} searches by itself; a trial chooses on "
                 f"validation rows already: take loss=kd and arms.{name}.tune"
             )
+        if arm.is_control and loss.needs_features:
+            raise UserError(
+                f"arms.{name}: its loss reads the teacher's layers, and answers alone can be dealt "
+                "out to other rows: leave this arm out, or give it a loss of answers (loss=kd)"
+            )
         if loss.needs_teacher:
-            check_teacher({**settings, "synthetic": arm.synthetic}, loss, teacher)
+            own = {**settings, "synthetic": arm.synthetic}
+            if arm.is_control:  # its answers are of other rows, whatever the view
+                own |= {"answers": "stored", "view": {}}
+            check_teacher(own, loss, teacher)
             live = False
         elif arm.synthetic:
             mend = "its loss asks no teacher, so nothing reads synthetic rows: leave it out"
@@ -140,6 +148,8 @@ def _settings(
     arm: StudentArm, changes: Mapping[str, Any], settings: Mapping[str, Any], seed: int
 ) -> dict[str, Any]:
     own = {"loss": dict(arm.loss), **changes, "seed": settings["seed"] + seed}
+    if arm.is_control:  # what a live teacher answers can't be dealt out to other rows
+        own["answers"] = "stored"
     return with_changes(settings, own)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from meddistill.config.compose import flatten
+from meddistill.data.split import OFFICIAL
 from meddistill.errors import SettingError, integer, number
 from meddistill.stack.members import with_changes
 
@@ -78,7 +80,10 @@ def _splits(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     trial = settings["trial"]
     repeats = integer("trial.repeats", trial["repeats"], at_least=1)
     first = integer("data.split_seed", settings["data"]["split_seed"])
-    seeds = [{"data.split_seed": first + number} for number in range(repeats)]
+    seeds = [
+        {"data.split_seed": first + number, **_other_seeds(settings, number)}
+        for number in range(repeats)
+    ]
     folds = trial["folds"]
     if folds is None:
         splits: list[dict[str, Any]] = seeds
@@ -91,3 +96,16 @@ def _splits(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     if len(splits) < 2:
         raise SettingError("trial.repeats", repeats, "a trial needs two splits at least")
     return splits
+
+
+def _other_seeds(settings: Mapping[str, Any], number: int) -> dict[str, int]:
+    """Seeds of a repeat where all have the same parts: nothing else would differ between them."""
+    if settings["data"]["split"] != OFFICIAL:
+        return {}
+    students = {"seed": settings["seed"] + number * settings["trial"]["seeds"]}
+    teachers = {
+        f"teacher.{key}": value + number
+        for key, value in flatten(settings["teacher"])
+        if key.rpartition(".")[2] == "seed" and isinstance(value, int)
+    }
+    return students | teachers
