@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
@@ -254,7 +253,7 @@ def _content(path: Path) -> str:
     if path.is_file():
         return checksum(path)[:16]
     if path.is_dir() and not (path / "model.json").exists():
-        return _of_files(tuple(_files(path)))
+        return _of_files(path, tuple(_files(path)))
     weights = ("**/best.ckpt", "**/*.skops", "**/preprocessing.json", "**/out_of_fold.parquet")
     kinds = (*weights, "*/**/model.json")
     parts = [path / "model.json", *sorted(file for kind in kinds for file in path.glob(kind))]
@@ -263,16 +262,14 @@ def _content(path: Path) -> str:
 
 
 def _files(folder: Path) -> Iterable[tuple[str, int, int]]:
-    """Each file below a folder with its size and when it was changed, in order."""
+    """Each file below a folder by its name there, with its size and when it was changed."""
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         stat = path.stat()
-        yield str(path), stat.st_size, stat.st_mtime_ns
+        yield str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns
 
 
 @lru_cache(maxsize=8)
-def _of_files(files: tuple[tuple[str, int, int], ...]) -> str:
+def _of_files(folder: Path, files: tuple[tuple[str, int, int], ...]) -> str:
     """A short checksum of the names and contents of files, worked out once as long as they stay."""
-    names = [name for name, _, _ in files]
-    root = os.path.commonpath([os.path.dirname(name) for name in names]) if names else ""
-    found = [(os.path.relpath(name, root), checksum(Path(name))) for name in names]
+    found = [(name, checksum(folder / name)) for name, _, _ in files]
     return short_hash(found, digits=16) if found else "absent"
