@@ -300,7 +300,9 @@ class CohortDataModule(pl.LightningDataModule):
 
     @property
     def input_bytes(self) -> int:
-        """Bytes of the inputs of all rows, by far the largest of what it holds."""
+        """Bytes of the inputs of all rows, by far the largest of what it alone holds."""
+        if self.preprocessing.form is not None:
+            return 0  # all splits share one copy
         return 4 * len(self._target) * math.prod(self.in_shape)
 
     def let_go(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -14,6 +15,8 @@ class Logistic(nn.Module):
         in_shape: (features,).
         num_classes: Number of logits.
     """
+
+    reads: ClassVar[str] = "vector"
 
     def __init__(self, in_shape: Sequence[int], num_classes: int) -> None:
         super().__init__()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -20,6 +21,8 @@ class MLP(nn.Module):
         depth: Number of hidden layers, at least 1 (none is `logistic`).
         dropout: Probability that a hidden unit is left out in training, at least 0 and at most 0.9.
     """
+
+    reads: ClassVar[str] = "vector"
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import ModuleType
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,8 @@ from meddistill.errors import SettingError, UserError, integer, number
 
 class Published(nn.Module):
     """A network of that package, which is an extra of this one."""
+
+    reads: ClassVar[str] = "vector"
 
     @staticmethod
     def check_installed() -> None:

@@ -103,7 +103,7 @@ def plan(
         # Members with one seed side by side share first weights and batch orders.
         places.sort(key=lambda place: (table[place], members[place].settings["seed"]))
         size = first["stack"]["chunk"] or chunk_size(first, data)
-        most = max(1, CHUNK_BYTES[device_of(first)] // data.input_bytes)
+        most = max(1, CHUNK_BYTES[device_of(first)] // max(1, data.input_bytes))
         for some in _of_few_tables(places, table, most):
             for part in _even_parts(some, size):
                 chunks.append(Chunk([members[p] for p in part], [table[p] for p in part]))
