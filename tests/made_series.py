@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -62,3 +64,24 @@ def as_long(arrays: dict[str, np.ndarray]) -> tuple[pd.DataFrame, pd.DataFrame]:
     long = pd.DataFrame(measured, columns=["id", "time", "variable", "value"])
     static = pd.DataFrame({"id": arrays["record_id"], "age": arrays["age"], "unit": arrays["unit"]})
     return long, static
+
+
+def save_series(folder: Path) -> list[str]:
+    """An .npz file of made series: what a command line says to read it."""
+    np.savez(folder / "series.npz", **made_arrays(rows=90))
+    return [
+        "data=series_npz", f"data.path={folder}/series.npz", "data.static=[age,unit]",
+        "data.id=record_id", "data.positive=1",
+    ]  # fmt: skip
+
+
+def save_long(folder: Path) -> list[str]:
+    """The same as a long table beside outcomes."""
+    arrays = made_arrays(rows=90)
+    long, static = as_long(arrays)
+    long.to_csv(folder / "long.csv", index=False)
+    static.assign(died=arrays["y"]).to_csv(folder / "outcomes.csv", index=False)
+    return [
+        "data=series_table", f"data.path={folder}/long.csv", "data.target=died",
+        f"data.outcomes_path={folder}/outcomes.csv", "data.static=[age,unit]",
+    ]  # fmt: skip

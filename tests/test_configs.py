@@ -11,6 +11,7 @@ from hydra import compose, initialize_config_dir
 from lightning.pytorch.loggers import CSVLogger
 from omegaconf import OmegaConf
 
+from kinds import SHAPES, SOURCES, STUDENTS, layout_of, rows_for
 from meddistill.config.compose import (
     build,
     build_network,
@@ -70,6 +71,8 @@ def test_this_file_has_a_test_for_every_group():
         "arm",
         "schedule",
         "synthetic",
+        "preprocessing",
+        "view",
         "debug",
     }
     assert set(GROUPS) == tested
@@ -79,20 +82,39 @@ def test_this_file_has_a_test_for_every_group():
 def test_every_data_source_gives_a_cohort(name, tmp_path, cohort):
     cohort.records.frame.assign(target=cohort.target).to_csv(tmp_path / "table.csv", index=False)
     more = [f"data.path={tmp_path}/table.csv", "data.target=target"] if name == "table" else []
+    more += SOURCES[name](tmp_path) if name in SOURCES else []
     node = OmegaConf.to_container(composed("distill", f"data={name}", *more).data)
+    if not Path(node.get("path", tmp_path)).exists():
+        pytest.skip(f"{node['path']} is absent")
     for key in (*SPLIT_KEYS, "labels"):
         del node[key]
     made = build(node, "data")
     assert isinstance(made, Cohort)
-    assert len(made.target) == len(made.records.frame) == len(made.row)
+    assert len(made.target) == len(made.records) == len(made.row)
+
+
+@pytest.mark.parametrize("name", [n for n in names("preprocessing") if n != "usual"])
+def test_every_preprocessing_is_read_by_a_student(name, tmp_path, meddistill):
+    kind = build(OmegaConf.to_container(composed("distill", f"preprocessing={name}").preprocessing),
+                 "preprocessing").reads  # fmt: skip
+    rows = [each for each in rows_for(kind, tmp_path) if not each.startswith("student=")]
+    codes = {
+        student: meddistill(
+            "distill", *rows, f"preprocessing={name}", f"student={student}", "loss=ce",
+            "trainer.max_epochs=1",
+        )
+        for student in STUDENTS.values()
+    }  # fmt: skip
+    assert [code for code, _, _ in codes.values()].count(0) == 1, codes
 
 
 @pytest.mark.parametrize("name", names("student"))
 def test_every_student_takes_a_training_step(name):
     node = composed("distill", f"student={name}").student
+    shape = SHAPES[layout_of(node)]
     for classes in (2, 3):
-        network = build_network(node, "student", (7,), classes, seed=0)
-        logits = network(torch.randn(5, 7))
+        network = build_network(node, "student", shape, classes, seed=0)
+        logits = network(torch.rand(5, *shape))
         assert logits.shape == (5, classes)
         logits.sum().backward()
         assert all(parameter.grad is not None for parameter in network.parameters())
@@ -195,8 +217,11 @@ def test_every_logger_logs_a_run(name, meddistill, monkeypatch):
 
 
 @pytest.mark.parametrize("name", [n for n in names("teacher") if n != "checkpoint"])
-def test_every_teacher_teaches_a_student(name, meddistill, cohort):
+def test_every_teacher_teaches_a_student(name, meddistill, cohort, tmp_path):
     small = ["teacher.network.width=8", "teacher.trainer.max_epochs=1", "teacher.members=2"]
+    network = composed("distill", f"teacher={name}").teacher.get("network")
+    if network is not None and name != "self":
+        small += rows_for(layout_of(network), tmp_path)
     if name in ("resnet", "ft_transformer"):
         pytest.importorskip("rtdl_revisiting_models", reason="needs meddistill[tabular]")
         small = ["teacher.trainer.max_epochs=1"]

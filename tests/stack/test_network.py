@@ -8,6 +8,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from torch import nn
 
+from kinds import SHAPES, layout_of
 from meddistill.config.compose import build_network
 from meddistill.config.confdir import choices, conf_dir
 from meddistill.stack.network import NotStackableError, stack_networks
@@ -18,7 +19,7 @@ ROWS, FEATURES = 7, 6
 def shipped(name, seed, classes=3):
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         node = OmegaConf.to_container(compose("distill", [f"student={name}"]).student)
-    return build_network(node, "student", (FEATURES,), classes, seed)
+    return build_network(node, "student", SHAPES[layout_of(node)], classes, seed)
 
 
 class Normed(nn.Module):
@@ -94,8 +95,8 @@ def several(make, count=4):
     return networks
 
 
-def assert_equal(networks, stacked):
-    inputs = torch.randn(len(networks), ROWS, FEATURES)
+def assert_equal(networks, stacked, shape=(FEATURES,)):
+    inputs = torch.randn(len(networks), ROWS, *shape)
     alone = torch.stack([net(rows) for net, rows in zip(networks, inputs, strict=True)])
     together = stacked(inputs)
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-6)
@@ -110,9 +111,14 @@ def assert_equal(networks, stacked):
 @pytest.mark.parametrize("name", choices("student"))
 def test_every_shipped_student_stacks_by_matrix_products_with_its_own_answers_and_gradients(name):
     networks = [shipped(name, seed) for seed in range(4)]
-    stacked = stack_networks(networks, (FEATURES,))
+    shape = SHAPES[getattr(networks[0], "reads", "vector")]
+    if any(isinstance(module, (nn.Conv1d, nn.Conv2d)) for module in networks[0].modules()):
+        with pytest.raises(NotStackableError, match=r"gains nothing in a stack|running statistics"):
+            stack_networks(networks, shape)
+        return
+    stacked = stack_networks(networks, shape)
     assert stacked.batched
-    assert_equal(networks, stacked)
+    assert_equal(networks, stacked, shape)
 
 
 def test_a_network_with_other_layers_stacks_by_vmap():

@@ -133,5 +133,7 @@ def test_a_file_that_is_none_or_holds_objects_is_named(tmp_path):
     (tmp_path / "torn.npz").write_bytes(b"PK\x03\x04 torn")
     np.savez(tmp_path / "objects.npz", X=np.array([{}], dtype=object))
     for name in ("torn", "objects"):
-        with pytest.raises(UserError, match=f"{name}.npz: can't be read as an .npz file"):
+        with pytest.raises(
+            UserError, match=f"{name}.npz: can't be read as a file of NumPy's plain arrays"
+        ):
             read_records(tmp_path / f"{name}.npz", made_spec())

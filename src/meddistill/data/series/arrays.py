@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,26 +12,10 @@ from numpy.typing import NDArray
 
 from meddistill.data.series.records import Block, SeriesRecords
 from meddistill.data.series.static import Statics, read_statics
-from meddistill.errors import SettingError, UserError, listed, shown
+from meddistill.errors import UserError, listed, shown
 
 Arrays = Mapping[str, NDArray[Any]]
 Floats = NDArray[np.float32]
-
-
-def load_arrays(path: Path, key: str = "data.path") -> dict[str, NDArray[Any]]:
-    """The arrays of an .npz file, without pickles.
-
-    Raises:
-        SettingError: The file is missing, damaged, or holds Python objects.
-    """
-    if not path.is_file():
-        raise SettingError(key, path, "no such file (it is looked for from where you are)")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        mend = f"can't be read as an .npz file of plain arrays ({' '.join(str(error).split())})"
-        raise SettingError(key, path, mend) from error
 
 
 def array(arrays: Arrays, name: str, what: str) -> NDArray[Any]:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from meddistill.data.records import Records
 from meddistill.data.series.gaps import GAPPED, WHOLE
 from meddistill.data.series.preprocessing import SeriesPreprocessing
 from meddistill.data.series.records import SeriesRecords
@@ -47,9 +48,11 @@ class ChannelInputs(SeriesPreprocessing):
         self.longest_gap, self.clock, self.parts = longest_gap, clock, parts
         self.names = ["clock", *spec["variables"], *statics.names]
         self.in_shape = (parts, spec["steps"], len(self.names))
+        self.form = repr((self.method, parts, spec["steps"], statics.codes))
 
-    def __call__(self, records: SeriesRecords) -> NDArray[np.float32]:
+    def __call__(self, records: Records) -> NDArray[np.float32]:
         """[rows, parts, time, 1 + V + S], the same for every split."""
+        assert isinstance(records, SeriesRecords)
         return self.fitting(records).in_parts(self.parts)
 
     def front(self, inputs: Tensor) -> Tensor:

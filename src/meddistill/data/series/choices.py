@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from meddistill.data.patients import Patients
 from meddistill.data.series.channels import ChannelInputs
 from meddistill.data.series.fitting import fit_channels, fit_summary
-from meddistill.data.series.patients import Patients
 from meddistill.data.series.records import SeriesRecords
 from meddistill.data.series.summary import STATISTICS, SummaryInputs
 from meddistill.errors import SettingError, number

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from meddistill.data.patients import Patients
 from meddistill.data.series.channels import ChannelInputs
 from meddistill.data.series.gaps import GAPPED, WHOLE, last_seen, strides, time_since
-from meddistill.data.series.patients import Patients
 from meddistill.data.series.records import SeriesRecords
 from meddistill.data.series.scales import Scales
 from meddistill.data.series.static_inputs import StaticInputs

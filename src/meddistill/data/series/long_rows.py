@@ -102,6 +102,10 @@ class Long:
         parts = {k: getattr(self, k)[kept] for k in ("id", "variable", "time", "value", "row")}
         return replace(self, **parts)
 
+    def present_variables(self) -> list[str]:
+        """Those that some row measures, by name."""
+        return sorted(self.variables[place] for place in np.unique(self.variable))
+
 
 def _named(frame: pd.DataFrame, column: str, where: str) -> tuple[NDArray[np.int64], list[str]]:
     """[rows] place of each cell's name among the different ones, and these."""

@@ -45,7 +45,7 @@ def long_records(
     values, times = pivot(early, ids, spec["variables"], spec["step"])
     return SeriesRecords(
         block_of(values, times, statics.values), tuple(spec["variables"]), statics.names,
-        statics.categories, spec["step"], until, spec["names"],
+        statics.categories, spec["step"], until, spec["names"], tuple(ids),
     )  # fmt: skip
 
 

@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from meddistill.data.preprocessing import Preprocessing
+from meddistill.data.records import Records
 from meddistill.data.series.reading import read_records
 from meddistill.data.series.records import SeriesRecords
 from meddistill.data.series.scales import Scales
@@ -24,7 +26,7 @@ FAR = 10
 """A value is far off from as many widths of the training range beyond its ends."""
 
 
-class SeriesPreprocessing:
+class SeriesPreprocessing(Preprocessing):
     """Scales of the variables, and static columns as inputs.
 
     Args:
@@ -39,7 +41,11 @@ class SeriesPreprocessing:
         self.spec, self.scales, self.statics = spec, scales, statics
 
     def read(self, raw: Any) -> SeriesRecords:
-        """New rows, or records, with the variables, static columns and steps of training."""
+        """New rows, or records, with the variables, static columns and steps of training.
+
+        Raises:
+            UserError: Something of them doesn't fit, which is named.
+        """
         return self.fitting(read_records(raw, self.spec))
 
     def fitting(self, records: SeriesRecords) -> SeriesRecords:
@@ -57,13 +63,44 @@ class SeriesPreprocessing:
                 block[:, :, place] = recoded(block[:, :, place], names, wanted)
         return replace(records, block=block, categories=self.statics.codes)
 
-    def warn(self, records: SeriesRecords) -> None:
+    def probe(self) -> SeriesRecords:
+        """A row without any value, then values of several sizes."""
+        sizes = np.array([np.nan, -3.0, 0.0, 0.5, 1.0, 20.0, 400.0], dtype=np.float32)
+        steps, width = self.spec["steps"], len(self.spec["variables"]) + len(self.spec["static"])
+        block = np.empty((len(sizes), steps, 1 + width), dtype=np.float32)
+        block[:, :, 0] = np.arange(steps) * (self.spec["step"] or 1.0)
+        block[:, :, 1:] = sizes[:, None, None]
+        first = 1 + len(self.spec["variables"])
+        for place, names in enumerate(self.statics.codes, first):
+            if names is not None:
+                block[:, :, place] = np.nan
+        return SeriesRecords(
+            block, tuple(self.spec["variables"]), tuple(self.spec["static"]), self.statics.codes
+        )
+
+    def describe(self) -> str:
+        """The variables and static columns."""
+        names = ", ".join(self.spec["variables"])
+        beside = ", ".join(self.spec["static"])
+        said = f"Series (an .npz file, arrays, or a long table) of the variables {names}"
+        return f"{said}; static columns: {beside}" if beside else said
+
+    @property
+    def learned(self) -> str:
+        """Of variables and static columns; nothing of a few patients alone."""
+        return (
+            "names of variables and static columns; of each a mean, a spread and two quantiles of "
+            "its values; quantiles of the time between them; spellings of categories"
+        )
+
+    def warn(self, records: Records) -> None:
         """Say which rows have no value, and which variables are far off what training had."""
+        assert isinstance(records, SeriesRecords)
         empty = np.flatnonzero(np.isnan(records.values).all(axis=(1, 2)))
         if len(empty):
             log.warning(
-                "%d row(s) without any value, first row %d: answered by what is left",
-                len(empty), empty[0],
+                "%d row(s) without any value, first row %s: answered by what is left",
+                len(empty), records.index[empty[0]],
             )  # fmt: skip
         far = [name for name, odd in zip(records.variables, self._far(records), strict=True) if odd]
         if far:

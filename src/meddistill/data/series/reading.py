@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from meddistill.data.npz_file import load_arrays
+from meddistill.data.records import Records
 from meddistill.data.series.arrays import (
     Arrays,
     block_of,
     cut_after,
-    load_arrays,
     series_lengths,
     series_times,
     series_values,
@@ -47,6 +48,8 @@ def read_records(raw: Any, spec: Mapping[str, Any]) -> SeriesRecords:
     """
     if isinstance(raw, SeriesRecords):
         return _in_order(raw, spec)
+    if isinstance(raw, Records):
+        raise UserError(f"the model reads series, and these rows are {raw.kind}")
     if isinstance(raw, (str, Path)):
         raw = load_arrays(Path(raw), "rows")
     if isinstance(raw, pd.DataFrame):

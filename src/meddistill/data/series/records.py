@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from meddistill.data.records import Records
@@ -22,9 +23,10 @@ NAMES: Mapping[str, str | None] = MappingProxyType({
     "id": None, "time": None, "variable": None, "value": None,
 })  # fmt: skip
 """Arrays of an .npz file and columns of a long table by what they hold; None is the usual ones."""
+ARRAYS = ("values", "lengths", "times", "variables")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SeriesRecords(Records):
     """Rows of series with gaps, beside static columns.
 
@@ -39,6 +41,7 @@ class SeriesRecords(Records):
             rows of a long table are averaged; None keeps the times as they are.
         until: Time of the prediction, after which nothing is read; None is no limit.
         names: How arrays and columns are called in the data, by what they hold (see `NAMES`).
+        ids: [rows] what each is called, where something says.
     """
 
     kind: ClassVar[str] = "series"
@@ -50,17 +53,34 @@ class SeriesRecords(Records):
     step: float | None = 1.0
     until: float | None = None
     names: Mapping[str, str | None] = field(default_factory=lambda: NAMES)
+    ids: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.block)
 
     def take(self, positions: NDArray[np.int64]) -> Self:
         """The rows at `positions`."""
-        return replace(self, block=self.block[positions])
+        ids = None if self.ids is None else tuple(self.ids[place] for place in positions.tolist())
+        return replace(self, block=self.block[positions], ids=ids)
 
-    def raw(self) -> Self:
-        """Themselves, as `read` takes them too."""
-        return self
+    @property
+    def index(self) -> pd.Index[Any]:
+        """[rows] ids, where something says."""
+        return super().index if self.ids is None else pd.Index(self.ids, name=self.names["id"])
+
+    def raw(self) -> dict[str, NDArray[Any]]:
+        """The arrays that an .npz file of these rows would hold."""
+        names = {role: str(self.names[role]) for role in ARRAYS}
+        arrays: dict[str, NDArray[Any]] = {
+            names["values"]: self.values,
+            names["lengths"]: self.lengths,
+            names["times"]: self.times,
+            names["variables"]: np.array(self.variables),
+        }
+        columns = zip(self.static, self.statics.T, self.categories, strict=True)
+        for name, column, categories in columns:
+            arrays[name] = column if categories is None else _texts(column, categories)
+        return arrays
 
     @property
     def times(self) -> NDArray[np.float32]:
@@ -110,12 +130,12 @@ class SeriesRecords(Records):
 
     def _category_texts(self) -> list[bytes]:
         """[rows] categories by name: their places depend on which others there are."""
-        texts: list[list[str]] = [[] for _ in range(len(self))]
-        for column, names in zip(self.statics.T, self.categories, strict=True):
-            if names is not None:
-                for row, code in enumerate(column.tolist()):
-                    texts[row].append(names[int(code)] if code == code else "")
-        return ["\0".join(text).encode() for text in texts]
+        columns = [
+            _texts(column, names).tolist()
+            for column, names in zip(self.statics.T, self.categories, strict=True)
+            if names is not None
+        ]
+        return ["\0".join(row).encode() for row in zip(*columns, strict=True)] or [b""] * len(self)
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -149,6 +169,13 @@ class SeriesRecords(Records):
     def nbytes(self) -> int:
         """Bytes of all rows."""
         return self.block.nbytes
+
+
+def _texts(column: NDArray[np.float32], names: Sequence[str]) -> NDArray[np.object_]:
+    """[rows] categories by name, an empty text where one is missing."""
+    places = np.where(np.isnan(column), len(names), column).astype(np.int64)
+    found: NDArray[np.object_] = np.array([*names, ""], dtype=object)[places]
+    return found
 
 
 def _canonical(row: Block) -> bytes:

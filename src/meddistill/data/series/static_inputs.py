@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meddistill.data.series.patients import Patients
+from meddistill.data.patients import Patients
 from meddistill.data.series.records import SeriesRecords
 from meddistill.data.series.scales import Scales
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from meddistill.data.records import Records
 from meddistill.data.series.preprocessing import SeriesPreprocessing
 from meddistill.data.series.records import SeriesRecords
 from meddistill.data.series.scales import Scales
@@ -48,8 +49,9 @@ class SummaryInputs(SeriesPreprocessing):
         self.names = [*feature_names(spec["variables"], chosen), *statics.names]
         self.in_shape = (len(self.names),)
 
-    def __call__(self, records: SeriesRecords) -> NDArray[np.float32]:
+    def __call__(self, records: Records) -> NDArray[np.float32]:
         """[rows, features]."""
+        assert isinstance(records, SeriesRecords)
         records = self.fitting(records)
         inputs = np.empty((len(records), len(self.names)), dtype=np.float32)
         first = 0

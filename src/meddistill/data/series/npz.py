@@ -1,0 +1,149 @@
+"""Series and outcomes in one .npz file of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from meddistill.config.compose import from_call
+from meddistill.data.cohort import Cohort
+from meddistill.data.npz_file import load_arrays
+from meddistill.data.series.arrays import (
+    Arrays,
+    array,
+    block_of,
+    cut_after,
+    series_lengths,
+    series_times,
+    series_values,
+    static_arrays,
+    variable_names,
+)
+from meddistill.data.series.cohorts import cohort_of
+from meddistill.data.series.records import NAMES, SeriesRecords
+from meddistill.errors import SettingError, UserError, number, shown
+
+
+def series_npz(
+    path: str,
+    target: str = "y",
+    positive: str | int | float | bool | None = None,
+    classes: str | Sequence[str] | None = None,
+    values: str = "X",
+    lengths: str | None = None,
+    times: str | None = None,
+    variables: str | None = None,
+    static: Sequence[str] = (),
+    id: str | None = None,
+    group: str | None = None,
+    part: str | None = None,
+    parts: Mapping[str, Any] | None = None,
+    step: float = 1.0,
+    until: float | None = None,
+) -> Cohort:
+    """Read arrays with a row a patient: series, a diagnosis, and what stands beside them.
+
+    Args:
+        path: The .npz file.
+        target: Array [rows] of the diagnosis.
+        positive: With two classes, the one to find; guessed and said where None.
+        classes: Names of the class numbers from 0: an array, or a list of them.
+        values: Array [rows, time, variables] of any precision, NaN where a value is missing.
+        lengths: Array [rows] of real steps; None is `lengths` if the file has it, else all are.
+        times: Array [rows, time] or [time] of each step; None is `times` if the file has it, else
+            `step` apart.
+        variables: Array of the variables' names; None is `variables` if the file has it.
+        static: Arrays [rows] of numbers or categories that stand beside the series.
+        id: Array [rows] that names the row.
+        group: Array [rows] that says which rows belong together.
+        part: Array [rows] by whose cells official parts are chosen.
+        parts: Its cells by part: {train: [a], test: [c]}.
+        step: Time between steps.
+        until: Time of the prediction, after which nothing is read; None reads all.
+
+    Raises:
+        UserError: The file or its content can't be used; the message says where and how to mend.
+    """
+    arrays = load_arrays(from_call(path))
+    given = _named(arrays, values, lengths=lengths, times=times, variables=variables)
+    names = {**NAMES, **given}
+    number("data.step", step, above=0)
+    try:
+        records = _records(arrays, names, [str(name) for name in static], step)
+        roles = {"target": target, "id": id, "group": group, "part": part}
+        columns = {str(name) for name in roles.values() if name is not None}
+        outcomes = _outcomes(arrays, columns, len(records))
+        outcomes[target] = _class_names(arrays, outcomes[target], target, classes)
+        records = cut_after(records, until)
+    except SettingError:
+        raise
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    return cohort_of(Path(path).name, records, outcomes, roles, positive, parts)
+
+
+def _named(arrays: Arrays, values: str, **given: str | None) -> dict[str, str]:
+    """Names of the arrays of the series; one that was given must be there.
+
+    Raises:
+        SettingError: It is not.
+    """
+    for key, name in given.items():
+        if name is not None and name not in arrays:
+            mend = f"no such array; there are {', '.join(map(shown, arrays))}"
+            raise SettingError(f"data.{key}", name, mend)
+    return {"values": values, **{key: name for key, name in given.items() if name is not None}}
+
+
+def _records(
+    arrays: Arrays, names: Mapping[str, str | None], static: Sequence[str], step: float
+) -> SeriesRecords:
+    cells = series_values(arrays, str(names["values"]))
+    rows, steps, width = cells.shape
+    lengths = series_lengths(arrays, names["lengths"], rows, steps)
+    times = series_times(arrays, names["times"], lengths, steps, step)
+    statics = static_arrays(arrays, dict.fromkeys(static), rows)
+    return SeriesRecords(
+        block_of(cells, times, statics.values),
+        variable_names(arrays, names["variables"], width),
+        statics.names,
+        statics.categories,
+        step,
+        names=names,
+    )
+
+
+def _outcomes(arrays: Arrays, columns: set[str], rows: int) -> pd.DataFrame:
+    """[rows] what is known of them besides the series."""
+    frame = {}
+    for name in sorted(columns):
+        column = array(arrays, name, "what is known of each row")
+        if column.shape not in ((rows,), (rows, 1)):
+            raise UserError(f"array {shown(name)} has shape {column.shape}, not ({rows},)")
+        flat = column.reshape(rows)
+        frame[name] = flat.astype(object) if flat.dtype.kind in "SU" else flat
+    return pd.DataFrame(frame, index=pd.RangeIndex(rows))
+
+
+def _class_names(
+    arrays: Arrays,
+    target: pd.Series[Any],
+    key: str,
+    classes: str | Sequence[str] | None,
+) -> pd.Series[Any]:
+    """The target with class numbers exchanged for names."""
+    if classes is None:
+        return target
+    listed = array(arrays, classes, "names of classes") if isinstance(classes, str) else classes
+    names = [str(name) for name in np.asarray(listed).tolist()]
+    wrong = [row for row, cell in enumerate(target.tolist()) if cell not in range(len(names))]
+    if wrong:
+        raise UserError(
+            f"array {shown(key)}, row {wrong[0]}: {shown(target[wrong[0]])} is no number of one of "
+            f"the {len(names)} classes, from 0 (data.classes)"
+        )
+    return target.map(lambda cell: names[int(cell)])

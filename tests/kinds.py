@@ -1,0 +1,32 @@
+"""Small made rows of every kind, by what a component reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_class
+
+from made_series import save_long, save_series
+
+SHAPES = {"vector": (7,), "image": (1, 16, 16), "series": (3, 9, 5)}
+"""Of a row's inputs, by layout."""
+ROWS = {"series": save_series}
+"""By kind of rows: what saves some in a folder, and says so on the command line."""
+SOURCES = {"series_npz": save_series, "series_table": save_long}
+"""The same by the name of a data source."""
+STUDENTS = {"vector": "mlp_tiny", "series": "gru_small"}
+"""One that reads rows of a layout."""
+
+
+def layout_of(network: Mapping[str, Any]) -> str:
+    """What the network of a config node reads."""
+    return str(getattr(get_class(network["_target_"]), "reads", "vector"))
+
+
+def rows_for(layout: str, folder: Path) -> list[str]:
+    """What a command line says to read made rows of such a layout, and a student that does."""
+    if layout == "vector":
+        return []
+    return [*ROWS[layout](folder), f"student={STUDENTS[layout]}"]
