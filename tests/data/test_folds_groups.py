@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from frames import with_frame
 from meddistill.data.split import split_cohort
 from meddistill.data.tables.table import table
 from meddistill.errors import UserError
@@ -68,7 +69,7 @@ def test_copies_of_a_row_join_their_groups(cohort):
     some = grouped(cohort, 0)
     features = some.records.frame.copy()
     features.iloc[1] = features.iloc[0]
-    some = replace(some, features=features)
+    some = with_frame(some, features)
     split = split_cohort(some, 0)
     side = np.asarray(split.names())
     members = np.isin(some.group, [some.group[0], some.group[1]])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from meddistill.data.cohort import Cohort, number_rows
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import PARTS, split_cohort
+from meddistill.data.tables.records import TableRecords
 from meddistill.data.tables.schema import Schema
 from meddistill.errors import SettingError, UserError, typed
 
@@ -24,10 +25,9 @@ def cohort_of(target, marker=None):
     marker = np.arange(len(target)) if marker is None else marker
     return Cohort(
         name="made up",
-        features=schema.prepare(pd.DataFrame({"marker": marker})),
+        records=TableRecords.prepared(pd.DataFrame({"marker": marker}), schema),
         target=target,
         classes=tuple("abcdefgh"[: target.max() + 1]),
-        schema=schema,
         row=number_rows(len(target)),
     )
 

@@ -14,10 +14,11 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from meddistill.data.preprocessing import Preprocessing
+from frames import inputs_of
 from meddistill.data.tables import fitting
 from meddistill.data.tables.encoding import CategoryInputs
 from meddistill.data.tables.fitting import MAX_CATEGORIES, fit_preprocessing
+from meddistill.data.tables.preprocessing import TablePreprocessing
 from meddistill.data.tables.preprocessing_file import as_plain
 from meddistill.data.tables.schema import Schema
 from meddistill.errors import UserError
@@ -62,7 +63,7 @@ def test_inputs_are_those_of_scikit_learns_pipeline_to_the_last_bit(train, new):
     for rows in (train, new):
         with np.errstate(all="ignore"):
             wanted = pipeline.transform(rows).clip(-1e6, 1e6).astype(np.float32)
-        assert fitted(rows).tobytes() == np.ascontiguousarray(wanted).tobytes()
+        assert inputs_of(fitted, rows).tobytes() == np.ascontiguousarray(wanted).tobytes()
 
 
 @settings(max_examples=40, deadline=None)
@@ -70,10 +71,10 @@ def test_inputs_are_those_of_scikit_learns_pipeline_to_the_last_bit(train, new):
 def test_a_row_alone_has_the_inputs_that_it_has_among_others(rows, fewest):
     frame = framed(rows)
     fitted = fitted_on(frame, fewest=fewest)
-    whole = fitted(frame)
+    whole = inputs_of(fitted, frame)
     assert np.isfinite(whole).all()
     for place in range(len(frame)):
-        assert fitted(frame.iloc[[place]]).tobytes() == whole[place].tobytes()
+        assert inputs_of(fitted, frame.iloc[[place]]).tobytes() == whole[place].tobytes()
 
 
 def test_a_fault_in_the_compiled_form_is_noticed_when_it_is_made(monkeypatch):
@@ -112,7 +113,7 @@ def rare():
 def test_categories_of_fewer_patients_share_an_input_and_are_in_no_file(rare):
     fitted = fitted_on(rare, fewest=5)
     assert fitted.names == ["a", "b", "c=x", "c=y", "d=x", "d (rare)"]
-    inputs = pd.DataFrame(fitted(rare), columns=fitted.names)
+    inputs = pd.DataFrame(inputs_of(fitted, rare), columns=fitted.names)
     assert inputs["d (rare)"].sum() == 7
     assert (inputs[["c=x", "c=y"]].sum(axis=1)[:4] == 0).all()  # four alone share nothing
     text = as_plain(fitted.numbers, fitted.categories)
@@ -128,12 +129,12 @@ def test_with_four_enough_each_has_its_input(rare):
 def test_an_unseen_category_is_answered_like_a_rare_one(rare):
     fitted = fitted_on(rare, fewest=5)
     new = rare.head(1).assign(d="never seen")
-    assert fitted(new).tobytes() == fitted(rare.head(1)).tobytes()
+    assert inputs_of(fitted, new).tobytes() == inputs_of(fitted, rare.head(1)).tobytes()
 
 
 def test_a_column_known_of_fewer_patients_is_not_read_and_is_in_no_file(rare):
     fitted = fitted_on(rare, fewest=5)
-    assert (fitted(rare)[:, fitted.names.index("b")] == 0).all()
+    assert (inputs_of(fitted, rare)[:, fitted.names.index("b")] == 0).all()
     text = as_plain(fitted.numbers, fitted.categories)
     assert not [number for number in ("777.25", "778.5", "779.75", "781.5") if number in text]
 
@@ -161,7 +162,7 @@ def test_of_very_many_categories_the_most_frequent_are_kept():
     frequent = [f"code{k:02}" for k in range(MAX_CATEGORIES - 1)]
     train = pd.DataFrame({"code": frequent * 3 + [f"rare{k}" for k in range(20)] * 2})
     fitted = fitted_on(train, schema)
-    rare, unseen, known = fitted(pd.DataFrame({"code": ["rare7", "new", "code03"]}))
+    rare, unseen, known = inputs_of(fitted, pd.DataFrame({"code": ["rare7", "new", "code03"]}))
     assert len(rare) == MAX_CATEGORIES
     assert np.array_equal(rare, unseen)
     assert rare.sum() == known.sum() == 1
@@ -185,8 +186,8 @@ def saved(rare, tmp_path):
 
 def test_what_was_saved_is_loaded_with_bit_identical_inputs(rare, saved):
     fitted, path = saved
-    loaded = Preprocessing.load(path, SCHEMA)
-    assert loaded(rare).tobytes() == fitted(rare).tobytes()
+    loaded = TablePreprocessing.load(path, SCHEMA)
+    assert inputs_of(loaded, rare).tobytes() == inputs_of(fitted, rare).tobytes()
     assert as_plain(loaded.numbers, loaded.categories) == path.read_text(encoding="utf-8")
     assert list(path.parent.iterdir()) == [path]
 
@@ -217,9 +218,9 @@ def test_a_damaged_file_is_refused_by_its_name(saved, damage):
     text = DAMAGES[damage](path.read_text(encoding="utf-8"))
     path.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(ValueError, match=r"preprocessing\.json'? is "):
-        Preprocessing.load(path, SCHEMA)
+        TablePreprocessing.load(path, SCHEMA)
 
 
 def test_a_file_of_other_columns_is_refused(saved):
     with pytest.raises(ValueError, match="columns are not those of the model's schema"):
-        Preprocessing.load(saved[1], replace(SCHEMA, numeric=("b", "a")))
+        TablePreprocessing.load(saved[1], replace(SCHEMA, numeric=("b", "a")))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from frames import inputs_of, with_frame
 from meddistill.data.datamodule import CohortDataModule
-from meddistill.data.preprocessing import Preprocessing
 from meddistill.data.split import split_cohort
-from meddistill.data.tables.encoding import FURTHEST
+from meddistill.data.tables.encoding import FURTHEST, Fitted
+from meddistill.data.tables.preprocessing import TablePreprocessing
 from meddistill.data.tables.remarks import remarks
 from meddistill.data.tables.schema import Schema
 from meddistill.data.tables.table import table
@@ -55,7 +55,13 @@ def poisoned(cohort, rows, number=1e30, category="never seen"):
     features = cohort.records.frame.copy()
     features.loc[rows, list(cohort.records.schema.numeric)] = number
     features.loc[rows, list(cohort.records.schema.categorical)] = category
-    return replace(cohort, features=features)
+    return with_frame(cohort, features)
+
+
+def said_of(fitted, rows):
+    """What is odd about new rows."""
+    parts = Fitted(fitted.schema, fitted.numbers, fitted.categories)
+    return remarks(parts, fitted.read(rows).cells, rows)
 
 
 # Training rows alone
@@ -64,7 +70,7 @@ def poisoned(cohort, rows, number=1e30, category="never seen"):
 @pytest.mark.parametrize("part", ["validation", "test"])
 @pytest.mark.parametrize("number", [1e30, np.nan])
 def test_poisoned_rows_outside_training_move_no_statistic(mixed, parts, fitted, part, number):
-    clean = CohortDataModule(mixed, parts).inputs
+    clean = CohortDataModule(mixed, parts).rows.inputs
     rows = parts.part(part)
     category = "never seen" if number == number else np.nan
     data = CohortDataModule(poisoned(mixed, rows, number, category), parts)
@@ -73,12 +79,13 @@ def test_poisoned_rows_outside_training_move_no_statistic(mixed, parts, fitted, 
     assert data.rows.inputs[others].equal(clean[others])
     assert not (data.rows.inputs[rows] == clean[rows]).all(dim=1).any()
     assert (
-        data.preprocessing(mixed.records.frame).tobytes() == fitted(mixed.records.frame).tobytes()
+        inputs_of(data.preprocessing, mixed.records.frame).tobytes()
+        == inputs_of(fitted, mixed.records.frame).tobytes()
     )
 
 
 def test_one_poisoned_training_row_does_move_them(mixed, parts):
-    clean = CohortDataModule(mixed, parts).inputs
+    clean = CohortDataModule(mixed, parts).rows.inputs
     data = CohortDataModule(poisoned(mixed, parts.train[:1]), parts)
     assert not data.rows.inputs[parts.test][:, :2].equal(clean[parts.test][:, :2])
     assert data.in_shape[0] == clean.shape[1]  # one patient's category has no input
@@ -86,14 +93,16 @@ def test_one_poisoned_training_row_does_move_them(mixed, parts):
 
 def test_another_split_has_statistics_of_its_own(mixed, parts):
     other = split_cohort(mixed, split_seed=1)
-    assert not CohortDataModule(mixed, other).inputs.equal(CohortDataModule(mixed, parts).inputs)
+    assert not CohortDataModule(mixed, other).rows.inputs.equal(
+        CohortDataModule(mixed, parts).rows.inputs
+    )
 
 
 def test_numbers_are_filled_and_scaled_by_the_training_rows_median_mean_and_deviation(
     mixed, parts, fitted
 ):
-    inputs = dict(zip(fitted.names, fitted(mixed.records.frame).T, strict=True))
-    for column in mixed.schema.numeric:
+    inputs = dict(zip(fitted.names, inputs_of(fitted, mixed.records.frame).T, strict=True))
+    for column in mixed.records.schema.numeric:
         cells = mixed.records.frame[column].to_numpy()
         filled = np.where(np.isnan(cells), np.nanmedian(cells[parts.train]), cells)
         mean, deviation = filled[parts.train].mean(), filled[parts.train].std()
@@ -101,7 +110,7 @@ def test_numbers_are_filled_and_scaled_by_the_training_rows_median_mean_and_devi
 
 
 def test_a_missing_number_has_an_indicator_and_a_missing_category_an_input(mixed, fitted):
-    inputs = dict(zip(fitted.names, fitted(mixed.records.frame).T, strict=True))
+    inputs = dict(zip(fitted.names, inputs_of(fitted, mixed.records.frame).T, strict=True))
     no_lab, no_ward = (mixed.records.frame[column].isna() for column in ("lab", "ward"))
     indicator = inputs["lab (missing)"]
     assert len(set(indicator[no_lab])) == len(set(indicator[~no_lab])) == 1
@@ -111,22 +120,22 @@ def test_a_missing_number_has_an_indicator_and_a_missing_category_an_input(mixed
 
 
 def test_a_category_is_one_input_of_0_and_1(mixed, fitted):
-    inputs = dict(zip(fitted.names, fitted(mixed.records.frame).T, strict=True))
-    for column in mixed.schema.categorical:
+    inputs = dict(zip(fitted.names, inputs_of(fitted, mixed.records.frame).T, strict=True))
+    for column in mixed.records.schema.categorical:
         for category in mixed.records.frame[column].dropna().unique():
             wanted = mixed.records.frame[column] == category
             assert (inputs[f"{column}={category}"] == wanted).all()
 
 
 def test_inputs_are_finite_float32_also_where_everything_is_missing(mixed, fitted):
-    nothing = pd.DataFrame(np.nan, index=[0, 1], columns=mixed.schema.columns)
+    nothing = pd.DataFrame(np.nan, index=[0, 1], columns=mixed.records.schema.columns)
     for rows in (
         mixed.records.frame,
         nothing,
         nothing.astype(object),
         nothing.replace(np.nan, "?"),
     ):
-        inputs = fitted(rows)
+        inputs = inputs_of(fitted, rows)
         assert inputs.dtype == np.float32
         assert np.isfinite(inputs).all()
 
@@ -135,7 +144,7 @@ def test_inputs_are_finite_float32_also_where_everything_is_missing(mixed, fitte
 def test_a_column_without_any_cell_in_training_does_not_crash(mixed, parts, column):
     features = mixed.records.frame.copy()
     features.loc[parts.train, column] = np.nan
-    cohort = replace(mixed, features=features)
+    cohort = with_frame(mixed, features)
     data = CohortDataModule(cohort, parts)
     assert data.rows.inputs.isfinite().all()
     known = data.preprocessing.names
@@ -148,41 +157,41 @@ def test_a_column_without_any_cell_in_training_does_not_crash(mixed, parts, colu
 def test_raw_cells_are_read_as_prepared_ones(mixed, fitted):
     raw = mixed.records.frame.astype(object).where(mixed.records.frame.notna(), " ? ")
     raw["age"] = raw["age"].map("{} ".format)
-    assert fitted(raw).tobytes() == fitted(mixed.records.frame).tobytes()
+    assert inputs_of(fitted, raw).tobytes() == inputs_of(fitted, mixed.records.frame).tobytes()
 
 
 def test_the_order_of_columns_and_further_ones_change_nothing(mixed, fitted):
     other = mixed.records.frame.iloc[:, ::-1].assign(ill="yes", note="text")
-    assert fitted(other).tobytes() == fitted(mixed.records.frame).tobytes()
+    assert inputs_of(fitted, other).tobytes() == inputs_of(fitted, mixed.records.frame).tobytes()
 
 
 def test_a_row_is_read_the_same_alone_and_among_others(mixed, fitted):
-    whole = fitted(mixed.records.frame)
+    whole = inputs_of(fitted, mixed.records.frame)
     for row in range(0, ROWS, 17):
-        assert fitted(mixed.records.frame.iloc[[row]]).tobytes() == whole[row].tobytes()
+        assert inputs_of(fitted, mixed.records.frame.iloc[[row]]).tobytes() == whole[row].tobytes()
 
 
 def test_an_unseen_category_is_answered_and_said_with_column_count_and_value(mixed, fitted):
     rows = mixed.records.frame.head(10).assign(ward=["a", "zz", "yy", None, *"abcabc"])
-    (remark,) = remarks(fitted, fitted.read(rows), rows)
+    (remark,) = said_of(fitted, rows)
     assert remark == (
         "categories that the model has no input for, answered like rare ones: column 'ward' "
         "(2 row(s), first: 'zz')"
     )
-    ward = pd.DataFrame(fitted(rows), columns=fitted.names).filter(like="ward")
+    ward = pd.DataFrame(inputs_of(fitted, rows), columns=fitted.names).filter(like="ward")
     assert ward.sum(axis=1).tolist() == [1, 0, 0, *[1] * 7]
 
 
 def test_of_usual_rows_nothing_is_said_and_inputs_are_made_without_a_word(mixed, fitted, caplog):
-    assert remarks(fitted, fitted.read(mixed.records.frame), mixed.records.frame) == []
-    fitted(mixed.records.frame.assign(ward="new"))
+    assert said_of(fitted, mixed.records.frame) == []
+    inputs_of(fitted, mixed.records.frame.assign(ward="new"))
     assert not caplog.records
 
 
 def test_numbers_far_outside_the_training_range_and_rows_mostly_empty_are_said(mixed, fitted):
     rows = mixed.records.frame.head(4).assign(age=[6e4, 60, -900, 61])
     rows.loc[rows.index[3], ["age", "lab", "ward"]] = None
-    far, empty = remarks(fitted, fitted.read(rows), rows)
+    far, empty = said_of(fitted, rows)
     assert far.startswith("numbers outside the training range")
     assert "column 'age' (2 row(s), first: '60000.0', about " in far
     assert empty.startswith("1 row(s) have most of their cells empty (first: row 3")
@@ -190,14 +199,14 @@ def test_numbers_far_outside_the_training_range_and_rows_mostly_empty_are_said(m
 
 @pytest.mark.parametrize("number", [3e38, -3e38])
 def test_no_number_that_float32_holds_makes_an_input_infinite(mixed, fitted, number):
-    inputs = fitted(mixed.records.frame.assign(age=number))
+    inputs = inputs_of(fitted, mixed.records.frame.assign(age=number))
     assert abs(inputs).max() == FURTHEST
 
 
 @pytest.mark.parametrize("column", ["age", "lab", "sex", "ward"])
 def test_a_missing_column_in_new_rows_is_an_error_that_names_it(mixed, fitted, column):
     with pytest.raises(UserError) as caught:
-        fitted(mixed.records.frame.drop(columns=column))
+        inputs_of(fitted, mixed.records.frame.drop(columns=column))
     assert str(caught.value).startswith(
         f"these rows lack column '{column}', which the model was trained with: "
         "add the columns (their cells may be empty)"
@@ -206,7 +215,7 @@ def test_a_missing_column_in_new_rows_is_an_error_that_names_it(mixed, fitted, c
 
 def test_all_missing_columns_are_named_at_once(mixed, fitted):
     with pytest.raises(UserError, match="lack columns 'age', 'lab', 'sex', 'ward', which"):
-        fitted(pd.DataFrame({"note": ["text"]}))
+        inputs_of(fitted, pd.DataFrame({"note": ["text"]}))
 
 
 def test_of_very_many_missing_columns_five_are_named_and_the_rest_counted():
@@ -219,7 +228,7 @@ def test_text_in_a_numeric_column_of_new_rows_is_an_error_with_row_and_value(mix
     rows = mixed.records.frame.head(4).set_axis(["P1", "P2", "P3", "P4"])
     rows = rows.assign(age=[50, "?", "sixty", "old"])
     with pytest.raises(UserError) as caught:
-        fitted(rows)
+        inputs_of(fitted, rows)
     assert "column 'age', row P3: 'sixty' is no number (2 such cells)" in str(caught.value)
     assert "data.missing" in str(caught.value)
 
@@ -227,7 +236,10 @@ def test_text_in_a_numeric_column_of_new_rows_is_an_error_with_row_and_value(mix
 def test_infinities_in_new_rows_are_read_as_missing(mixed, fitted):
     rows = mixed.records.frame.head(2)
     infinite = rows.assign(lab=[np.inf, -np.inf])
-    assert fitted(infinite).tobytes() == fitted(rows.assign(lab=np.nan)).tobytes()
+    assert (
+        inputs_of(fitted, infinite).tobytes()
+        == inputs_of(fitted, rows.assign(lab=np.nan)).tobytes()
+    )
 
 
 # One row
@@ -252,34 +264,37 @@ def typed(mixed):
     "kind", ["float64", "float32", "Float64", "Int64", "arrow", "object", "category"]
 )
 def test_a_raw_row_alone_is_read_cell_by_cell_and_as_among_others(typed, fitted, kind):
-    whole = fitted(typed[kind])
+    whole = inputs_of(fitted, typed[kind])
     for place in range(0, ROWS, 7):
         row = typed[kind].iloc[[place]]
         assert fitted.schema.one_row(row) is not None
-        assert fitted(row).tobytes() == whole[place].tobytes()
+        assert inputs_of(fitted, row).tobytes() == whole[place].tobytes()
 
 
 @pytest.mark.parametrize("number", [np.inf, 1e300])
 def test_an_infinite_cell_of_a_row_alone_is_said_as_of_many(mixed, fitted, number, caplog):
     row = mixed.records.frame.head(1).assign(age=number)
-    (said,) = remarks(fitted, fitted.read(row), row)
+    (said,) = said_of(fitted, row)
     assert said.startswith("column 'age': 1 infinite cell(s) read as missing")
 
 
 def test_text_for_a_number_in_a_row_alone_is_an_error_as_of_many(mixed, fitted):
     with pytest.raises(UserError, match="column 'age', row 0: 'sixty' is no number"):
-        fitted(mixed.records.frame.head(1).assign(age="sixty"))
+        inputs_of(fitted, mixed.records.frame.head(1).assign(age="sixty"))
 
 
 # On disk
 
 
 def test_a_schema_comes_back_from_json(mixed):
-    text = json.dumps(mixed.schema.to_dict())
-    assert Schema.from_dict(json.loads(text)) == mixed.schema
+    text = json.dumps(mixed.records.schema.to_dict())
+    assert Schema.from_dict(json.loads(text)) == mixed.records.schema
 
 
 def test_the_data_module_saves_what_it_fitted_under_its_name(mixed, parts, fitted, tmp_path):
     CohortDataModule(mixed, parts).save_preprocessing(tmp_path)
-    loaded = Preprocessing.load(tmp_path / "preprocessing.json", mixed.schema)
-    assert loaded(mixed.records.frame).tobytes() == fitted(mixed.records.frame).tobytes()
+    loaded = TablePreprocessing.load(tmp_path / "preprocessing.json", mixed.records.schema)
+    assert (
+        inputs_of(loaded, mixed.records.frame).tobytes()
+        == inputs_of(fitted, mixed.records.frame).tobytes()
+    )

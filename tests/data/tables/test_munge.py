@@ -9,6 +9,8 @@ from scipy.spatial.distance import cdist
 
 from meddistill.data.tables import munge
 from meddistill.data.tables.munge import Munge
+from meddistill.data.tables.records import TableRecords
+from meddistill.data.tables.schema import Schema
 from meddistill.errors import SettingError
 
 
@@ -25,9 +27,17 @@ def rows():
     return features, inputs
 
 
+def munged(features, inputs, **settings):
+    """The made rows as a frame."""
+    records = TableRecords(features, Schema(("a", "b", "c", "age"), ("sex",)))
+    made = Munge(**settings)(records, inputs)
+    assert made.schema is records.schema
+    return made.frame
+
+
 def test_every_cell_is_the_rows_own_or_that_of_its_nearest_row(rows):
     features, inputs = rows
-    made = Munge(copies=3, exchange=0.4)(features, inputs)
+    made = munged(features, inputs, copies=3, exchange=0.4)
     assert len(made) == 3 * len(features)
     assert list(made.columns) == list(features.columns)
     distances = cdist(inputs, inputs)
@@ -42,7 +52,7 @@ def test_every_cell_is_the_rows_own_or_that_of_its_nearest_row(rows):
 
 def test_cells_are_exchanged_as_often_as_asked(rows):
     features, inputs = rows
-    made = Munge(copies=40, exchange=0.2)(features, inputs)
+    made = munged(features, inputs, copies=40, exchange=0.2)
     own = pd.concat([features] * 40, ignore_index=True)
     for column in "abc":  # no two rows have one of these numbers in common
         assert (made[column] != own[column]).mean() == pytest.approx(0.2, abs=0.03)
@@ -50,7 +60,7 @@ def test_cells_are_exchanged_as_often_as_asked(rows):
 
 def test_columns_keep_their_kind(rows):
     features, inputs = rows
-    made = Munge()(features, inputs)
+    made = munged(features, inputs)
     assert made.dtypes.tolist() == features.dtypes.tolist()
     assert set(made["sex"].dropna()) == {"m", "f"}
     assert 0 < made["age"].isna().mean() < 0.5
@@ -59,14 +69,14 @@ def test_columns_keep_their_kind(rows):
 def test_a_copy_of_a_row_is_not_its_similar_row(rows):
     features, inputs = rows
     twice = pd.concat([features, features], ignore_index=True)
-    made = Munge(copies=20, exchange=0.5)(twice, np.concatenate([inputs, inputs]))
+    made = munged(twice, np.concatenate([inputs, inputs]), copies=20, exchange=0.5)
     own = pd.concat([twice] * 20, ignore_index=True)
     assert (made["a"] != own["a"]).mean() == pytest.approx(0.5, abs=0.05)
 
 
 def test_several_neighbours_are_all_drawn(rows):
     features, inputs = rows
-    made = Munge(copies=60, exchange=0.5, neighbours=3)(features, inputs)
+    made = munged(features, inputs, copies=60, exchange=0.5, neighbours=3)
     seen = made["a"].iloc[:: len(features)].unique()  # those of the first row
     nearest = np.argsort(cdist(inputs[:1], inputs)[0])[:4]
     assert set(seen) == set(features["a"].iloc[nearest])
@@ -75,7 +85,7 @@ def test_several_neighbours_are_all_drawn(rows):
 def test_among_many_rows_neighbours_are_looked_for_in_a_part(rows, monkeypatch):
     features, inputs = rows
     monkeypatch.setattr(munge, "CANDIDATES", 10)
-    made = Munge(copies=30, exchange=0.5)(features, inputs)
+    made = munged(features, inputs, copies=30, exchange=0.5)
     own = pd.concat([features] * 30, ignore_index=True)
     foreign = made["a"][made["a"] != own["a"]]
     assert foreign.nunique() <= 10
@@ -84,7 +94,7 @@ def test_among_many_rows_neighbours_are_looked_for_in_a_part(rows, monkeypatch):
 
 def test_the_seed_decides_the_rows(rows):
     features, inputs = rows
-    first, again, other = (Munge(seed=seed)(features, inputs) for seed in (1, 1, 2))
+    first, again, other = (munged(features, inputs, seed=seed) for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(first, again)
     assert not first.equals(other)
 
@@ -93,7 +103,7 @@ def test_the_seed_decides_the_rows(rows):
 def test_rows_that_are_all_alike_stay_so(rows, count):
     features, inputs = (part[:1] for part in rows)
     alike = pd.concat([features] * count, ignore_index=True)
-    made = Munge(copies=2)(alike, np.repeat(inputs, count, axis=0))
+    made = munged(alike, np.repeat(inputs, count, axis=0), copies=2)
     assert len(made) == 2 * count
     assert len(made.drop_duplicates()) == 1
 

@@ -1,0 +1,18 @@
+"""Frames in the place of a cohort's rows, and a preprocessing asked for the inputs of a frame."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from meddistill.data.tables.records import TableRecords
+
+
+def with_frame(cohort, frame, schema=None, **changes):
+    """The cohort with other cells: `frame` holds prepared ones, of `schema` or the cohort's own."""
+    schema = cohort.records.schema if schema is None else schema
+    return replace(cohort, records=TableRecords(frame, schema), **changes)
+
+
+def inputs_of(preprocessing, raw):
+    """[rows, features] of raw rows, read and made as `predict` does."""
+    return preprocessing(preprocessing.read(raw))
