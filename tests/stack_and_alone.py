@@ -37,8 +37,7 @@ def taught(cohort, split_seed, labels=1.0):
     data = CohortDataModule(cohort, split_cohort(cohort, split_seed), labels=labels)
     train, inputs = data.split.train, data.rows.inputs.numpy()
     teacher = LogisticRegression(C=0.1).fit(inputs[train], cohort.target[train])
-    data.teach(np.log(teacher.predict_proba(inputs).clip(1e-9)).astype(np.float32))
-    return data
+    return data.with_answers(np.log(teacher.predict_proba(inputs).clip(1e-9)))
 
 
 def three_tables(cohort):
@@ -59,8 +58,7 @@ def recipe(student="mlp_tiny", loss="kd", optimizer="adam", patience=4, schedule
 
 def alone(made, student, tables, folder):
     """The student trained by the ordinary way: probabilities [rows, classes], score, epochs."""
-    data = tables[student.table]
-    data.seed = student.seed
+    data = tables[student.table].with_seed(student.seed)
     classes = data.num_classes
     network = build_network(made.student, "student", data.in_shape, classes, student.seed)
     module = Distiller(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
@@ -15,7 +14,6 @@ from meddistill.data.batches import (
     batch_sizes,
     patience_for,
 )
-from meddistill.data.datamodule import CohortDataModule
 from meddistill.losses.base import LossTerms, reduce_terms
 
 ROWS, CLASSES = 23, 3
@@ -126,39 +124,6 @@ def test_shuffling_never_parts_a_row_from_its_target_answer_and_label(rank, rank
                 assert (batch.teacher_inputs == number[:, None, None]).all()
 
 
-@pytest.mark.parametrize("loader", ["train", "val", "test"])
-def test_the_data_module_keeps_a_teachers_answers_beside_their_rows(cohort, split, loader):
-    data = CohortDataModule(cohort, split, labels=0.5, batch_size=50)
-    number = np.arange(len(cohort.target), dtype=np.float32)
-    data.teach(np.stack([number, -number], axis=1), number[:, None] + np.zeros((1, 4)))
-    batches = getattr(data, f"{loader}_dataloader")()
-    seen = []
-    for batch in batches:
-        rows = batch.answers[:, 0].long()
-        seen += rows.tolist()
-        assert torch.equal(batch.inputs, data.rows.inputs[rows])
-        assert batch.target.tolist() == cohort.target[rows].tolist()
-        assert torch.equal(batch.answers[:, 1].long(), -rows)
-        assert (batch.teacher_inputs == rows[:, None]).all()
-        assert (batch.label_weight > 0).tolist() == data.labelled[rows].tolist()
-    part = split.part({"train": "train", "val": "validation", "test": "test"}[loader])
-    known = part if loader != "val" else part[data.labelled[part]]
-    assert sorted(seen) == known.tolist()
-    assert (seen == known.tolist()) == (loader != "train")
-
-
-def test_answers_for_another_number_of_rows_are_refused(data):
-    with pytest.raises(ValueError, match="568 answers for 569 rows"):
-        data.teach(np.zeros((568, 2), dtype=np.float32))
-
-
-def test_without_a_teacher_there_are_no_answers(data):
-    data.teach(np.zeros((569, 2), dtype=np.float32))
-    data.teach(None)
-    (batch,) = data.test_dataloader()
-    assert batch.answers is batch.teacher_inputs is None
-
-
 # Runs
 
 
@@ -172,11 +137,6 @@ def test_runs_hand_over_the_same_batches(size):
     flat = [batch for r in runs for batch in r]
     assert len(flat) == len(single) == -(-100 // size)
     assert all(same(a, b) for a, b in zip(flat, single, strict=True))
-
-
-def test_training_hands_over_batches_of_all_training_rows(data, split):
-    batches = list(data.train_dataloader())
-    assert sum(len(batch.target) for batch in batches) == len(split.train)
 
 
 def test_a_last_batch_that_is_too_small_is_joined_with_the_one_before():

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -214,15 +215,17 @@ def test_the_data_module_validates_on_labelled_rows_and_trains_and_tests_on_all(
     split = split_cohort(rare)
     data = CohortDataModule(rare, split, labels=share, batch_size=100)
     labelled = split.labelled(rare.target, share)
-    train, test = data.train_dataloader().rows, data.test_dataloader().rows
-    validation = data.val_dataloader().rows
-    assert train.inputs.equal(data.rows.inputs[split.train])
-    assert train.labelled.bool().tolist() == labelled[split.train].tolist()
     held_out = split.validation[labelled[split.validation]]
-    assert validation.inputs.equal(data.rows.inputs[held_out])
-    assert test.inputs.equal(data.rows.inputs[split.test])
-    assert validation.labelled.all()
-    assert test.labelled.all()
+    parts = {"train": split.train, "val": held_out, "test": split.test}
+    for name, part in parts.items():
+        batches = list(getattr(data, f"{name}_dataloader")())
+        inputs = torch.cat([batch.inputs for batch in batches])
+        weights = torch.cat([batch.label_weight for batch in batches])
+        order = inputs[:, 0].argsort() if name == "train" else slice(None)  # the others keep theirs
+        by_input = data.rows.inputs[part, 0].argsort() if name == "train" else slice(None)
+        assert inputs[order].equal(data.rows.inputs[part][by_input])
+        assert (weights[order] > 0).tolist() == torch.from_numpy(labelled[part])[by_input].tolist()
+        assert name == "train" or (weights > 0).all()
 
 
 def test_validation_rows_may_have_more_labels_than_training_rows(cohort):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 
 from meddistill.data.cohort import Cohort, number_rows
 from meddistill.data.split import Split, split_cohort
+from meddistill.data.tables.records import TableRecords
 from meddistill.data.tables.schema import Schema
 from meddistill.evaluation.predictions import evaluate, judge, predictions_table
 
@@ -21,8 +23,8 @@ def example(classes, ids=None):
     random = np.random.default_rng(0)
     target = np.arange(ROWS) % len(classes)
     rows = number_rows(ROWS) if ids is None else np.array(ids, dtype=object)
-    features = pd.DataFrame({"x": random.normal(size=ROWS)})
-    cohort = Cohort("made up", features, target, tuple(classes), Schema(("x",)), rows)
+    records = TableRecords(pd.DataFrame({"x": random.normal(size=ROWS)}), Schema(("x",)))
+    cohort = Cohort("made up", records, target, tuple(classes), rows)
     split = split_cohort(cohort)
     probabilities = random.dirichlet(np.ones(len(classes)), ROWS)
     return cohort, split, split.labelled(target, 0.3), probabilities
@@ -88,9 +90,7 @@ def test_labels_and_answers_of_unlabelled_rows_play_no_part_in_the_judgement(who
     before = judge(predictions_table(*whole), cohort.classes, 0.5)
     turned = np.where(labelled[:, None], probabilities, probabilities[:, ::-1])
     target = np.where(labelled, cohort.target, 1 - cohort.target)
-    other = Cohort(
-        "made up", cohort.records.frame, target, cohort.classes, cohort.records.schema, cohort.row
-    )
+    other = replace(cohort, target=target)
     assert judge(predictions_table(other, split, labelled, turned), cohort.classes, 0.5) == before
 
 

@@ -14,6 +14,7 @@ from sklearn.datasets import load_wine
 from meddistill.config.confdir import choices
 from meddistill.data.cohort import Cohort, number_rows
 from meddistill.data.tables.munge import Munge
+from meddistill.data.tables.records import TableRecords
 from meddistill.data.tables.schema import Schema
 from meddistill.losses.building import build_loss
 from meddistill.stack.fit import Student, fit_stack
@@ -25,8 +26,8 @@ def wine():
     """178 rows of three classes, for losses that say nothing about two."""
     bunch = load_wine(as_frame=True)
     schema = Schema(numeric=tuple(bunch.data.columns))
-    return Cohort("wine", schema.prepare(bunch.data), bunch.target.to_numpy(),
-                  tuple(bunch.target_names), schema, number_rows(len(bunch.data)))  # fmt: skip
+    return Cohort("wine", TableRecords.prepared(bunch.data, schema), bunch.target.to_numpy(),
+                  tuple(bunch.target_names), number_rows(len(bunch.data)))  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -110,11 +111,12 @@ def test_a_member_with_few_labels_equals_the_student_alone(tables, tmp_path):
 
 
 def test_a_member_with_synthetic_rows_equals_the_student_alone(cohort, tmp_path):
-    tables = [taught(cohort, split_seed) for split_seed in (0, 1)]
-    for data in tables:
+    tables = []
+    for data in (taught(cohort, split_seed) for split_seed in (0, 1)):
         train, answers = data.split.train, data.rows.answers.numpy()
-        data.add(Munge(copies=2)(cohort.records.frame.iloc[train], data.rows.inputs.numpy()[train]))
-        data.teach(np.concatenate([answers, np.tile(answers[train], (2, 1))]))
+        made = Munge(copies=2)(cohort.records.take(train), data.inputs_at(train))
+        more = np.concatenate([answers, np.tile(answers[train], (2, 1))])
+        tables.append(data.with_synthetic(made).with_answers(more))
     assert_members_as_alone(recipe(), MEMBERS, tables, tmp_path)
 
 

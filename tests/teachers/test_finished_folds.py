@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from frames import with_frame
 from meddistill.teachers.estimator import EstimatorTeacher
 from meddistill.teachers.finished_folds import ANSWERS, FOLDS
 from meddistill.teachers.forest import ForestTeacher
@@ -111,7 +112,7 @@ def test_folds_that_anything_else_made_are_not_used(change, cohort, split, tmp_p
     elif change == "feature":
         features = cohort.records.frame.copy()
         features.iloc[split.train[0], 0] += 1e-6
-        rows = replace(cohort, features=features)
+        rows = with_frame(cohort, features)
     else:
         made = teacher(**{change: 4})
     found = fitted(made, rows, split, tmp_path / "killed")

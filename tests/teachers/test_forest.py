@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
+from frames import with_frame
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError, UserError
 from meddistill.inference.loading import load_model, predict
@@ -61,7 +62,7 @@ def test_cells_outside_of_the_training_rows_do_not_matter_to_a_forest(
     features = cohort.records.frame.copy()
     features.iloc[split.part(part)] *= 100
     before = answers(forest(), cohort, split, tmp_path / "before")
-    after = answers(forest(), replace(cohort, features=features), split, tmp_path / "after")
+    after = answers(forest(), with_frame(cohort, features), split, tmp_path / "after")
     assert np.array_equal(before[split.train], after[split.train])
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import meddistill.teachers.estimator as room
+from frames import with_frame
 from meddistill.data.folds import fold_rows
 from meddistill.errors import SettingError, UserError
 from meddistill.inference.loading import load_model
@@ -115,7 +116,7 @@ def test_a_groups_rows_and_copies_of_a_row_are_in_one_fold(cohort, split):
     assert all(len(np.unique(folds[group == name])) == 1 for name in np.unique(group))
     features = cohort.records.frame.copy()
     features.iloc[1] = features.iloc[0]
-    folds = fold_rows(replace(cohort, features=features), rows, 5, 3)
+    folds = fold_rows(with_frame(cohort, features), rows, 5, 3)
     assert folds[0] == folds[1]
 
 

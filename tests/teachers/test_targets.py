@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
+from frames import inputs_of, with_frame
 from meddistill.data.split import split_cohort
 from meddistill.data.tables.schema import Schema
 from meddistill.errors import SettingError, UserError
@@ -68,7 +69,7 @@ def test_whatever_changes_the_answers_makes_another_teacher(
     elif change == "data":
         features = cohort.records.frame.copy()
         features.iloc[0, 0] += 1e-6
-        made["cohort"] = replace(cohort, features=features)
+        made["cohort"] = with_frame(cohort, features)
     elif change == "precision":
         made["trainer"] = {**TRAINER, "precision": "bf16-mixed"}
     else:
@@ -88,7 +89,7 @@ def test_answers_are_found_by_row_id_and_not_by_position(targets, cohort, tmp_pa
 
 def test_an_ensemble_answers_with_the_mean_of_its_members_probabilities(targets, cohort):
     model = targets.model()
-    inputs = torch.from_numpy(model.preprocessing(cohort.records.frame))
+    inputs = torch.from_numpy(inputs_of(model.preprocessing, cohort.records))
     with torch.no_grad():
         members = [net(inputs).double().softmax(1) for net in model.network.members]
     assert len(members) == 2
@@ -135,8 +136,8 @@ def test_a_checkpoint_teacher_that_was_trained_on_rows_now_in_the_test_part_is_r
 
 
 def test_a_checkpoint_teacher_knows_its_rows_in_another_order_too(targets, cohort, split, tmp_path):
-    turned = replace(cohort, features=cohort.records.frame[::-1].reset_index(drop=True),
-                     target=cohort.target[::-1].copy())  # fmt: skip
+    frame = cohort.records.frame[::-1].reset_index(drop=True)
+    turned = with_frame(cohort, frame, target=cohort.target[::-1].copy())
     with pytest.raises(UserError, match="test rows now"):
         find_targets(
             CheckpointTeacher(str(targets.folder)),
@@ -157,7 +158,7 @@ def test_a_checkpoint_teacher_whose_columns_are_not_there_is_refused(
     targets, cohort, split, tmp_path
 ):
     fewer = cohort.records.frame.drop(columns="mean radius")
-    other = replace(cohort, features=fewer, schema=Schema(tuple(fewer.columns)))
+    other = with_frame(cohort, fewer, Schema(tuple(fewer.columns)))
     with pytest.raises(UserError, match="lack column 'mean radius'"):
         find_targets(CheckpointTeacher(str(targets.folder)), other, split, tmp_path, TRAINER)
 

@@ -28,13 +28,6 @@ class Recorder(nn.Module):
         return self.network(inputs)
 
 
-class Noise(nn.Module):
-    """A random view: no two calls give the same."""
-
-    def forward(self, inputs):
-        return inputs + torch.randn_like(inputs)
-
-
 def student(seed=0):
     torch.manual_seed(seed)
     return MLP((FEATURES,), CLASSES, width=8, depth=2)
@@ -236,30 +229,7 @@ def test_weights_with_an_extra_key_are_refused(tmp_path):
         load_weights(student(), tmp_path / "best.ckpt")
 
 
-# Views
-
-
-def test_a_view_with_stored_answers_is_refused_and_the_message_names_the_mend():
-    with pytest.raises(ValueError, match="answers=live"):
-        distiller(view=Noise())
-
-
-def test_a_view_without_a_teacher_is_allowed_where_the_loss_needs_none():
-    network = Recorder(student())
-    distiller(network, CE(), view=Noise()).batch_loss(batch())
-    assert not torch.allclose(network.seen[0], batch().inputs)
-
-
-def test_a_live_teacher_sees_the_very_view_that_the_student_sees():
-    network, taught = Recorder(student()), Recorder(normed())
-    module = distiller(network, teacher=FrozenTeacher(taught), view=Noise())
-    for _ in range(2):
-        module.batch_loss(batch())
-    assert len(network.seen) == len(taught.seen) == 2
-    for own, teachers in zip(network.seen, taught.seen, strict=True):
-        assert torch.equal(own, teachers)
-        assert not torch.allclose(own, batch().inputs)
-    assert not torch.allclose(*network.seen)
+# Who reads what
 
 
 def test_a_live_teacher_reads_rows_in_its_own_way_where_it_has_one():
@@ -269,12 +239,6 @@ def test_a_live_teacher_reads_rows_in_its_own_way_where_it_has_one():
     module.batch_loss(batch(teacher_inputs=own_way))
     assert torch.equal(taught.seen[0], own_way)
     assert torch.equal(network.seen[0], batch().inputs)
-
-
-def test_a_view_is_refused_where_the_teacher_reads_the_rows_in_its_own_way():
-    module = distiller(teacher=FrozenTeacher(nn.Linear(2, CLASSES)), view=Noise())
-    with pytest.raises(ValueError, match="must read the same inputs"):
-        module.batch_loss(batch(teacher_inputs=torch.randn(ROWS, 2)))
 
 
 # Where the answers come from

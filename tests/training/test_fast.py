@@ -59,7 +59,7 @@ def test_both_ways_lead_to_the_same_weights_bit_for_bit(
     name, tmp_path, cohort, data, adam, trainer_settings
 ):
     data.batch_size = 9  # 39 steps an epoch: more than one run, and a last group of its own size
-    data.teach(np.log(np.full((len(cohort.target), 2), 0.5, dtype=np.float32)))
+    data = data.with_answers(np.log(np.full((len(cohort.target), 2), 0.5, dtype=np.float32)))
     settings = {**trainer_settings, "max_epochs": 3, **WAYS[name]}
     parts = [settings.pop("optimizer", adam), settings.pop("loss", None)]
     fast, plain, sees = module(*parts), module(*parts), SeesSteps()

@@ -295,7 +295,7 @@ def test_a_checkpoint_holds_the_student_alone_and_loads_with_weights_only(
 ):
     import numpy as np
 
-    data.teach(np.log(np.full((len(data.cohort.target), 2), 0.5, dtype=np.float32)))
+    data = data.with_answers(np.log(np.full((len(data.cohort.target), 2), 0.5, dtype=np.float32)))
     net = build_network(MLP, "student", (30,), 2, 0)
     fit(Distiller(net, 2, adam, KD()), data, tmp_path, trainer_settings, save_seconds=0)
     for name in ("best.ckpt", "last.ckpt"):

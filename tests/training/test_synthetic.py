@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from conftest import SMALL_TEACHER
+from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.tables.munge import Munge
 
 SHORT = ("trainer.max_epochs=3", "student=mlp_tiny")
@@ -20,10 +21,8 @@ SHORT = ("trainer.max_epochs=3", "student=mlp_tiny")
 @pytest.fixture
 def added(data):
     train = data.split.train
-    data.add(
-        Munge(copies=2)(data.cohort.records.frame.iloc[train], data.rows.inputs.numpy()[train])
-    )
-    return data
+    made = Munge(copies=2)(data.cohort.records.take(train), data.inputs_at(train))
+    return data.with_synthetic(made)
 
 
 def weights(folder):
@@ -41,7 +40,8 @@ def test_an_epoch_has_every_training_row_and_every_synthetic_row_once(added):
 
 
 def test_validation_test_and_the_cohorts_inputs_are_as_before(added, cohort, split):
-    assert len(added.inputs) == len(cohort.target)
+    before = CohortDataModule(cohort, split).rows.inputs
+    assert added.rows.inputs[: len(cohort.target)].equal(before)
     assert len(next(iter(added.val_dataloader())).target) == len(split.validation)
     assert len(next(iter(added.test_dataloader())).target) == len(split.test)
 
@@ -49,21 +49,20 @@ def test_validation_test_and_the_cohorts_inputs_are_as_before(added, cohort, spl
 def test_synthetic_rows_are_made_of_training_rows_alone(added, cohort, split):
     for column in cohort.records.frame:
         own = set(cohort.records.frame[column].iloc[split.train])
-        assert set(added.synthetic[column]) <= own
+        assert set(added.synthetic.frame[column]) <= own
 
 
 def test_answers_for_synthetic_rows_are_the_teachers(meddistill, monkeypatch):
     from meddistill.inference.loading import load_model
-    from meddistill.teachers import teaching
 
     kept = {}
-    teach = teaching.CohortDataModule.teach
+    with_answers = CohortDataModule.with_answers
 
-    def watched(self, answers, live_inputs=None):
-        kept["data"] = self
-        teach(self, answers, live_inputs)
+    def watched(self, answers):
+        kept["data"] = with_answers(self, answers)
+        return kept["data"]
 
-    monkeypatch.setattr(teaching.CohortDataModule, "teach", watched)
+    monkeypatch.setattr(CohortDataModule, "with_answers", watched)
     code, out, err = meddistill(
         "distill", *SHORT, "teacher=forest", "teacher.trees=5", "synthetic=munge"
     )

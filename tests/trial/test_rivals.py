@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from meddistill.data.datamodule import CohortDataModule
-from meddistill.data.preprocessing import Preprocessing
+from meddistill.data.tables.preprocessing import TablePreprocessing
 from meddistill.inference.network import MeanOfProbabilities, NetworkModel
 from meddistill.stack.tables import Table
 from meddistill.teachers.forest import ForestTeacher
@@ -49,13 +49,13 @@ def test_a_small_forest_answers_with_the_mean_of_its_trees(table):
 
 
 def test_the_table_is_prepared_once_for_all_parts(table, monkeypatch):
-    prepare, calls = Preprocessing.__call__, []
+    prepare, calls = TablePreprocessing.__call__, []
 
     def counted(self, rows):
         calls.append(1)
         return prepare(self, rows)
 
-    monkeypatch.setattr(Preprocessing, "__call__", counted)
+    monkeypatch.setattr(TablePreprocessing, "__call__", counted)
     found = pruned_answers(0, "pruned_teacher", table)
     assert len(calls) == 1
     best = found.probabilities.astype(np.float64)

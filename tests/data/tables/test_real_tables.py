@@ -118,7 +118,7 @@ def test_inputs_are_finite_float32_and_numbers_scaled_by_the_training_rows(real,
     assert module.inputs.dtype == torch.float32
     assert module.inputs.isfinite().all()
     assert len(module.inputs) == len(real.target)
-    numeric = module.inputs[parts.train][:, : len(real.records.schema.numeric)].double()
+    numeric = module.rows.inputs[parts.train][:, : len(real.records.schema.numeric)].double()
     torch.testing.assert_close(
         numeric.mean(0), torch.zeros(numeric.shape[1]).double(), atol=1e-5, rtol=0
     )

@@ -38,14 +38,14 @@ def fitted():
 def said(fitted):
     def of(**cells):
         rows = training().head(4).assign(**cells)
-        return remarks(fitted, fitted.read(rows), rows)
+        return remarks(fitted, fitted.read(rows).cells, rows)
 
     return of
 
 
 def test_training_rows_are_not_odd(fitted):
     rows = training()
-    assert remarks(fitted, fitted.read(rows), rows) == []
+    assert remarks(fitted, fitted.read(rows).cells, rows) == []
     assert fitted.numbers.two_valued.tolist() == [False, True, True, False, False]
 
 

@@ -295,8 +295,8 @@ def test_a_code_is_a_category_where_the_user_says_so(read):
 
 def test_a_count_that_looks_like_an_id_is_a_number_where_the_user_says_so(read):
     frame = patients(days=np.arange(ROWS))
-    assert "days" not in read(frame).schema.columns
-    assert "days" in read(frame, numeric=["days"]).schema.numeric
+    assert "days" not in read(frame).records.schema.columns
+    assert "days" in read(frame, numeric=["days"]).records.schema.numeric
 
 
 def test_text_in_a_column_that_the_user_calls_numeric_is_refused_by_row_and_value(refused):
@@ -333,7 +333,7 @@ def test_the_note_on_an_id_like_column_tells_how_to_keep_it(read, key):
     frame = patients(pid=np.arange(ROWS))
     note = next(note for note in read(frame).notes if "'pid'" in note)
     assert f"data.{key}=['pid']" in note
-    assert "pid" in getattr(read(frame, **{key: ["pid"]}).schema, key)
+    assert "pid" in getattr(read(frame, **{key: ["pid"]}).records.schema, key)
 
 
 def test_a_constant_of_a_parquet_file_is_named_by_its_value(read):
@@ -608,7 +608,7 @@ def test_a_forgotten_decimal_comma_is_an_error_that_names_the_setting(tmp_path):
         UserError, match=r"a decimal comma: column 'x', row 2: '0,1'.*data\.decimal"
     ):
         table(str(path), "y", separator=";")
-    assert table(str(path), "y", separator=";", decimal=",").schema.numeric == ("x",)
+    assert table(str(path), "y", separator=";", decimal=",").records.schema.numeric == ("x",)
 
 
 def test_one_beside_two_is_not_taken_for_positive_by_its_spelling(tmp_path):
