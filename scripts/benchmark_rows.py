@@ -87,7 +87,7 @@ def by_scikit_learn(
         prepared[column] = np.array(cells, dtype=object)
     frame = pd.DataFrame(prepared, index=rows.index)
     inputs = transformer.transform(frame).astype(np.float32)
-    return pd.DataFrame(np.exp(model.of_inputs(inputs)), index=rows.index)
+    return pd.DataFrame(np.exp(model.answer(inputs)), index=rows.index)
 
 
 def medians(ways: list[Callable[[], object]], rounds: int) -> list[str]:

@@ -73,8 +73,7 @@ def taught(folder: Path) -> CohortDataModule:
     data = CohortDataModule(cohort, split_cohort(cohort), batch_size=BATCH)
     (answers,) = (folder / "store" / "teachers").glob("*/answers.parquet")
     frame = pd.read_parquet(answers).drop(columns="row")
-    data.teach(frame.to_numpy(dtype="float32"))
-    return data
+    return data.with_answers(frame.to_numpy(dtype="float32"))
 
 
 def loop(data: CohortDataModule, settings: Sequence[tuple[float, float, int]]) -> float:

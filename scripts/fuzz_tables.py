@@ -508,7 +508,7 @@ def inputs_are_finite(cohort: Cohort) -> bool:
         data = CohortDataModule(cohort, split_cohort(cohort))
     except UserError:
         return True
-    return bool(np.isfinite(data.preprocessing(cohort.records.frame)).all())
+    return bool(np.isfinite(data.rows.inputs.numpy()).all())
 
 
 def fuzz(seed: int, folder: Path) -> tuple[str, list[str]]:

@@ -72,7 +72,7 @@ def sampled(cohort: Cohort, count: int, seed: int) -> tuple[Cohort, NDArray[np.i
     chosen = np.sort(np.array(rows))
     part = replace(
         cohort,
-        features=cohort.records.frame.iloc[chosen].reset_index(drop=True),
+        records=cohort.records.take(chosen),
         target=cohort.target[chosen],
         row=cohort.row[chosen],
     )
@@ -85,8 +85,8 @@ def table(
 ) -> Table:  # fmt: skip
     """One split of a sample."""
     data = CohortDataModule(cohort, split_cohort(cohort, split_seed), labels, config["batch_size"])
-    data.teach(answers)
-    return Table(config, data, None)
+    taught = data if answers is None else data.with_answers(answers)
+    return Table(config, taught, None)
 
 
 def answered(

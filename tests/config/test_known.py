@@ -69,7 +69,7 @@ def test_a_key_that_was_taken_out_is_missed(verb):
         ((), "+tempreature=3", "tempreature=3: no such setting; did you mean loss.temperature?"),
         ((), "++patience2=3", "patience2=3: no such setting; did you mean patience?"),
         ((), "+stack.chunks=3", "stack.chunks=3: no such setting; did you mean stack.chunk?"),
-        ((), "+data.foo=1", "data.foo=1: no such setting; there are split_seed"),
+        ((), "+data.foo=1", "data.foo=1: no such setting; there are split, split_seed"),
         ((), "+data.tests=1", "data.tests=1: no such setting; did you mean test?"),
         ((), "+trainer.max_epoch=1", "did you mean trainer.max_epochs?"),
         ((), "+teacher.trainer.max_epoch=1", "did you mean teacher.trainer.max_epochs?"),

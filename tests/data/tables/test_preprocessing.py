@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from frames import inputs_of, with_frame
+from frames import inputs_of, remarks_on, with_frame
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import split_cohort
-from meddistill.data.tables.encoding import FURTHEST, Fitted
+from meddistill.data.tables.encoding import FURTHEST
 from meddistill.data.tables.preprocessing import TablePreprocessing
-from meddistill.data.tables.remarks import remarks
 from meddistill.data.tables.schema import Schema
 from meddistill.data.tables.table import table
 from meddistill.errors import UserError
@@ -56,12 +55,6 @@ def poisoned(cohort, rows, number=1e30, category="never seen"):
     features.loc[rows, list(cohort.records.schema.numeric)] = number
     features.loc[rows, list(cohort.records.schema.categorical)] = category
     return with_frame(cohort, features)
-
-
-def said_of(fitted, rows):
-    """What is odd about new rows."""
-    parts = Fitted(fitted.schema, fitted.numbers, fitted.categories)
-    return remarks(parts, fitted.read(rows).cells, rows)
 
 
 # Training rows alone
@@ -173,7 +166,7 @@ def test_a_row_is_read_the_same_alone_and_among_others(mixed, fitted):
 
 def test_an_unseen_category_is_answered_and_said_with_column_count_and_value(mixed, fitted):
     rows = mixed.records.frame.head(10).assign(ward=["a", "zz", "yy", None, *"abcabc"])
-    (remark,) = said_of(fitted, rows)
+    (remark,) = remarks_on(fitted, rows)
     assert remark == (
         "categories that the model has no input for, answered like rare ones: column 'ward' "
         "(2 row(s), first: 'zz')"
@@ -183,7 +176,7 @@ def test_an_unseen_category_is_answered_and_said_with_column_count_and_value(mix
 
 
 def test_of_usual_rows_nothing_is_said_and_inputs_are_made_without_a_word(mixed, fitted, caplog):
-    assert said_of(fitted, mixed.records.frame) == []
+    assert remarks_on(fitted, mixed.records.frame) == []
     inputs_of(fitted, mixed.records.frame.assign(ward="new"))
     assert not caplog.records
 
@@ -191,7 +184,7 @@ def test_of_usual_rows_nothing_is_said_and_inputs_are_made_without_a_word(mixed,
 def test_numbers_far_outside_the_training_range_and_rows_mostly_empty_are_said(mixed, fitted):
     rows = mixed.records.frame.head(4).assign(age=[6e4, 60, -900, 61])
     rows.loc[rows.index[3], ["age", "lab", "ward"]] = None
-    far, empty = said_of(fitted, rows)
+    far, empty = remarks_on(fitted, rows)
     assert far.startswith("numbers outside the training range")
     assert "column 'age' (2 row(s), first: '60000.0', about " in far
     assert empty.startswith("1 row(s) have most of their cells empty (first: row 3")
@@ -274,7 +267,7 @@ def test_a_raw_row_alone_is_read_cell_by_cell_and_as_among_others(typed, fitted,
 @pytest.mark.parametrize("number", [np.inf, 1e300])
 def test_an_infinite_cell_of_a_row_alone_is_said_as_of_many(mixed, fitted, number, caplog):
     row = mixed.records.frame.head(1).assign(age=number)
-    (said,) = said_of(fitted, row)
+    (said,) = remarks_on(fitted, row)
     assert said.startswith("column 'age': 1 infinite cell(s) read as missing")
 
 

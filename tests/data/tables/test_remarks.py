@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from frames import remarks_on
 from meddistill.data.tables.cells import Notation
 from meddistill.data.tables.fitting import fit_preprocessing
-from meddistill.data.tables.remarks import refuse_unknown, remarks
+from meddistill.data.tables.remarks import refuse_unknown
 from meddistill.data.tables.schema import Schema
 from meddistill.errors import UserError
 
@@ -38,14 +39,14 @@ def fitted():
 def said(fitted):
     def of(**cells):
         rows = training().head(4).assign(**cells)
-        return remarks(fitted, fitted.read(rows).cells, rows)
+        return remarks_on(fitted, rows)
 
     return of
 
 
 def test_training_rows_are_not_odd(fitted):
     rows = training()
-    assert remarks(fitted, fitted.read(rows).cells, rows) == []
+    assert remarks_on(fitted, rows) == []
     assert fitted.numbers.two_valued.tolist() == [False, True, True, False, False]
 
 
@@ -71,7 +72,7 @@ def test_numbers_that_training_never_had_are_said_by_column(said, cells, place):
 
 def test_a_row_alone_is_as_odd_as_among_others(fitted):
     row = training().head(1).assign(smoker=5, age=-3)
-    (remark,) = remarks(fitted, fitted.read(row), row)
+    (remark,) = remarks_on(fitted, row)
     assert "column 'age' (1 row(s), first: '-3'" in remark
     assert "column 'smoker' (1 row(s), first: '5'" in remark
 
@@ -101,7 +102,7 @@ def test_many_columns_without_an_input_are_one_message_that_quotes_the_cells(sai
 def test_a_column_without_one_known_category_is_quoted_as_written(fitted):
     rows = training().head(20).assign(diag_3="V15")
     with pytest.raises(UserError, match=r"'diag_3': not one .* \(first: 'V15'\)"):
-        refuse_unknown(fitted, fitted.read(rows), rows)
+        refuse_unknown(fitted, fitted.read(rows).cells, rows)
 
 
 def test_infinite_cells_are_said_once(said):

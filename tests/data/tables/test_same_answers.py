@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from frames import inputs_of
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import split_cohort
 from meddistill.data.tables.table import table
@@ -115,8 +116,8 @@ def same(cohort, rows):
     prepared = cohort.records.schema.prepare(rows).reset_index(drop=True)
     pd.testing.assert_frame_equal(prepared, cohort.records.frame, check_exact=True)
     data = CohortDataModule(cohort, split_cohort(cohort))
-    wanted = data.preprocessing(cohort.records.frame)
-    assert data.preprocessing(rows).tobytes() == wanted.tobytes()
+    wanted = data.rows.inputs.numpy()
+    assert inputs_of(data.preprocessing, rows).tobytes() == wanted.tobytes()
 
 
 @pytest.mark.parametrize("way", CSV_WAYS)
@@ -207,4 +208,4 @@ def test_decimal_commas_beside_points_between_thousands_say_the_same_when_read_a
     data = CohortDataModule(cohort, split_cohort(cohort))
     raw = pd.read_csv(path, sep=";", dtype=str)
     cohort.records.schema.check_raw(raw)
-    assert (data.preprocessing(raw) == data.rows.inputs.numpy()).all()
+    assert (inputs_of(data.preprocessing, raw) == data.rows.inputs.numpy()).all()
