@@ -229,6 +229,13 @@ def test_every_teacher_teaches_a_student(name, meddistill, cohort, tmp_path):
         small = ["teacher.trees=5"]
     if name == "self":  # its network is the student's
         small = ["student.width=8", "teacher.trainer.max_epochs=1"]
+    if name == "several_series":
+        small = [
+            *rows_for("series", tmp_path),
+            "teacher.of.gru_ensemble.network.width=4",
+            "teacher.of.gru_ensemble.trainer.max_epochs=1",
+            "teacher.of.boosting.estimator.max_iter=5",
+        ]
     if name == "several":
         small = ["teacher.of.forest.trees=5", "teacher.of.mlp_ensemble.trainer.max_epochs=1"]
     if name == "boosting":
