@@ -21,7 +21,9 @@ SPECIAL = ("_target_", "_args_", "_partial_", "_recursive_", "_convert_")
 """What `instantiate` reads beside the target's own arguments."""
 OPEN = ("trial.margins.",)
 """Where names are free, and checked by who reads them."""
-NODES = ("loss", "network", "optimizer", "scheduler", "estimator", "synthetic")
+NODES = (
+    "loss", "network", "optimizer", "scheduler", "estimator", "synthetic", "preprocessing", "view",
+)  # fmt: skip
 """Arguments that are nodes with a target, or empty."""
 BESIDE = {"scheduler": ("interval", "frequency", "monitor")}
 """Keys of a node that its target does not take, by the node's name."""
@@ -53,7 +55,7 @@ def check_targets(settings: Mapping[str, Any]) -> None:
     Raises:
         UserError: It names the key, and those that there are.
     """
-    for key, node in settings.items():
+    for key, node in sorted(settings.items(), key=lambda item: item[0] == "arms"):  # repeats others
         if key == "trainer":
             _check_trainer(node, key)
         elif isinstance(node, Mapping) and not sections(settings["verb"]).get(key):
