@@ -8,15 +8,21 @@ from typing import Any
 
 from hydra.utils import get_class
 
+from made_pictures import save_folder, save_npz
 from made_series import save_long, save_series
 
 SHAPES = {"vector": (7,), "image": (1, 16, 16), "series": (3, 9, 5)}
 """Of a row's inputs, by layout."""
-ROWS = {"series": save_series}
-"""By kind of rows: what saves some in a folder, and says so on the command line."""
-SOURCES = {"series_npz": save_series, "series_table": save_long}
+ROWS = {"image": save_npz, "series": save_series}
+"""By layout: what saves rows of it in a folder, and says so on the command line."""
+LAYOUTS = {"images": "image", "series": "series"}
+"""That of a kind of rows, unless a preprocessing makes another."""
+SOURCES = {
+    "image_npz": save_npz, "image_folder": save_folder,
+    "series_npz": save_series, "series_table": save_long,
+}  # fmt: skip
 """The same by the name of a data source."""
-STUDENTS = {"vector": "mlp_tiny", "series": "gru_small"}
+STUDENTS = {"vector": "mlp_tiny", "image": "cnn_tiny", "series": "gru_small"}
 """One that reads rows of a layout."""
 
 

@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from lightning.pytorch.loggers import CSVLogger
 from omegaconf import OmegaConf
 
-from kinds import SHAPES, SOURCES, STUDENTS, layout_of, rows_for
+from kinds import LAYOUTS, SHAPES, SOURCES, STUDENTS, layout_of, rows_for
 from meddistill.config.compose import (
     build,
     build_network,
@@ -31,6 +31,7 @@ from meddistill.training.fit import fit
 from meddistill.training.schedulers import schedule_of
 from meddistill.training.trainer import make_trainer
 from meddistill.trial.arms import Arm
+from meddistill.views.building import build_view
 
 GROUPS = sorted(
     folder.name for folder in conf_dir().iterdir() if folder.is_dir() and folder.name != "hydra"
@@ -97,7 +98,7 @@ def test_every_data_source_gives_a_cohort(name, tmp_path, cohort):
 def test_every_preprocessing_is_read_by_a_student(name, tmp_path, meddistill):
     kind = build(OmegaConf.to_container(composed("distill", f"preprocessing={name}").preprocessing),
                  "preprocessing").reads  # fmt: skip
-    rows = [each for each in rows_for(kind, tmp_path) if not each.startswith("student=")]
+    rows = [each for each in rows_for(LAYOUTS[kind], tmp_path) if not each.startswith("student=")]
     codes = {
         student: meddistill(
             "distill", *rows, f"preprocessing={name}", f"student={student}", "loss=ce",
@@ -106,6 +107,17 @@ def test_every_preprocessing_is_read_by_a_student(name, tmp_path, meddistill):
         for student in STUDENTS.values()
     }  # fmt: skip
     assert [code for code, _, _ in codes.values()].count(0) == 1, codes
+
+
+@pytest.mark.parametrize("name", names("view"))
+def test_every_view_changes_rows_and_keeps_their_shape(name):
+    view = build_view(composed("distill", f"view={name}").view, "images")
+    assert (view is None) == (name == "none")
+    if view is not None:
+        pictures = torch.rand(4, 1, 12, 12)
+        seen = view(pictures)
+        assert seen.shape == pictures.shape
+        assert not torch.equal(seen, pictures)
 
 
 @pytest.mark.parametrize("name", names("student"))
@@ -222,6 +234,9 @@ def test_every_teacher_teaches_a_student(name, meddistill, cohort, tmp_path):
     network = composed("distill", f"teacher={name}").teacher.get("network")
     if network is not None and name != "self":
         small += rows_for(layout_of(network), tmp_path)
+    if name == "monai_densenet":
+        pytest.importorskip("monai", reason="needs meddistill[monai]")
+        small += ["teacher.network.blocks=[1,1]"]
     if name in ("resnet", "ft_transformer"):
         pytest.importorskip("rtdl_revisiting_models", reason="needs meddistill[tabular]")
         small = ["teacher.trainer.max_epochs=1"]

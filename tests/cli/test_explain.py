@@ -17,7 +17,7 @@ QUICK = ("loss=ce", "trainer.max_epochs=1", "hydra.run.dir=run")
     [
         (["teacher=null"], "teacher=null: can't be left out (loss=ce trains a student alone); "),
         (["~teacher"], "~teacher: can't be left out (loss=ce trains a student alone); there are"),
-        (["data=null"], "data=null: can't be left out; there are breast_cancer, table"),
+        (["data=null"], "data=null: can't be left out; there are breast_cancer, breast_ultrasound"),
         (["data.path=a=b"], "data.path=a=b: can't be read; a value with any of"),
         (["data.path=a(b.csv"], "in it goes into quotes"),
         (["data.path=~/x.csv"], "'data.path=\"~/x.csv\"'"),

@@ -15,8 +15,9 @@ from meddistill.config.confdir import FOLDER_VERBS, VERBS, listed_choices
 if TYPE_CHECKING:
     from meddistill.errors import UserError
 
-GROUPS = ("data", "synthetic", "teacher", "student", "loss", "schedule", "optimizer", "scheduler",
-          "accelerator", "callbacks", "logger", "experiment", "debug", "arm")  # fmt: skip
+GROUPS = ("data", "preprocessing", "view", "synthetic", "teacher", "student", "loss", "schedule",
+          "optimizer", "scheduler", "accelerator", "callbacks", "logger", "experiment", "debug",
+          "arm")  # fmt: skip
 USER_ERROR, INTERRUPTED = 2, 130
 RARELY = 50_000
 """New objects after which Python looks for cycles (700 by default): imports make a million that
@@ -52,7 +53,7 @@ def overview(own: Sequence[Path] = ()) -> str:
     return f"""meddistill: knowledge distillation for medical diagnosis
 
 usage: meddistill teacher|distill|trial [-m] [--config-dir DIR] [key=value ...]
-       meddistill report DIR
+       meddistill report DIR [--examples N]
        meddistill pick DIR [--best] [key=value ...] [--to DIR]
        meddistill export DIR --to DIR [--with-rows] [--trust CLASS]
 
@@ -136,6 +137,9 @@ def _with_folder(verb: str, arguments: list[str]) -> int:
         parser.add_argument("wanted", nargs="*", metavar="key=value", help="what the student has")
         parser.add_argument("--best", action="store_true", help="of the best setting on validation")
         parser.add_argument("--to", type=Path, metavar="DIR", help="the new run folder")
+    if verb == "report":
+        shown = "pictures of a run's N largest errors in its page, with where the models look"
+        parser.add_argument("--examples", type=int, metavar="N", help=shown)
     if verb == "export":
         rows = "hand on a model that consists of training rows (nearest neighbours, ...)"
         own = "a network of your own that the folder names, such as mypackage.nets.Wide"
@@ -148,7 +152,7 @@ def _with_folder(verb: str, arguments: list[str]) -> int:
         if verb == "report":
             from meddistill.report.folders import report
 
-            report(given.folder)
+            report(given.folder, given.examples)
         elif verb == "export":
             from meddistill.inference.export import export
 

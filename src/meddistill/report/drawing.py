@@ -83,7 +83,7 @@ def as_svg(figure: Figure, name: str) -> str:
 
 def _as_the_pages(tag: str, name: str) -> str:
     """A tag with the page's font and colours; what stands between tags is the user's words."""
-    tag = re.sub(r'\b(id|clip-path|xlink:href)="(url\()?#?', lambda m: _prefixed(m, name), tag)
+    tag = re.sub(r'\b(id="|clip-path="url\(#|xlink:href="#)', lambda m: _prefixed(m, name), tag)
     tag = re.sub(r'font-family: [^;"]*', "font-family: inherit", tag)
     for colour, variable in VARIABLES.items():
         tag = tag.replace(colour, variable)

@@ -24,12 +24,18 @@ from meddistill.trial.folder import RECORD
 SWEEP, REPORT, PAGE = "sweep.csv", "report.md", "report.html"
 
 
-def report(folder: Path) -> None:
+def report(folder: Path, examples: int | None = None) -> None:
     """Print the report of `folder` and write its page, `report.html`, beside the results.
 
+    Args:
+        folder: Of a run, a job, a sweep or a trial.
+        examples: Pictures of a run's largest errors on its page; None for none.
+
     Raises:
-        UserError: There is no finished run, sweep or trial.
+        UserError: There is no finished run, sweep or trial, or it is no run on pictures.
     """
+    if examples is not None and not (folder / "metrics.json").exists():
+        raise UserError(f"--examples shows the pictures of one run, and {folder} is none")
     # What draws is imported where it is needed: matplotlib and scikit-learn take a second.
     if (folder / RECORD).exists():
         from meddistill.report.trial import report_trial
@@ -45,8 +51,9 @@ def report(folder: Path) -> None:
         from meddistill.report.run_page import run_page
 
         metrics = read_metrics(folder)
+        page = run_page(folder, metrics, examples)
         report_run(folder, metrics)
-        _write_page(folder, run_page(folder, metrics))
+        _write_page(folder, page)
     else:
         raise UserError(f"{folder} is no folder of a finished run, sweep or trial")
 

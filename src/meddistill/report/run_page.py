@@ -29,8 +29,17 @@ ONE_RUN = (
 )
 
 
-def run_page(folder: Path, metrics: Mapping[str, Any]) -> Page:
-    """The page of a finished run, from its metrics and its predictions by row."""
+def run_page(folder: Path, metrics: Mapping[str, Any], examples: int | None = None) -> Page:
+    """The page of a finished run, from its metrics and its predictions by row.
+
+    Args:
+        folder: The run's.
+        metrics: Of the run.
+        examples: Pictures of the largest errors to show; None for none.
+
+    Raises:
+        UserError: The pictures can't be shown.
+    """
     data, threshold = metrics["data"], metrics["threshold"]
     model = metrics.get("student") or metrics["teacher"]
     classes = data["classes"]
@@ -54,11 +63,20 @@ def run_page(folder: Path, metrics: Mapping[str, Any]) -> Page:
             *([classes_table(test.label, test.probabilities, test.target, classes, ROWS)]
               if len(classes) > 2 else []),
         ]),
+        *_examples(folder, metrics, examples),
         Section("How it was done", [_rows(metrics), _settings(folder)]),
     ]  # fmt: skip
     environment = (folder / "environment.txt").read_text(encoding="utf-8").splitlines()
     footer = [*environment, f"data: {data['name']}, fingerprint {data['fingerprint'][:16]}"]
     return Page("What this run found", lead, sections, footer)
+
+
+def _examples(folder: Path, metrics: Mapping[str, Any], count: int | None) -> list[Section]:
+    if count is None:
+        return []
+    from meddistill.report.examples import examples_section  # it takes torch, which others don't
+
+    return [examples_section(folder, metrics, count)]
 
 
 def _answered(predictions: pd.DataFrame, part: str, classes: list[str], label: str) -> Answered:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +34,8 @@ class Affine(nn.Module):
     Raises:
         SettingError: A setting is out of its range, or all of them together change nothing.
     """
+
+    reads: ClassVar[str] = "images"
 
     def __init__(
         self,

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from meddistill.data.patients import Patients
 from meddistill.data.tables.blocks import Categories, Cells, Codes, Floats
 from meddistill.data.tables.encoding import CategoryInputs, NumberInputs
 from meddistill.data.tables.preprocessing import TablePreprocessing
 from meddistill.data.tables.schema import Schema
-from meddistill.errors import SettingError, integer
 
 MAX_CATEGORIES = 50
 """A column's categories beyond the most frequent ones share one input."""
@@ -41,14 +41,7 @@ def fit_preprocessing(
     Raises:
         SettingError: There are not that many patients.
     """
-    integer("privacy.fewest", fewest, at_least=1)
-    rows = np.arange(len(cells.numbers))
-    patient = rows if group is None else np.unique(group.astype(str), return_inverse=True)[1]
-    if patient.max(initial=-1) + 1 < fewest:
-        raise SettingError(
-            "privacy.fewest", fewest, f"is more than there are to train on ({patient.max() + 1}): "
-            "nothing could be learned from them",
-        )  # fmt: skip
+    patient = Patients.of(len(cells.numbers), fewest, group).number
     numbers, expected = _fit_numbers(schema.numeric, cells.numbers, patient, fewest)
     categories = _fit_categories(schema.categorical, cells.categories, patient, fewest)
     fitted = TablePreprocessing(schema, numbers, categories)

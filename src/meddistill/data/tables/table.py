@@ -124,7 +124,7 @@ def _check_named(
     roles |= {key: lists[key] for key in ("numeric", "categorical", "drop")}
     for key, columns in roles.items():
         for column in columns:
-            _check_column(f"data.{key}", column, frame)
+            check_column(f"data.{key}", column, frame)
     keys: dict[str, str] = {}
     for key, columns in roles.items():
         for column in columns:
@@ -135,7 +135,8 @@ def _check_named(
                 )  # fmt: skip
 
 
-def _check_column(key: str, column: str, frame: pd.DataFrame) -> None:
+def check_column(key: str, column: str, frame: pd.DataFrame) -> None:
+    """Refuse a name of no column, with the nearest that is one."""
     if column in frame.columns:
         return
     have = list(frame.columns)

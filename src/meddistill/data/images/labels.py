@@ -1,0 +1,110 @@
+"""Labels of pictures that no table holds, by the rules for those in tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from meddistill.data.tables.labels import name_classes, read_labels
+from meddistill.data.tables.missing import DEFAULT, Missing
+from meddistill.errors import SettingError, UserError, shown
+
+Coded = tuple[NDArray[np.int64], tuple[str, ...], list[str]]
+"""[rows] class numbers, the classes with the positive one last of two, and notes."""
+
+
+def coded(frame: pd.DataFrame, column: str, positive: object, missing: Missing) -> Coded:
+    """The classes in a column of a table.
+
+    Raises:
+        UserError: A label is missing, or there are too few or too many classes.
+    """
+    labels, merged = read_labels(frame, column, missing)
+    classes, guessed = name_classes(labels, column, positive)
+    numbers = {name: number for number, name in enumerate(classes)}
+    target = np.array([numbers[label] for label in labels], dtype=np.int64)
+    return target, classes, [*merged, *guessed]
+
+
+def coded_names(names: Sequence[str], where: str, positive: object) -> Coded:
+    """The classes of labels that stand elsewhere.
+
+    Args:
+        names: [rows] labels.
+        where: They stand, for messages.
+        positive: The class to find, or None.
+
+    Raises:
+        UserError: As for `coded`.
+    """
+    frame = pd.DataFrame({"label": list(names)}, dtype=object)
+    try:
+        return coded(frame, "label", positive, Missing(DEFAULT))
+    except SettingError as error:
+        if error.key != "data.target":
+            raise
+        raise UserError(f"{where}: {error.mend}") from error
+
+
+def label_names(values: NDArray[Any], where: str, classes: Sequence[str] | None) -> list[str]:
+    """[rows] The name of each label of an array [rows] or [rows, 1].
+
+    Args:
+        values: Class numbers from 0, or names.
+        where: They stand, for messages.
+        classes: Names of the numbers; None leaves the numbers.
+
+    Raises:
+        UserError: There are several labels a row, or one is no class.
+    """
+    if values.ndim == 2 and values.shape[1] > 1:
+        raise UserError(
+            f"{where}: has {values.shape[1]} labels a row (several diagnoses at once, or one-hot): "
+            "pictures need one label each, a number from 0"
+        )
+    flat = values.reshape(-1)
+    if flat.dtype.kind in "SU":
+        if classes is not None:
+            mend = f"{where} holds names already: leave it out"
+            raise SettingError("data.classes", list(classes), mend)
+        return [str(name) for name in flat.astype(str)]
+    if flat.dtype.kind not in "biuf":
+        raise UserError(f"{where}: holds {flat.dtype} in place of class numbers")
+    return [_name(row, value, where, classes) for row, value in enumerate(flat.tolist())]
+
+
+def _name(row: int, value: float, where: str, classes: Sequence[str] | None) -> str:
+    if value != value or value != int(value) or value < 0:
+        raise UserError(f"{where}, row {row}: {value:g} is no class number (0, 1, 2, ...)")
+    if classes is None:
+        return str(int(value))
+    if value >= len(classes):
+        raise UserError(
+            f"{where}, row {row}: class {int(value)} has no name: data.classes has {len(classes)}, "
+            "the first for class 0"
+        )
+    return classes[int(value)]
+
+
+def read_classes(classes: Sequence[str] | None) -> list[str] | None:
+    """Names of class numbers, each another.
+
+    Raises:
+        SettingError: They are no list of different names.
+    """
+    if classes is None:
+        return None
+    if isinstance(classes, str) or not isinstance(classes, Sequence):
+        raise SettingError("data.classes", classes, "must be a list, as [healthy,sick]")
+    names = [str(name).strip() for name in classes]
+    twice = next((name for name in names if names.count(name) > 1 or not name), None)
+    if twice is not None or len(names) < 2:
+        mend = f"must be two different names or more; {shown(twice)} is none, or there twice"
+        raise SettingError(
+            "data.classes", names, mend if twice is not None else "must be two names or more"
+        )
+    return names

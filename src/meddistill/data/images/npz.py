@@ -1,0 +1,198 @@
+"""Pictures and labels in one .npz file, in MedMNIST's layout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meddistill.config.compose import from_call
+from meddistill.data import copies
+from meddistill.data.cohort import Cohort, number_rows
+from meddistill.data.images.arrays import read_array
+from meddistill.data.images.format import Format, read_channels, read_size
+from meddistill.data.images.labels import coded_names, label_names, read_classes
+from meddistill.data.images.pixels import Pixels, as_floats, resized, with_channels
+from meddistill.data.images.records import ImageRecords, hash_of
+from meddistill.data.npz_file import load_arrays
+from meddistill.errors import UserError, listed, shown
+
+SECTIONS = {"train": "train", "val": "validation", "test": "test"}
+"""Official parts by the beginning of their arrays' names."""
+
+
+@dataclass(frozen=True)
+class _Section:
+    """One part's rows.
+
+    Attributes:
+        part: Its name; None where there are no parts.
+        pixels: [rows, channels, height, width].
+        labels: [rows].
+        group: [rows] or None.
+        names: [rows] or None.
+    """
+
+    part: str | None
+    pixels: Pixels
+    labels: list[str]
+    group: NDArray[Any] | None
+    names: NDArray[Any] | None
+
+
+def image_npz(
+    path: str,
+    classes: Sequence[str] | None = None,
+    positive: str | int | None = None,
+    size: int | Sequence[int] | None = None,
+    channels: int | None = None,
+) -> Cohort:
+    """Pictures in arrays `train_images`, `train_labels`, `val_*` and `test_*`.
+
+    `images` and `labels` alone are rows without official parts. Beside each there may be `*_group`,
+    of which none is split, and `*_names`, which become the rows' ids.
+
+    Args:
+        path: The .npz file.
+        classes: Names of the class numbers, from 0; the numbers themselves where None.
+        positive: With two classes, the one to find; guessed and said where None.
+        size: Pixels a side, or [height, width], that all pictures are resized to.
+        channels: 1 turns all pictures into grey, 3 into colour.
+
+    Raises:
+        UserError: The file or its content can't be used; the message says where and how to mend.
+    """
+    file, shape, colours = from_call(path), read_size(size), read_channels(channels)
+    sections = _sections(load_arrays(file), Path(path).name, read_classes(classes))
+    pixels, hashes = _joined([section.pixels for section in sections], Path(path).name)
+    records, changed = _as_wanted(pixels, shape, colours, hashes)
+    labels = [label for section in sections for label in section.labels]
+    target, names, notes = coded_names(labels, f"{path}, labels", positive)
+    group = _column([section.group for section in sections], f"{path}, group")
+    ids = _column([section.names for section in sections], f"{path}, names")
+    if ids is not None:
+        _check_different(ids, f"{path}, names")
+    parts = _parts(sections)
+    return Cohort(
+        name=Path(path).name,
+        records=records,
+        target=target,
+        classes=names,
+        row=number_rows(len(target)) if ids is None else ids,
+        has_ids=ids is not None,
+        notes=(*changed, *notes, *copies.of_rows(hashes, target), *_shared(parts, hashes, group)),
+        group=group,
+        parts=parts,
+    )
+
+
+def _sections(
+    arrays: Mapping[str, NDArray[Any]], file: str, classes: Sequence[str] | None
+) -> list[_Section]:
+    prefixes = [prefix for prefix in SECTIONS if f"{prefix}_images" in arrays]
+    if prefixes and not {"train", "test"} <= set(prefixes):
+        raise UserError(
+            f"{file}: official parts are train_images, val_images and test_images, of which train "
+            f"and test must be there; there are {listed(arrays, 20)}. Call rows without parts "
+            "`images`"
+        )
+    if not prefixes and "images" not in arrays:
+        raise UserError(
+            f"{file}: holds neither `images` nor `train_images` (and val_, test_); there are "
+            f"{listed(arrays, 20)}"
+        )
+    found = [_section(arrays, f"{prefix}_", SECTIONS[prefix], file, classes) for prefix in prefixes]
+    return found or [_section(arrays, "", None, file, classes)]
+
+
+def _section(
+    arrays: Mapping[str, NDArray[Any]],
+    prefix: str,
+    part: str | None,
+    file: str,
+    classes: Sequence[str] | None,
+) -> _Section:
+    where = f"{file}, {prefix}images"
+    pixels = read_array(arrays[f"{prefix}images"], where)
+    beside = {name: arrays.get(prefix + name) for name in ("labels", "group", "names")}
+    if beside["labels"] is None:
+        raise UserError(f"{file}: there is no {prefix}labels beside {prefix}images")
+    for name, column in beside.items():
+        if column is not None and len(column.reshape(-1, *column.shape[1:])) != len(pixels):
+            raise UserError(
+                f"{file}: {prefix}{name} has {len(column)} rows, {prefix}images {len(pixels)}"
+            )
+    labels = label_names(beside["labels"], f"{file}, {prefix}labels", classes)
+    return _Section(part, pixels, labels, beside["group"], beside["names"])
+
+
+def _joined(parts: Sequence[Pixels], file: str) -> tuple[Pixels, NDArray[np.uint64]]:
+    """The pictures of all parts, and a hash of each."""
+    shapes = {part.shape[1:] for part in parts}
+    if len(shapes) > 1:
+        raise UserError(
+            f"{file}: pictures of the parts differ in size or channels: {sorted(shapes)}"
+        )
+    if len({part.dtype for part in parts}) > 1:
+        parts = [as_floats(part) for part in parts]
+    pixels = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return pixels, np.array([hash_of(picture) for picture in pixels], dtype=np.uint64)
+
+
+def _as_wanted(
+    pixels: Pixels,
+    size: tuple[int, int] | None,
+    channels: int | None,
+    hashes: NDArray[np.uint64],
+) -> tuple[ImageRecords, list[str]]:
+    """The pictures with the channels and of the size that were asked for, and what was done."""
+    before = Format.of(pixels[0], resize=size is not None, convert=channels is not None)
+    if channels not in (None, before.channels):
+        pixels = np.stack([with_channels(picture, channels or 1) for picture in pixels])
+    if size not in (None, pixels.shape[2:]):
+        pixels = np.stack([resized(picture, *size) for picture in pixels]) if size else pixels
+    after = Format.of(pixels[0], before.resize, before.convert)
+    done = [f"pictures were made {after.describe()}, of {before.describe()}"]
+    return ImageRecords(after, pixels, hashes=hashes), done if after != before else []
+
+
+def _column(values: Sequence[NDArray[Any] | None], where: str) -> NDArray[np.object_] | None:
+    """[rows] as text, where each part has it; None where none does."""
+    given = [value for value in values if value is not None]
+    if not given:
+        return None
+    if len(given) < len(values):
+        raise UserError(f"{where}: some parts have it and others not")
+    if any(value.ndim > 1 and value.shape[1:] != (1,) for value in given):
+        raise UserError(f"{where}: must be one value a row")
+    return np.array([str(cell) for value in given for cell in value.reshape(-1).tolist()], object)
+
+
+def _check_different(ids: NDArray[np.object_], where: str) -> None:
+    names, counts = np.unique(ids.astype(str), return_counts=True)
+    if (counts > 1).any():
+        twice = names[np.argmax(counts > 1)]
+        raise UserError(f"{where}: {shown(twice)} is there more than once: a name is one picture's")
+
+
+def _parts(sections: Sequence[_Section]) -> NDArray[np.object_] | None:
+    if sections[0].part is None:
+        return None
+    names = [section.part for section in sections for _ in section.labels]
+    return np.array(names, dtype=object)
+
+
+def _shared(
+    parts: NDArray[np.object_] | None,
+    hashes: NDArray[np.uint64],
+    group: NDArray[np.object_] | None,
+) -> list[str]:
+    """Notes on what official parts share."""
+    if parts is None:
+        return []
+    of_groups = [] if group is None else copies.of_parts(parts, group.astype(str), "groups")
+    return [*copies.of_parts(parts, hashes, "pictures"), *of_groups]

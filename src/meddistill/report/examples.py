@@ -1,0 +1,119 @@
+"""Pictures of the largest errors, with where teacher and student look; only where asked for.
+
+A page is sent by mail and kept in folders for years: pictures of patients get into it by an
+explicit `--examples` alone, and it says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from numpy.typing import NDArray
+
+from meddistill.config.compose import from_call
+from meddistill.data.cohort import Cohort
+from meddistill.data.images.records import ImageRecords
+from meddistill.data.source import read_cohort
+from meddistill.errors import UserError
+from meddistill.evaluation.predictions import probability_columns
+from meddistill.inference.loading import load_model
+from meddistill.inference.model import Model
+from meddistill.inference.saliency import saliency
+from meddistill.report.page import Notice, Plot, Section
+from meddistill.report.picture_plot import Panel, pictures_plot
+from meddistill.report.tables import number
+from meddistill.runs.reading import read_predictions
+
+MOST = 50
+PRIVACY = (
+    "This page holds pictures of {count} patients' examinations, with their ids. Whoever gets it "
+    "gets them: share it as you would share the pictures, or make it again without --examples."
+)
+MEANT = (
+    "Bright places are those whose pixels move the log-probability of the true class most "
+    "(gradients averaged over noisy copies). They say where a model "
+    "looks, not whether it is right to."
+)
+
+
+def examples_section(folder: Path, metrics: Mapping[str, Any], count: int) -> Section:
+    """The test rows with the largest log loss.
+
+    Args:
+        folder: Of a finished run on pictures.
+        metrics: Of the run.
+        count: How many rows.
+
+    Raises:
+        UserError: They are no pictures, or the data are not there any more, or others.
+    """
+    if not 1 <= count <= MOST:
+        raise UserError(f"--examples {count}: a page shows from 1 to {MOST}")
+    cohort = _cohort(folder, metrics)
+    assert isinstance(cohort.records, ImageRecords)
+    rows, losses = _worst(folder, metrics["data"]["classes"], count)
+    place = {name: number for number, name in enumerate(cohort.row.tolist())}
+    places = np.array([place[row] for row in rows["row"]], dtype=np.int64)
+    records, target = cohort.records.take(places), cohort.target[places]
+    panels = [
+        Panel(name, maps, model.answer(model.prepare(model.preprocessing.read(records))))
+        for name, model in _models(folder, metrics).items()
+        if (maps := saliency(model, records, target)) is not None
+    ]
+    titles = [
+        f"{row}: {cohort.classes[code]}" for row, code in zip(rows["row"], target, strict=True)
+    ]
+    drawn = pictures_plot("examples", records.pixels, titles, panels, target)
+    words = [
+        f"{title}, log loss {number(loss)}" for title, loss in zip(titles, losses, strict=True)
+    ]
+    plot = Plot(
+        drawn, "; ".join(words), f"The {len(rows)} test rows of the largest log loss. {MEANT}"
+    )
+    notice = Notice("Pictures of patients", PRIVACY.format(count=len(rows)))
+    return Section("The largest errors", [notice, plot])
+
+
+def _cohort(folder: Path, metrics: Mapping[str, Any]) -> Cohort:
+    """The run's data, read again."""
+    settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    cohort = read_cohort(settings)
+    if not isinstance(cohort.records, ImageRecords):
+        raise UserError(f"--examples shows pictures, and the run's rows are {cohort.records.kind}")
+    if cohort.fingerprint != metrics["data"]["fingerprint"]:
+        raise UserError(
+            f"--examples: {cohort.name} is not what the run was made of any more (another content)"
+        )
+    return cohort
+
+
+def _worst(
+    folder: Path, classes: list[str], count: int
+) -> tuple[pd.DataFrame, NDArray[np.float64]]:
+    """Test rows by falling log loss, and that."""
+    columns = probability_columns(classes)
+    table = read_predictions(folder / "predictions.parquet", ("row", "split", "label", *columns))
+    test = table[table["split"] == "test"]
+    code = pd.Categorical(test["label"], categories=classes).codes
+    said = test[columns].to_numpy(dtype=np.float64)[np.arange(len(test)), code]
+    losses = -np.log(np.clip(said, np.finfo(np.float32).tiny, 1))
+    order = np.argsort(-losses, kind="stable")[:count]
+    return test.iloc[order], losses[order]
+
+
+def _models(folder: Path, metrics: Mapping[str, Any]) -> dict[str, Model]:
+    """The teacher, where the store still has it, and the run's own model."""
+    own = metrics.get("student") or metrics["teacher"]
+    models = {own["name"]: load_model(folder)}
+    key = metrics.get("teacher", {}).get("key")
+    if metrics.get("student") and key:
+        settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        entry = from_call(settings["store"]) / "teachers" / key
+        if entry.exists():
+            return {"teacher": load_model(entry), **models}
+    return models
