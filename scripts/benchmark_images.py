@@ -25,8 +25,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from meddistill.data.images.folder import image_folder
-from meddistill.data.images.records import ImageRecords
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F
@@ -34,6 +32,8 @@ from torch.nn import functional as F
 from meddistill.config.compose import build_network
 from meddistill.data.cohort import Cohort, number_rows
 from meddistill.data.datamodule import CohortDataModule
+from meddistill.data.images.folder import image_folder
+from meddistill.data.images.records import ImageRecords
 from meddistill.data.split import split_cohort
 from meddistill.training.classifier import Classifier
 from meddistill.training.fit import fit

@@ -45,9 +45,9 @@ def test_help_names_every_verb_and_choice_and_imports_nothing_heavy():
 def test_each_verbs_help_shows_its_choices_and_settings(meddistill, verb):
     code, out, _ = meddistill(verb, "--help")
     assert code == 0
-    assert re.search(r"data +breast_cancer, .*table", out)
+    assert re.search(r"data +breast_cancer, ", out)
     assert "split_seed: 0" in out
-    assert re.search(r"student +.*logistic, mlp_small, mlp_tiny", out)
+    assert re.search(r"student +cnn", out)
     assert ("optimizer    adam, adamw, sgd" in out) == (verb == "distill")
 
 
