@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from meddistill.data.cohort import Cohort, number_rows
 from meddistill.data.series.reading import read_records
 from meddistill.data.series.records import NAMES, SeriesRecords
 
@@ -50,6 +51,12 @@ def made_spec(**changed) -> dict:
 
 def made_records(rows: int = 60, steps: int = 8, seed: int = 0) -> SeriesRecords:
     return read_records(made_arrays(rows, steps, seed), made_spec(steps=steps))
+
+
+def made_cohort(rows: int = 60) -> Cohort:
+    """Made series with their outcomes."""
+    target = made_arrays(rows)["y"].astype(np.int64)
+    return Cohort("made series", made_records(rows), target, ("well", "ill"), number_rows(rows))
 
 
 def as_long(arrays: dict[str, np.ndarray]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -15,6 +15,7 @@ from meddistill.data.series.choices import Channels
 from meddistill.data.series.layout import real_steps
 from meddistill.data.series.modality import fit_preprocessing, load_preprocessing
 from meddistill.data.series.reading import read_records
+from meddistill.data.series.records import NAMES
 from meddistill.errors import SettingError
 
 HR = 1
@@ -195,6 +196,32 @@ def test_a_damaged_file_is_said_to_be_so(tmp_path, key, value):
     path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
     with pytest.raises(ValueError, match=r"preprocessing.json is damaged, or another version's"):
         load_preprocessing(path, records.spec)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("variables", []), ("variables", ["HR", "HR", "pH"]), ("variables", "HR"), ("static", []),
+        ("static", {"age": "text", "unit": "category"}), ("steps", 0), ("steps", 10**12),
+        ("steps", 8.0), ("step", 0), ("step", "1"), ("until", float("nan")), ("names", {}),
+        ("names", dict.fromkeys(NAMES, 3)), ("more", 1),
+    ],
+)  # fmt: skip
+def test_a_damaged_schema_is_said_to_be_so(tmp_path, key, value):
+    records = made_records()
+    Channels().fit(records).save(tmp_path / "preprocessing.json")
+    with pytest.raises(ValueError, match=r"preprocessing.json is damaged, or another version's"):
+        load_preprocessing(tmp_path / "preprocessing.json", records.spec | {key: value})
+
+
+def test_splits_of_one_cohort_read_the_same_parts_though_one_has_no_gap():
+    values = np.arange(40.0).reshape(8, 5, 1)
+    values[0, 2] = np.nan
+    spec = made_spec(variables=["sound"], static={}, steps=5)
+    records = read_records({"X": values}, spec)
+    whole = records.take(np.arange(1, 8))
+    assert not whole.missing
+    assert Channels().fit(whole).in_shape == Channels().fit(records).in_shape == (3, 5, 2)
 
 
 @pytest.mark.parametrize(("key", "value"), [("clip", 0.2), ("clip", -1), ("mask", "no")])

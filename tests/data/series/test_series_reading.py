@@ -23,6 +23,11 @@ def test_a_file_arrays_a_long_table_and_records_are_the_same_rows(tmp_path):
     assert same(records, read_records(tmp_path / "new.npz", made_spec()))
     assert same(records, read_records(str(tmp_path / "new.npz"), made_spec()))
     assert same(records, read_records((long, static), made_spec()))
+    long.to_csv(tmp_path / "long.csv", index=False)
+    static.to_parquet(tmp_path / "static.parquet")
+    files = tmp_path / "long.csv", str(tmp_path / "static.parquet")
+    assert same(records, read_records(files, made_spec()))
+    assert same(records, read_records(records.raw(), made_spec()))
     assert same(records, read_records(long.merge(static), made_spec()))
     assert read_records(records, made_spec()) is records
 
@@ -87,6 +92,13 @@ def test_unsorted_duplicate_and_missing_times_are_named(place, value, said):
     with pytest.raises(UserError) as error:
         read_records(arrays, made_spec())
     assert said in str(error.value)
+
+
+def test_times_that_are_one_in_single_precision_are_refused():
+    arrays = made_arrays()
+    arrays["times"] = np.tile(1.7e9 + np.arange(8.0), (60, 1))
+    with pytest.raises(UserError, match=r"row 0: times 1700000000 and 1700000001 are one in"):
+        read_records(arrays, made_spec())
 
 
 def test_times_beyond_a_rows_length_are_not_read():

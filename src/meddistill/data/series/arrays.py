@@ -120,7 +120,24 @@ def series_times(
         raise UserError(f"array {shown(name)} must hold numbers of shape {real.shape}")
     times = np.where(real, given, np.nan).astype(np.float64)
     _check_ascending(name, times, real)
-    return times.astype(np.float32)
+    return in_single(times)
+
+
+def in_single(times: NDArray[np.float64]) -> Floats:
+    """Times [rows, time] as networks read them.
+
+    Raises:
+        UserError: In single precision some can't be told apart, as seconds of an era can't.
+    """
+    single = times.astype(np.float32)
+    merged = (np.diff(single, axis=1) <= 0) & (np.diff(times, axis=1) > 0)
+    if merged.any():
+        row, step = (int(each[0]) for each in np.nonzero(merged))
+        raise UserError(
+            f"row {row}: times {times[row, step]:.17g} and {times[row, step + 1]:.17g} are one in "
+            "single precision, which networks read: count them from a row's first one"
+        )
+    return single
 
 
 def _check_ascending(name: str, times: NDArray[np.float64], real: NDArray[np.bool_]) -> None:

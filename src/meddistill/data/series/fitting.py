@@ -39,18 +39,11 @@ def fit_channels(
 ) -> ChannelInputs:
     """Channels by training rows: parts of three where a cell is missing or steps are uneven."""
     scales, statics = fit_scales(records, patients, clip)
-    gapped = mask and (records.missing > 0 or not _is_even(records.times))
+    gapped = mask and records.has_gaps
     gap, clock = torch.ones(len(records.variables)), (1.0, 1.0)
     if gapped:
         gap, clock = _longest(records)
     return ChannelInputs(records.spec, scales, gap, clock, statics, GAPPED if gapped else WHOLE)
-
-
-def _is_even(times: NDArray[np.float32]) -> bool:
-    """Whether all steps are equally long."""
-    differences = np.diff(times, axis=1)
-    known = differences[~np.isnan(differences)]
-    return bool(len(known) == 0 or np.ptp(known) <= 1e-4 * np.abs(known).max())
 
 
 def _longest(records: SeriesRecords) -> tuple[torch.Tensor, tuple[float, float]]:

@@ -73,3 +73,10 @@ def time_since(times: Tensor, last: Tensor) -> Tensor:
 def strides(times: Tensor) -> Tensor:
     """[..., time] the time since the step before; 0 at the first."""
     return torch.cat([torch.zeros_like(times[..., :1]), times.diff(dim=-1)], dim=-1)
+
+
+def is_even(times: NDArray[np.float32]) -> bool:
+    """Whether all steps are equally long."""
+    differences = np.diff(times, axis=1)
+    known = differences[~np.isnan(differences)]
+    return bool(len(known) == 0 or np.ptp(known) <= 1e-4 * np.abs(known).max())

@@ -13,6 +13,7 @@ from meddistill.data.series.choices import Channels
 from meddistill.data.series.preprocessing import VERSION, SeriesPreprocessing
 from meddistill.data.series.reading import read_records
 from meddistill.data.series.records import SeriesRecords
+from meddistill.data.series.spec import checked_spec
 from meddistill.data.series.summary import load_summary
 from meddistill.files.model_files import read_plain_json
 
@@ -39,6 +40,6 @@ def load_preprocessing(path: Path, spec: dict[str, Any]) -> SeriesPreprocessing:
             raise ValueError("it is no mapping of this version")
         if plain.get("method") not in LOAD:
             raise ValueError(f"method={plain.get('method')!r:.40} is none of {sorted(LOAD)}")
-        return LOAD[plain["method"]](plain, spec)
+        return LOAD[plain["method"]](plain, checked_spec(spec))
     except ValueError as error:
         raise ValueError(f"{path.name} is damaged, or another version's: {error}") from error

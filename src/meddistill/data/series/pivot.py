@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddistill.data.series.arrays import block_of
+from meddistill.data.series.arrays import block_of, in_single
 from meddistill.data.series.long_rows import Long
 from meddistill.data.series.records import SeriesRecords
 from meddistill.data.series.static import Statics
@@ -101,10 +101,10 @@ def pivot(
     cells = cells.merge(steps, on=["row", "time"])
     shape = len(ids), int(steps["place"].max()) + 1
     values = np.full((*shape, len(variables)), np.nan, dtype=np.float32)
-    times = np.full(shape, np.nan, dtype=np.float32)
+    times = np.full(shape, np.nan)
     values[cells["row"], cells["place"], cells["column"]] = cells["value"]
     times[steps["row"], steps["place"]] = steps["time"]
-    return values, times
+    return values, in_single(times)
 
 
 def _refuse_twice(long: Long, row: NDArray[np.int64], column: NDArray[np.int64]) -> None:

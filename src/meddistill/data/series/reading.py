@@ -27,11 +27,12 @@ from meddistill.data.series.beside import statics_of
 from meddistill.data.series.long_rows import Long, column_names
 from meddistill.data.series.pivot import long_records, only_known
 from meddistill.data.series.records import SeriesRecords
+from meddistill.data.tables.reading import read_raw
 from meddistill.errors import UserError, listed
 
 FORMS = (
-    "an .npz file, a mapping of arrays, a long table (pandas.DataFrame with id, time, variable and "
-    "value), or a pair of it and a table of static columns"
+    "an .npz file, a mapping of arrays, a long table (pandas.DataFrame, or a file, with id, time, "
+    "variable and value), or a pair of it and a table of static columns"
 )
 
 
@@ -39,8 +40,8 @@ def read_records(raw: Any, spec: Mapping[str, Any]) -> SeriesRecords:
     """Rows with the variables and static columns of `spec`, in its order.
 
     Args:
-        raw: A path of an .npz file, a mapping of arrays, a long table, a pair of it and a table
-            with a row of static columns for each id; or records.
+        raw: An .npz file, a mapping of arrays, a long table, a pair of it and a table with a row of
+            static columns for each id; frames, or paths of files; or records.
         spec: Of the training records.
 
     Raises:
@@ -50,15 +51,23 @@ def read_records(raw: Any, spec: Mapping[str, Any]) -> SeriesRecords:
         return _in_order(raw, spec)
     if isinstance(raw, Records):
         raise UserError(f"the model reads series, and these rows are {raw.kind}")
-    if isinstance(raw, (str, Path)):
-        raw = load_arrays(Path(raw), "rows")
-    if isinstance(raw, pd.DataFrame):
-        return _of_long(raw, None, spec)
-    if isinstance(raw, tuple) and len(raw) == 2 and all(isinstance(t, pd.DataFrame) for t in raw):
-        return _of_long(*raw, spec)
+    parts = [_opened(part) for part in (raw if isinstance(raw, tuple) else (raw,))]
+    if len(parts) in (1, 2) and all(isinstance(part, pd.DataFrame) for part in parts):
+        return _of_long(parts[0], parts[1] if len(parts) > 1 else None, spec)
+    raw = parts[0] if len(parts) == 1 else raw
     if isinstance(raw, Mapping):
         return _of_arrays({str(name): np.asarray(each) for name, each in raw.items()}, spec)
     raise UserError(f"rows of series come as {FORMS}, not as {type(raw).__name__}")
+
+
+def _opened(raw: Any) -> Any:
+    """What stands in a file, if it is the path of one."""
+    if not isinstance(raw, (str, Path)):
+        return raw
+    path = Path(raw)
+    if path.suffix.lower() in (".npz", ".npy"):
+        return load_arrays(path, "rows")
+    return read_raw(path, ",", ".", "utf-8").frame
 
 
 def _of_arrays(arrays: Arrays, spec: Mapping[str, Any]) -> SeriesRecords:

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meddistill.data.records import Records
-from meddistill.data.series.gaps import WHOLE, in_parts
+from meddistill.data.series.gaps import WHOLE, in_parts, is_even
 
 Block = NDArray[np.float32]
 """[rows, time, 1 + variables + static columns]: column 0 is a step's time, NaN at padding."""
@@ -42,6 +42,8 @@ class SeriesRecords(Records):
         until: Time of the prediction, after which nothing is read; None is no limit.
         names: How arrays and columns are called in the data, by what they hold (see `NAMES`).
         ids: [rows] what each is called, where something says.
+        gapped: Whether a cell is missing or steps are uneven, of the rows that they were taken
+            from, so that networks of all splits read the same parts; None: of these rows.
     """
 
     kind: ClassVar[str] = "series"
@@ -54,6 +56,7 @@ class SeriesRecords(Records):
     until: float | None = None
     names: Mapping[str, str | None] = field(default_factory=lambda: NAMES)
     ids: tuple[str, ...] | None = None
+    gapped: bool | None = None
 
     def __len__(self) -> int:
         return len(self.block)
@@ -61,7 +64,14 @@ class SeriesRecords(Records):
     def take(self, positions: NDArray[np.int64]) -> Self:
         """The rows at `positions`."""
         ids = None if self.ids is None else tuple(self.ids[place] for place in positions.tolist())
-        return replace(self, block=self.block[positions], ids=ids)
+        return replace(self, block=self.block[positions], ids=ids, gapped=self.has_gaps)
+
+    @cached_property
+    def has_gaps(self) -> bool:
+        """Whether a cell is missing, or steps are uneven."""
+        if self.gapped is not None:
+            return self.gapped
+        return self.missing > 0 or not is_even(self.times)
 
     @property
     def index(self) -> pd.Index[Any]:
