@@ -138,7 +138,7 @@ def _with_folder(verb: str, arguments: list[str]) -> int:
         parser.add_argument("--best", action="store_true", help="of the best setting on validation")
         parser.add_argument("--to", type=Path, metavar="DIR", help="the new run folder")
     if verb == "report":
-        shown = "pictures of a run's N largest errors in its page, with where the models look"
+        shown = "the pictures or series of a run's N largest errors in its page"
         parser.add_argument("--examples", type=int, metavar="N", help=shown)
     if verb == "export":
         rows = "hand on a model that consists of training rows (nearest neighbours, ...)"

@@ -29,13 +29,13 @@ def report(folder: Path, examples: int | None = None) -> None:
 
     Args:
         folder: Of a run, a job, a sweep or a trial.
-        examples: Pictures of a run's largest errors on its page; None for none.
+        examples: Pictures or series of a run's largest errors on its page; None for none.
 
     Raises:
-        UserError: There is no finished run, sweep or trial, or it is no run on pictures.
+        UserError: There is no finished run, sweep or trial, or it is no run on such rows.
     """
     if examples is not None and not (folder / "metrics.json").exists():
-        raise UserError(f"--examples shows the pictures of one run, and {folder} is none")
+        raise UserError(f"--examples shows pictures or series of one run, and {folder} is none")
     # What draws is imported where it is needed: matplotlib and scikit-learn take a second.
     if (folder / RECORD).exists():
         from meddistill.report.trial import report_trial

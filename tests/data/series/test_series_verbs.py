@@ -36,6 +36,19 @@ def test_a_student_of_any_layout_answers_new_rows_as_it_was_scored(student, medd
     assert "Series" in Path("given/README.md").read_text()
 
 
+def test_a_page_shows_series_of_the_largest_errors_only_where_it_is_asked_to(meddistill, tmp_path):
+    small = [*save_series(tmp_path), *TEACHER, "student=gru_small", "trainer.max_epochs=1"]
+    code, _, err = meddistill("distill", *small, "hydra.run.dir=run")
+    assert code == 0, err
+    page = Path("run/report.html")
+    for more in ([], ["--examples", "2"]):
+        code, _, err = meddistill("report", "run", *more)
+        assert code == 0, err
+        assert ("Series of patients" in page.read_text()) == bool(more)
+    assert "The 2 test rows of the largest log loss" in page.read_text()
+    assert "teacher: 0." in page.read_text()
+
+
 def test_students_that_a_series_can_not_be_read_by_are_refused_with_the_mend(meddistill, tmp_path):
     rows = save_series(tmp_path)
     code, _, err = meddistill("distill", *rows, *TEACHER, "student=mlp_tiny")
