@@ -90,7 +90,7 @@ class Checks:
             started = time.perf_counter()
             folder = job(place / str(count), *TEACHER, *STUDENT, axes,
                          f"accelerator={self.accelerator}", "store=store")  # fmt: skip
-            done = json.loads((folder / "metrics.json").read_text())
+            done = json.loads((folder / "job.json").read_text())["summary"]
             assert done["finished"] == count, f"{done['finished']} of {count} were trained"
             found.append(f"{count:,} students in {time.perf_counter() - started:.0f} s")
         return ", ".join(found)
