@@ -82,6 +82,7 @@ class StreamedBatches:
             num_workers=self.workers,
             collate_fn=_as_it_is,  # one `Read`, not a list: `__getitems__` reads a batch at once
             pin_memory=on_gpu,
+            generator=torch.Generator(),  # workers' seeds: not of the numbers that training draws
         )
         for batch, read in zip(batches, loader, strict=True):
             inputs, others = (
