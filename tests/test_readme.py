@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import made_pictures
 from conftest import SMALL_TEACHER
 from made_series import made_arrays
 from meddistill.config.confdir import FOLDER_VERBS
@@ -31,7 +32,8 @@ def shortened(command: str) -> list[str]:
     chosen = any(word.startswith("teacher=") for word in arguments[1:])
     small = () if chosen else SMALL_TEACHER
     epochs = () if arguments[0] == "teacher" else ("trainer.max_epochs=1",)
-    epochs += ("teacher.network.width=4",) if "teacher=gru" in arguments else ()
+    large = {"teacher=gru", "teacher=resnet_image"} & set(arguments)
+    epochs += ("teacher.network.width=4", "teacher.trainer.max_epochs=1") if large else ()
     trees = ("teacher.trees=10",) if "teacher=forest" in arguments else ()
     tries = ("trial.seeds=1",) if arguments[0] == "trial" else ()
     return [*arguments, *small, *epochs, *trees, *tries]
@@ -41,6 +43,7 @@ def test_readme_runs_every_command_it_shows(meddistill, cohort, monkeypatch):
     assert len(COMMANDS) >= 7
     cohort.records.frame.assign(diagnosis=cohort.target).to_csv("mine.csv", index=False)
     np.savez("stays.npz", **made_arrays())
+    made_pictures.folder(Path("scans"), 40)
     for command in COMMANDS:
         code, out, err = meddistill(*shortened(command))
         assert code == 0, f"{command}\n{err}"
