@@ -251,6 +251,10 @@ def test_every_teacher_teaches_a_student(name, meddistill, cohort, tmp_path):
             "teacher.of.gru_ensemble.trainer.max_epochs=1",
             "teacher.of.boosting.estimator.max_iter=5",
         ]
+    if name == "gru_and_boosting":
+        small = [*rows_for("series", tmp_path), "teacher.of.boosting.estimator.max_iter=5"]
+        one = "teacher.of.gru_ensemble"
+        small += [f"{one}.trainer.max_epochs=1", f"{one}.members=1", f"{one}.network.width=4"]
     if name == "several":
         small = ["teacher.of.forest.trees=5", "teacher.of.mlp_ensemble.trainer.max_epochs=1"]
     if name == "boosting":
@@ -271,7 +275,23 @@ def test_every_arm_is_built(name):
     assert isinstance(build(node, f"arms.{name}", _recursive_=False), Arm)
 
 
-@pytest.mark.parametrize("name", names("experiment"))
+def is_of_trials(experiment):
+    return "override /arm" in (conf_dir() / "experiment" / f"{experiment}.yaml").read_text()
+
+
+@pytest.mark.parametrize("name", [n for n in names("experiment") if is_of_trials(n)])
+def test_every_experiment_of_trials_runs(name, meddistill, tmp_path):
+    source = composed("trial", f"experiment={name}").data["_target_"].rpartition(".")[2]
+    small = ["teacher.trainer.max_epochs=1", "teacher.members=1", "teacher.network.width=4"]
+    small += ["trainer.max_epochs=1", "trial.repeats=2", "trial.seeds=1", "data.split=random"]
+    small += ["arm=[teacher,student_alone,distilled]", "trial.few_labels=null"]
+    rows = SOURCES[source](tmp_path)
+    code, out, err = meddistill("trial", f"experiment={name}", *rows, *small)
+    assert code == 0, err
+    assert "distilled student" in out
+
+
+@pytest.mark.parametrize("name", [n for n in names("experiment") if not is_of_trials(n)])
 def test_every_experiment_runs(name, meddistill):
     if name == "optuna":
         pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="needs meddistill[optuna]")
