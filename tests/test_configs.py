@@ -251,10 +251,6 @@ def test_every_teacher_teaches_a_student(name, meddistill, cohort, tmp_path):
             "teacher.of.gru_ensemble.trainer.max_epochs=1",
             "teacher.of.boosting.estimator.max_iter=5",
         ]
-    if name == "gru_and_boosting":
-        small = [*rows_for("series", tmp_path), "teacher.of.boosting.estimator.max_iter=5"]
-        one = "teacher.of.gru_ensemble"
-        small += [f"{one}.trainer.max_epochs=1", f"{one}.members=1", f"{one}.network.width=4"]
     if name == "several":
         small = ["teacher.of.forest.trees=5", "teacher.of.mlp_ensemble.trainer.max_epochs=1"]
     if name == "boosting":
