@@ -26,9 +26,10 @@ def test_titles_stand_above_each_row_whatever_they_hold(variables):
     values = np.random.default_rng(0).normal(size=(2, 4, variables))
     values[0, :, 0] = np.nan
     spec = made_spec(variables=names, static={}, steps=4)
-    drawn = series_plot("signals", read_records({"X": values}, spec), ["<b>$x$", "row 2"])
+    said = "row 2: ill; teacher: 0.12; distilled student: 0.03"
+    drawn = series_plot("signals", read_records({"X": values}, spec), ["<b>$x$", said])
     assert "&lt;b&gt;$x$" in drawn
-    assert "row 2" in drawn
+    assert said in drawn
     assert all(name in drawn for name in names)
 
 

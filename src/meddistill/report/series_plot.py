@@ -14,6 +14,7 @@ from meddistill.report.writing import figure_text
 
 WIDTH, LINE, CELL = 9.0, 1.8, 0.11
 """Inches: of the figure, of a signal drawn as a line, of a variable's row of cells."""
+LONGEST_TITLE = 120
 MOST_LINES = 3
 """Variables that are drawn as lines; more become rows of cells."""
 
@@ -39,7 +40,7 @@ def series_plot(name: str, records: SeriesRecords, titles: Sequence[str]) -> str
                 _lines(axis, times, values, records.variables)
             else:
                 _cells(axis, times, _by_range(values, records.values), records.variables)
-            axis.set_title(figure_text(title), fontsize=8, loc="left")
+            axis.set_title(figure_text(title, LONGEST_TITLE), fontsize=8, loc="left")
         return as_svg(figure, name)
 
 

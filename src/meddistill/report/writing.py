@@ -30,7 +30,7 @@ def markdown(text: str) -> str:
     return MARKDOWN.sub(lambda found: "\\" + found[0], one_line(text))
 
 
-def figure_text(text: str) -> str:
+def figure_text(text: str, most: int = LONGEST_LABEL) -> str:
     """A line short enough for a figure; matplotlib hides labels that begin with `_`."""
-    shown = line(text, LONGEST_LABEL)
+    shown = line(text, most)
     return "\N{ZERO WIDTH SPACE}" + shown if shown.startswith("_") else shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,11 @@ from meddistill.data.records import Records
 from meddistill.data.series.gaps import GAPPED, WHOLE
 from meddistill.data.series.preprocessing import SeriesPreprocessing
 from meddistill.data.series.records import SeriesRecords
-from meddistill.data.series.scales import Scales, finite
+from meddistill.data.series.scales import LEARNED, Scales, finite
 from meddistill.data.series.static_inputs import StaticInputs
+
+ROWS_AT_ONCE = 64
+"""Rows scaled at once: arrays that the processor's cache holds take a third of the time."""
 
 
 class ChannelInputs(SeriesPreprocessing):
@@ -48,34 +52,66 @@ class ChannelInputs(SeriesPreprocessing):
         self.longest_gap, self.clock, self.parts = longest_gap, clock, parts
         self.names = ["clock", *spec["variables"], *statics.names]
         self.in_shape = (parts, spec["steps"], len(self.names))
+        self._affine = self._affine_of_parts()
         self.form = repr((self.method, parts, spec["steps"], statics.codes))
 
     def __call__(self, records: Records) -> NDArray[np.float32]:
-        """[rows, parts, time, 1 + V + S], the same for every split."""
+        """[rows, time, parts, 1 + V + S], the same for every split."""
         assert isinstance(records, SeriesRecords)
         return self.fitting(records).in_parts(self.parts)
 
     def front(self, inputs: Tensor) -> Tensor:
-        """[..., parts, time, 1 + V + S] -> [..., parts, time, 1 + V + static inputs]."""
-        device = inputs.device
-        scales, gap = self.scales.mapped(lambda t: t.to(device)), self.longest_gap.to(device)
-        own = slice(1, 1 + len(self.spec["variables"]))
-        value, *others = inputs.unbind(dim=-3)
-        times = value[..., :1]
-        real = (~times.isnan()).to(inputs.dtype)
-        statics = self.statics.mapped(lambda t: t.to(device))
-        fixed, known = statics(value[..., own.stop :])
-        parts = [torch.cat([real, scales(value[..., own]), fixed], dim=-1)]
-        if self.parts == GAPPED:
-            observed, since = others
-            latest, stride = self.clock
-            read = scales.known.to(inputs.dtype)
-            time = (times / latest).clamp(-1, 1).nan_to_num()
-            step = (since[..., :1] / stride).clamp(0, 1)
-            waited = (since[..., own] / gap).clamp(0, 1) * read
-            parts.append(torch.cat([time, observed[..., own] * read, known], dim=-1))
-            parts.append(torch.cat([step, waited, torch.zeros_like(fixed)], dim=-1))
-        return torch.stack(parts, dim=-3)
+        """[..., time, parts, 1 + V + S] -> [..., parts, time, 1 + V + static inputs].
+
+        A step's numbers lie together in memory, as networks read them.
+        """
+        rows = inputs.reshape(-1, *inputs.shape[-3:])
+        scaled = torch.cat([self._scaled(part) for part in rows.split(ROWS_AT_ONCE)])
+        return scaled.view(*inputs.shape[:-1], -1).movedim(-2, -3)
+
+    def _scaled(self, inputs: Tensor) -> Tensor:
+        """[rows, time, parts, 1 + V + S] -> [rows, time, parts, 1 + V + static inputs]."""
+        low, high, mean, scale = (each.to(inputs.device) for each in self._affine)
+        scaled = inputs.clamp(low, high).sub_(mean).mul_(scale).nan_to_num_()
+        scaled[..., 0, 0] = (~inputs[..., 0, 0].isnan()).to(inputs.dtype)
+        pieces, start = [], 0
+        first = 1 + len(self.spec["variables"])
+        columns = zip(self.statics.codes, self.statics.known, strict=True)
+        for place, (codes, known) in enumerate(columns, first):
+            if codes is not None and known is not None:
+                pieces += [scaled[..., start:place], _one_hot(inputs[..., place], codes, known)]
+                start = place + 1
+        return torch.cat([*pieces, scaled[..., start:]], dim=-1) if pieces else scaled
+
+    def _affine_of_parts(self) -> tuple[Tensor, ...]:
+        """[parts, 1 + V + S] each: ends, mean and scale of whatever lies in memory.
+
+        A code of a category has none: it becomes 0 here, and inputs of its own.
+        """
+        scales, fixed = self.scales, self.statics.in_place()
+        latest, stride = self.clock
+        read, some = scales.known.float(), torch.ones(len(fixed.low))
+        none, nothing = torch.zeros_like(read), torch.zeros_like(some)
+        value = [
+            torch.cat([torch.zeros(1), getattr(scales, name), getattr(fixed, name)])
+            for name in LEARNED
+        ]
+        observed = [
+            torch.cat([torch.tensor([end]), own, static])
+            for end, own, static in (
+                (-latest, none, nothing), (latest, none + 1, some), (0.0, none, nothing),
+                (1 / latest, read, some),
+            )
+        ]  # fmt: skip
+        since = [
+            torch.cat([torch.tensor([end]), own, nothing])
+            for end, own in (
+                (0.0, none), (stride, self.longest_gap), (0.0, none),
+                (1 / stride, read / self.longest_gap),
+            )
+        ]  # fmt: skip
+        parts = [value, observed, since][: self.parts]
+        return tuple(torch.stack(each) for each in zip(*parts, strict=True))
 
     def as_plain(self) -> dict[str, Any]:
         """JSON values."""
@@ -86,6 +122,14 @@ class ChannelInputs(SeriesPreprocessing):
             "longest_gap": self.longest_gap.tolist(),
             **super().as_plain(),
         }
+
+
+def _one_hot(column: Tensor, codes: Sequence[str], known: Sequence[str]) -> Tensor:
+    """[..., parts] a category's code, whether it was observed, 0 -> [..., parts, known]."""
+    wanted = torch.tensor([codes.index(name) for name in known], device=column.device)
+    inputs = column.nan_to_num().unsqueeze(-1).repeat_interleave(len(known), dim=-1)
+    inputs[..., 0, :] = (column[..., 0, None] == wanted).to(column.dtype)
+    return inputs
 
 
 def load_channels(plain: dict[str, Any], spec: dict[str, Any]) -> ChannelInputs:

@@ -13,11 +13,12 @@ ROWS_AT_ONCE = 1024
 
 
 def in_parts(block: NDArray[np.float32], variables: int, parts: int) -> NDArray[np.float32]:
-    """[rows, time, 1 + V + S] -> [rows, parts, time, 1 + V + S], not scaled.
+    """[rows, time, 1 + V + S] -> [rows, time, parts, 1 + V + S], not scaled.
 
-    The first part is the block, with the value seen last in each gap. The second says at 1 + V
-    columns whether a value was observed, the third for how long it has been since one before; in
-    the third's column 0 is the time since the step before. Both are 0 elsewhere.
+    The first part is the block, with the value seen last in each gap. The second says whether a
+    value, or a static column, was observed, the third for how long it has been since one before.
+    In column 0 the first two have the step's time, the third the time since the step before.
+    Both are 0 elsewhere, and at padding.
 
     Args:
         block: Of records.
@@ -25,7 +26,7 @@ def in_parts(block: NDArray[np.float32], variables: int, parts: int) -> NDArray[
         parts: 3, or 1.
     """
     rows, steps, width = block.shape
-    made = np.zeros((rows, parts, steps, width), dtype=np.float32)
+    made = np.zeros((rows, steps, parts, width), dtype=np.float32)
     for first in range(0, rows, ROWS_AT_ONCE):
         chosen = slice(first, first + ROWS_AT_ONCE)
         _write(torch.from_numpy(block[chosen]), torch.from_numpy(made[chosen]), variables)
@@ -36,13 +37,15 @@ def _write(block: Tensor, made: Tensor, variables: int) -> None:
     own = slice(1, 1 + variables)
     times, values = block[..., 0], block[..., own]
     real, last = ~times.isnan().unsqueeze(-1), last_seen(~values.isnan())
-    value = made[:, 0]
+    value = made[:, :, 0]
     value.copy_(block)
     value[..., own] = torch.where(real, carried(values, last), torch.nan)
-    if made.shape[1] == GAPPED:
-        made[:, 1, :, own] = (~values.isnan()).to(values.dtype)
-        made[:, 2, :, own] = torch.where(real, time_since(times, last), 0.0)
-        made[:, 2, :, :1] = torch.where(real, strides(times).unsqueeze(-1), 0.0)
+    if made.shape[2] == GAPPED:
+        observed, since = made[:, :, 1], made[:, :, 2]
+        observed.copy_((~block.isnan()).to(block.dtype))
+        observed[..., 0] = times.nan_to_num()
+        since[..., own] = torch.where(real, time_since(times, last), 0.0)
+        since[..., :1] = torch.where(real, strides(times).unsqueeze(-1), 0.0)
 
 
 def last_seen(seen: Tensor) -> Tensor:

@@ -114,10 +114,10 @@ class SeriesRecords(Records):
         return self.block[:, 0, 1 + len(self.variables) :]
 
     def in_parts(self, parts: int) -> Block:
-        """[rows, parts, time, 1 + V + S] as `gaps.in_parts` has them, made once for all splits."""
+        """[rows, time, parts, 1 + V + S] as `gaps.in_parts` has them, made once for all splits."""
         if parts not in self._in_parts:
             if parts == WHOLE and not self.missing:
-                self._in_parts[parts] = self.block[:, None]
+                self._in_parts[parts] = self.block[:, :, None]
             else:
                 self._in_parts[parts] = in_parts(self.block, len(self.variables), parts)
         return self._in_parts[parts]

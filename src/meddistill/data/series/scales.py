@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,10 +56,6 @@ class Scales:
         """[..., columns] -> the same shape; 0, the mean, where a value is missing or not read."""
         scaled = (torch.clamp(values, self.low, self.high) - self.mean) * self.scale
         return torch.where(values.isnan() | ~self.known, 0.0, scaled)
-
-    def mapped(self, change: Callable[[Tensor], Tensor]) -> Scales:
-        """The same after `change` of each tensor, such as a move to a device."""
-        return Scales(*(change(getattr(self, name)) for name in LEARNED))
 
     def as_plain(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """JSON values, a column each."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from meddistill.data.patients import Patients
 from meddistill.data.series.records import SeriesRecords
-from meddistill.data.series.scales import Scales
+from meddistill.data.series.scales import LEARNED, Scales
 
 Names = tuple[str, ...]
 
@@ -56,29 +56,26 @@ class StaticInputs:
         pairs = zip(self.columns, self.known, strict=True)
         return [n for c, k in pairs for n in ([c] if k is None else [f"{c}={each}" for each in k])]
 
-    def __call__(self, statics: Tensor) -> tuple[Tensor, Tensor]:
-        """[..., S] as in the records -> inputs [..., inputs], and 1 where it was observed."""
+    def __call__(self, statics: Tensor) -> Tensor:
+        """[..., S] as in the records -> inputs [..., inputs]."""
         numeric = [place for place, names in enumerate(self.codes) if names is None]
         scaled = iter(self.scales(statics[..., numeric]).unbind(-1))
-        inputs, observed = [], []
+        inputs = []
         columns = zip(statics.unbind(-1), self.codes, self.known, strict=True)
         for column, codes, known in columns:
             if codes is None or known is None:
                 inputs.append(next(scaled))
-                observed.append(column)
             else:
                 inputs += [(column == codes.index(name)).to(column.dtype) for name in known]
-                observed += [column] * len(known)
-        if not inputs:
-            empty = statics[..., :0]
-            return empty, empty
-        return torch.stack(inputs, dim=-1), (~torch.stack(observed, dim=-1).isnan()).to(
-            statics.dtype
-        )
+        return torch.stack(inputs, dim=-1) if inputs else statics[..., :0]
 
-    def mapped(self, change: Callable[[Tensor], Tensor]) -> StaticInputs:
-        """The same after `change` of each tensor, such as a move to a device."""
-        return replace(self, scales=self.scales.mapped(change))
+    def in_place(self) -> Scales:
+        """[S] scales of all columns as they lie in the records; a category is not read by it."""
+        found = {name: torch.zeros(len(self.columns)) for name in LEARNED}
+        numeric = [place for place, names in enumerate(self.codes) if names is None]
+        for name, values in found.items():
+            values[numeric] = getattr(self.scales, name)
+        return Scales(**found)
 
     @property
     def _numeric(self) -> list[str]:

@@ -57,7 +57,7 @@ class SummaryInputs(SeriesPreprocessing):
         first = 0
         for part in summaries(records, self.scales, self.chosen):
             rows = slice(first, first + len(part))
-            fixed, _ = self.statics(torch.from_numpy(records.statics[rows]))
+            fixed = self.statics(torch.from_numpy(records.statics[rows]))
             inputs[rows] = torch.cat([self.features(part), fixed], dim=-1).numpy()
             first += len(part)
         return inputs
