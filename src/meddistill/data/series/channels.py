@@ -66,7 +66,7 @@ class ChannelInputs(SeriesPreprocessing):
         A step's numbers lie together in memory, as networks read them.
         """
         rows = inputs.reshape(-1, *inputs.shape[-3:])
-        scaled = torch.cat([self._scaled(part) for part in rows.split(ROWS_AT_ONCE)])
+        scaled = torch.cat([self._scaled(part) for part in torch.split(rows, ROWS_AT_ONCE)])
         return scaled.view(*inputs.shape[:-1], -1).movedim(-2, -3)
 
     def _scaled(self, inputs: Tensor) -> Tensor:
