@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from meddistill.data.batches import Batch, Batches, Rows, batch_size_for
 from meddistill.data.cohort import Cohort
 from meddistill.data.modalities import fit_preprocessing
-from meddistill.data.preprocessing import PREPROCESSING, Preprocessing, evaluation_rows
+from meddistill.data.preprocessing import PREPROCESSING, Preprocessing
 from meddistill.data.records import Positions, Records
 from meddistill.data.split import Split
 from meddistill.data.streaming import RowReader, StreamedBatches
@@ -211,7 +211,7 @@ class CohortDataModule(pl.LightningDataModule):
         """Rows at once: as many as can be, unless the Trainer counts batches of the part."""
         limit = getattr(self.trainer, f"limit_{part}_batches", 1.0)
         counted = (isinstance(limit, int) and limit > 0) or 0 < limit < 1
-        return self.batch_size if counted else evaluation_rows(self.in_shape)
+        return self.batch_size if counted else self.preprocessing.evaluation_rows
 
     def transfer_batch_to_device(
         self, batch: Batch | list[Batch], device: torch.device, dataloader_idx: int
@@ -289,7 +289,7 @@ class CohortDataModule(pl.LightningDataModule):
 
     def every_input(self) -> Iterator[Tensor]:
         """[part, *in_shape] all rows of the cohort as a network reads them, part by part."""
-        positions, size = np.arange(len(self.cohort.target)), evaluation_rows(self.in_shape)
+        positions, size = np.arange(len(self.cohort.target)), self.preprocessing.evaluation_rows
         for start in range(0, len(positions), size):
             yield self.read_at(positions[start : start + size]).inputs
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +55,11 @@ class Preprocessing(ABC):
         return inputs
 
     @property
+    def evaluation_rows(self) -> int:
+        """Rows that a network answers at once."""
+        return max(1, min(MOST_ROWS, MOST_NUMBERS // max(1, math.prod(self.in_shape))))
+
+    @property
     def has_front(self) -> bool:
         """Whether `front` does anything."""
         return type(self).front is not Preprocessing.front
@@ -86,8 +90,3 @@ class Preprocessing(ABC):
     @abstractmethod
     def save(self, path: Path) -> None:
         """Write to `path` (JSON), whole or not at all."""
-
-
-def evaluation_rows(in_shape: Sequence[int]) -> int:
-    """Rows that a network answers at once."""
-    return max(1, min(MOST_ROWS, MOST_NUMBERS // max(1, math.prod(in_shape))))

@@ -102,7 +102,8 @@ def _scores(card: Card, folder: Path, preprocessing: Preprocessing, trust: list[
 
 def _networks(card: Card, folder: Path, preprocessing: Preprocessing, trust: list[str]) -> Model:
     if tuple(card.in_shape) != preprocessing.in_shape:
-        raise ValueError(f"its preprocessing makes {preprocessing.in_shape}, not {card.in_shape}")
+        made, read = preprocessing.in_shape, card.in_shape
+        raise ValueError(f"its files don't fit together: inputs of {made}, a network of {read}")
     members = []
     for name in card.checkpoints:
         weights = read_weights(read_regular(folder, name), name)

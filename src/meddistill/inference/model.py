@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from meddistill.data.preprocessing import Preprocessing, evaluation_rows
+from meddistill.data.preprocessing import Preprocessing
 from meddistill.data.records import Records
 from meddistill.inference.card import Card
 
@@ -83,7 +83,7 @@ class Model(ABC):
         """The same of rows that its preprocessing has read."""
         if records.in_memory:
             return self.answer(self.prepare(records))
-        size = evaluation_rows(self.preprocessing.in_shape)
+        size = self.preprocessing.evaluation_rows
         parts = np.split(np.arange(len(records)), range(size, len(records), size))
         return np.concatenate([self.answer(self.prepare(records.take(part))) for part in parts])
 
@@ -125,9 +125,7 @@ class PreparedModel(Model):
     @torch.inference_mode()
     def answer(self, prepared: NDArray[Any]) -> Numbers:
         """[rows, ...] inputs as they lie in memory -> log-probabilities [rows, classes] in nats."""
-        parts = torch.split(
-            torch.from_numpy(prepared), evaluation_rows(self.preprocessing.in_shape)
-        )
+        parts = torch.split(torch.from_numpy(prepared), self.preprocessing.evaluation_rows)
         answers = [self.network(self.preprocessing.front(part)) for part in parts]
         values: Numbers = torch.cat(answers).numpy()
         return values

@@ -47,6 +47,12 @@ def test_a_folder_is_a_class(place):
     assert any("nothing says which pictures are of one patient" in note for note in cohort.notes)
 
 
+def test_the_class_that_is_not_called_healthy_is_the_one_to_find(place):
+    cohort = image_folder(str(place))
+    assert cohort.positive == "sick"
+    assert any("'sick', guessed by the spelling of the other one" in note for note in cohort.notes)
+
+
 def test_folders_of_parts_are_official_parts(tmp_path):
     for part in ("train", "val", "test"):
         folder(tmp_path / "set" / part, 6)

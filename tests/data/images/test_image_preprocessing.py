@@ -164,6 +164,12 @@ def test_rows_of_a_table_are_no_pictures(fitted):
         fitted.read(Others())
 
 
+@pytest.mark.parametrize(("side", "rows"), [(28, 334), (64, 64), (224, 32)])
+def test_as_many_pictures_are_answered_at_once_as_a_networks_layers_bear(side, rows):
+    records = ImageRecords.of(np.zeros((2, 1, side, side), np.uint8))
+    assert fit_preprocessing(records, 1, None).evaluation_rows == rows
+
+
 def test_it_says_what_pictures_are_read(records):
     scales = fit_preprocessing(records, 5, None).scales
     resizing = PixelPreprocessing(Format(3, 12, 12, "uint8", resize=True), scales)

@@ -24,6 +24,8 @@ from meddistill.errors import UserError, listed
 from meddistill.files.atomic import write_atomically
 
 log = logging.getLogger(__name__)
+LEAST_PICTURES, MOST_NUMBERS = 32, 2**18
+"""Answered at once, and their pixels: more take a ResNet four times the memory, and longer."""
 
 
 class PixelPreprocessing(Preprocessing):
@@ -84,6 +86,11 @@ class PixelPreprocessing(Preprocessing):
             for values in (self.scales.mean, self.scales.std)
         )
         return (shades - mean).div_(std)
+
+    @property
+    def evaluation_rows(self) -> int:
+        """Fewer than of other rows: a network's first layers hold many times what a picture has."""
+        return max(LEAST_PICTURES, MOST_NUMBERS // int(np.prod(self.format.shape)))
 
     def probe(self) -> ImageRecords:
         """A black picture, a white one, and noise."""

@@ -19,6 +19,8 @@ from meddistill.data.tables.rows import clean_name
 from meddistill.errors import SettingError, UserError, listed, shown
 
 POSITIVE_SPELLINGS = ("yes", "y", "true", "positive", "pos", "malignant", "case", "disease")
+HEALTHY_SPELLINGS = ("no", "n", "false", "negative", "neg", "benign", "control",
+                     "healthy", "normal")  # fmt: skip
 MOST_CLASSES = 50
 
 
@@ -103,6 +105,9 @@ def _guess_positive(labels: Sequence[str], names: Sequence[str]) -> tuple[str, s
     likely += ["1"] if list(names) == ["0", "1"] else []  # beside a 2, 1 may be the healthy ones
     if len(likely) == 1:
         return likely[0], "its spelling"
+    others = [name for name in names if name.lower() not in HEALTHY_SPELLINGS]
+    if len(others) == 1:
+        return others[0], "the spelling of the other one"
     counts = Counter(labels)
     return min(sorted(names), key=lambda name: counts[name]), "the rarer class"
 
