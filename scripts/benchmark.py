@@ -79,7 +79,8 @@ def trainer(data: CohortDataModule, folder: Path, *callbacks: Callback) -> None:
 
 def loop(data: CohortDataModule, folder: Path, full: bool, to_disk: bool = True) -> None:
     """A hand-written loop; `full` adds validation, metrics, log and the best epoch's weights."""
-    train, validation = data.train_dataloader().rows, data.val_dataloader().rows
+    parts = data.train_rows, data.labelled_validation
+    train, validation = (data.rows.at(torch.from_numpy(part)) for part in parts)
     network, best = student(), float("inf")
     optimizer, metrics = adam(network.parameters()), training_metrics(2)
     generator = torch.Generator().manual_seed(0)

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, Timer
 from lightning.pytorch.loggers import CSVLogger
 
 from meddistill.config.compose import build_network
+from meddistill.data.datamodule import CohortDataModule
 from meddistill.losses.kd import KD
 from meddistill.training.checkpoints import BestEpoch
 from meddistill.training.classifier import Classifier
@@ -31,6 +32,13 @@ WAYS = {
     "not clipped": {"gradient_clip_val": 0},
     "all of it": {"accumulate_grad_batches": 5, "gradient_clip_val": 0.05, "loss": KD(2.0, 0.5)},
 }
+
+
+class Noise(torch.nn.Module):
+    """A random view."""
+
+    def forward(self, inputs):
+        return inputs + torch.randn_like(inputs)
 
 
 class SeesSteps(Callback):
@@ -63,7 +71,7 @@ def test_both_ways_lead_to_the_same_weights_bit_for_bit(
     settings = {**trainer_settings, "max_epochs": 3, **WAYS[name]}
     parts = [settings.pop("optimizer", adam), settings.pop("loss", None)]
     fast, plain, sees = module(*parts), module(*parts), SeesSteps()
-    assert reason_for_plain(fast, settings, [BestEpoch("val/log_loss", True, 9)]) is None
+    assert reason_for_plain(fast, data, settings, [BestEpoch("val/log_loss", True, 9)]) is None
     first = fit(fast, data, tmp_path / "fast", settings)
     second = fit(plain, data, tmp_path / "plain", settings, callbacks=[sees])
     assert len(sees.outputs) == 3 * 39
@@ -111,20 +119,29 @@ class OwnStep(Classifier):
         ({"some_argument_of_the_future": 1}, "some_argument_of_the_future"),
     ],
 )
-def test_the_trainers_settings_decide_who_sees_steps(settings, reason, adam):
-    found = reason_for_plain(module(adam), {"accelerator": "cpu", "devices": 1, **settings}, [])
+def test_the_trainers_settings_decide_who_sees_steps(settings, reason, data, adam):
+    settings = {"accelerator": "cpu", "devices": 1, **settings}
+    found = reason_for_plain(module(adam), data, settings, [])
     assert (found is None) == (reason is None)
     assert reason is None or reason in found
 
 
-def test_callbacks_and_modules_of_ones_own_see_every_step(adam):
+def test_callbacks_and_modules_of_ones_own_see_every_step(data, adam):
     settings = {"devices": 1}
     for callback in (SeesSteps(), EarlyStopping("val/log_loss"), Timer("00:00:00:01")):
-        found = reason_for_plain(module(adam), settings, [callback])
+        found = reason_for_plain(module(adam), data, settings, [callback])
         assert type(callback).__name__ in found
     own = OwnStep(build_network(MLP, "student", (30,), 2, 0), 2, adam)
-    assert "OwnStep" in reason_for_plain(own, settings, [])
-    assert "LBFGS" in reason_for_plain(module(torch.optim.LBFGS), settings, [])
+    assert "OwnStep" in reason_for_plain(own, data, settings, [])
+    assert "LBFGS" in reason_for_plain(module(torch.optim.LBFGS), data, settings, [])
+
+
+def test_rows_under_a_view_and_large_ones_are_read_batch_by_batch(cohort, split, data, adam):
+    settings = {"devices": 1}
+    viewed = CohortDataModule(cohort, split, view=Noise())
+    assert "rows that are" in reason_for_plain(module(adam), viewed, settings, [])
+    data.in_shape = (1, 64, 64)
+    assert "rows that are" in reason_for_plain(module(adam), data, settings, [])
 
 
 def test_the_step_is_counted_alike(tmp_path, data, adam, trainer_settings):
@@ -164,3 +181,19 @@ def test_a_fit_killed_where_steps_are_taken_at_once_resumes_to_the_same_weights(
     result = fit(resumed, data, tmp_path / "killed", settings)
     assert torch.equal(weights(whole), weights(resumed))
     assert (result.score, result.epochs, result.steps) == (expected.score, 7, 7 * 6)
+
+
+def test_a_fit_killed_under_a_random_view_sees_the_same_views_when_it_goes_on(
+    tmp_path, cohort, split, adam, trainer_settings
+):
+    data = CohortDataModule(cohort, split, view=Noise())
+    settings = {**trainer_settings, "max_epochs": 5}
+    whole, resumed, plain = module(adam), module(adam), module(adam)
+    fit(whole, data, tmp_path / "whole", settings)
+    with pytest.raises(StoppedError):
+        fit(module(adam), data, tmp_path / "killed", settings, save_seconds=0,
+            loggers=[KillingLogger(tmp_path)])  # fmt: skip
+    fit(resumed, data, tmp_path / "killed", settings)
+    assert torch.equal(weights(whole), weights(resumed))
+    fit(plain, CohortDataModule(cohort, split), tmp_path / "plain", settings)
+    assert not torch.allclose(weights(whole), weights(plain), atol=1e-3)
