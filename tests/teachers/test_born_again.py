@@ -81,7 +81,7 @@ def test_generation_0_learns_from_labels_and_later_ones_from_the_one_before(
 
     load_weights(network, tmp_path / "generations" / "0" / "checkpoints" / "best.ckpt")
     with torch.no_grad():
-        expected = network(_data(cohort, split).inputs[split.train]).softmax(1)
+        expected = network(_data(cohort, split).rows.inputs[split.train]).softmax(1)
     found = torch.cat(taught)
     assert torch.allclose(found.sort(dim=0).values, expected.sort(dim=0).values, atol=1e-5)
 

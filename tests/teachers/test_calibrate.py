@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from frames import inputs_of
 from meddistill.errors import SettingError
 from meddistill.evaluation.calibration import fit_temperature
 from meddistill.inference.loading import load_model
@@ -120,6 +121,6 @@ def test_a_networks_temperature_is_fitted_on_validation_rows_and_answers_live_to
     expected = fit_temperature(plain[rows], cloudy.target[rows])
     assert model.card.temperature == pytest.approx(expected, rel=1e-4)
     assert not np.allclose(found, plain, atol=1e-4)
-    inputs = torch.from_numpy(model.preprocessing(cloudy.records.frame))
+    inputs = torch.from_numpy(inputs_of(model.preprocessing, cloudy.records))
     live = FrozenTeacher(model.network)(inputs).numpy()
     assert np.allclose(live, found, atol=1e-5)

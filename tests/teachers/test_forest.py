@@ -31,7 +31,7 @@ def targets(cohort, split, tmp_path_factory):
 
 def test_a_forest_as_it_is_answers_as_scikit_learns_does(cohort, split, tmp_path):
     found = answers(forest(out_of_fold=False, calibrate="none"), cohort, split, tmp_path / "a")
-    inputs = CohortDataModule(cohort, split).inputs.numpy()
+    inputs = CohortDataModule(cohort, split).rows.inputs.numpy()
     plain = RandomForestClassifier(10, min_samples_leaf=2, random_state=0)
     plain.fit(inputs[split.train], cohort.target[split.train])
     raised = plain.predict_proba(inputs).clip(1e-3)

@@ -12,11 +12,11 @@ from meddistill.data.split import split_cohort
 from meddistill.errors import SettingError, UserError
 from meddistill.inference.loading import load_model, predict
 from meddistill.inference.mixture import MixedModel, mix
+from meddistill.inference.model import together
 from meddistill.teachers.checkpoint import CheckpointTeacher
 from meddistill.teachers.forest import ForestTeacher
 from meddistill.teachers.several import SeveralTeacher
 from meddistill.teachers.targets import find_targets
-from meddistill.trial.costs import together
 
 FOREST = {"_target_": "meddistill.teachers.forest.ForestTeacher", "trees": 5, "labels": 1.0}
 BAYES = {"_target_": "meddistill.teachers.estimator.EstimatorTeacher", "labels": 1.0,

@@ -43,9 +43,8 @@ def test_a_small_forest_answers_with_the_mean_of_its_trees(table):
     assert np.allclose(small.network.estimator.predict_proba(inputs), expected)
     assert small.num_parameters == sum(part.num_parameters for part in model.parts()[3:6])
     assert model.network.estimator.n_estimators == 40, "the forest itself stays whole"
-    assert (
-        of_model(small, table.data.cohort.records.frame[:2])["parameters"] == small.num_parameters
-    )
+    rows = table.data.cohort.records.take(np.arange(2))
+    assert of_model(small, rows)["parameters"] == small.num_parameters
 
 
 def test_the_table_is_prepared_once_for_all_parts(table, monkeypatch):
