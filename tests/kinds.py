@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hydra import compose, initialize_config_dir
 from hydra.utils import get_class
 
 from made_pictures import save_folder, save_npz
 from made_series import save_long, save_series
+from meddistill.config.confdir import conf_dir
 
 SHAPES = {"vector": (7,), "image": (1, 16, 16), "series": (3, 9, 5)}
 """Of a row's inputs, by layout."""
@@ -36,3 +38,11 @@ def rows_for(layout: str, folder: Path) -> list[str]:
     if layout == "vector":
         return []
     return [*ROWS[layout](folder), f"student={STUDENTS[layout]}"]
+
+
+def layout_of_teacher(name: str) -> str:
+    """What a teacher of conf/teacher reads; of several the first of them."""
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        node = compose("distill", [f"teacher={name}"]).teacher
+    node = next(iter(node["of"].values())) if "of" in node else node
+    return layout_of(node["network"]) if node.get("network") else "vector"

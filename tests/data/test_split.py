@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from meddistill.data.cohort import Cohort, number_rows
 from meddistill.data.datamodule import CohortDataModule
-from meddistill.data.split import PARTS, split_cohort
+from meddistill.data.split import OFFICIAL, PARTS, split_cohort
 from meddistill.data.tables.records import TableRecords
 from meddistill.data.tables.schema import Schema
 from meddistill.errors import SettingError, UserError, typed
@@ -238,3 +239,84 @@ def test_validation_rows_may_have_more_labels_than_training_rows(cohort):
     assert usual.fingerprint != more.fingerprint  # a teacher is stopped by other rows
     with pytest.raises(SettingError, match=r"data.validation_labels=2: must be a number"):
         split_cohort(cohort, validation_labels=2)
+
+
+# Official parts
+
+
+def with_parts(cohort, *names):
+    """Each third of the rows, in turn, was put into one of the parts by the data's maker."""
+    names = np.array(names, dtype=object)
+    return replace(cohort, parts=names[np.arange(len(cohort.target)) % len(names)])
+
+
+def official(cohort, **more):
+    return split_cohort(cohort, split=OFFICIAL, **more)
+
+
+def test_official_parts_are_kept_by_every_seed(rare):
+    cohort = with_parts(rare, *PARTS)
+    for seed in (0, 1):
+        split = official(cohort, split_seed=seed)
+        assert split.names().tolist() == cohort.parts.tolist()
+    assert official(cohort, split_seed=0).turn.tolist() != split.turn.tolist()  # of the labels
+
+
+def test_without_a_validation_part_a_fifth_of_the_training_part_validates_by_class(rare):
+    cohort = with_parts(rare, "train", "test")
+    split = official(cohort)
+    given = np.flatnonzero(cohort.parts == "train")
+    assert split.test.tolist() == np.flatnonzero(cohort.parts == "test").tolist()
+    assert sorted([*split.train, *split.validation]) == given.tolist()
+    wanted = counts(cohort, given) * 0.2
+    assert np.abs(counts(cohort, split.validation) - wanted).max() <= 1
+    assert official(cohort, split_seed=1).validation.tolist() != split.validation.tolist()
+    more = official(cohort, validation=0.5).validation
+    assert len(more) == pytest.approx(len(given) / 2, abs=2)
+
+
+def test_groups_and_copies_stay_together_where_validation_rows_are_drawn():
+    target = np.arange(300) % 2
+    marker = np.where(np.arange(300) < 40, np.arange(300) % 2, np.arange(300))  # forty of two kinds
+    group = (np.arange(300) // 6).astype(str).astype(object)
+    cohort = replace(with_parts(cohort_of(target, marker), "train", "train", "test"), group=group)
+    split = official(cohort)
+    assert len(split.validation) == pytest.approx(0.2 * 200, abs=41)
+    for kept in (group, marker):
+        assert not set(kept[split.train]) & set(kept[split.validation])
+
+
+@pytest.mark.parametrize(
+    ("names", "setting", "says"),
+    [
+        (PARTS, {"test": 0.2}, "data.test=0.2: the parts are the official ones: leave it out, or"),
+        (PARTS, {"fold": [0, 5]}, "data.fold=[0, 5]: the parts are the official ones"),
+        (PARTS, {"validation": 0.2}, "data.validation=0.2: the parts are the official ones"),
+        (("train", "test"), {"test": 0.2}, "data.test=0.2: the parts are the official ones"),
+        (("train", "test"), {"fold": [0, 5]}, "data.fold=[0, 5]: the parts are the official ones"),
+    ],
+)
+def test_what_would_draw_official_parts_anew_is_refused_beside_them(rare, names, setting, says):
+    with pytest.raises(SettingError) as caught:
+        official(with_parts(rare, *names), **setting)
+    assert str(caught.value).startswith(says)
+    assert "data.split=random" in str(caught.value)
+    split_cohort(with_parts(rare, *names), **setting)  # by which they may be drawn
+
+
+def test_parts_that_did_not_come_are_refused_and_a_split_of_no_such_name(rare):
+    with pytest.raises(SettingError, match=r"came without parts: data.split=random draws them"):
+        official(rare)
+    with pytest.raises(SettingError, match=r"data.split=oficial: must be random or official"):
+        split_cohort(rare, split="oficial")
+
+
+def test_random_parts_are_those_of_rows_without_official_ones(rare):
+    drawn = split_cohort(with_parts(rare, *PARTS))
+    assert drawn.fingerprint == split_cohort(rare).fingerprint
+
+
+def test_an_official_part_without_a_class_is_refused_by_both_names(rare):
+    parts = np.where(rare.target == 2, "train", with_parts(rare, *PARTS).parts).astype(object)
+    with pytest.raises(UserError, match=r"class 'c'"):
+        official(replace(rare, parts=parts))

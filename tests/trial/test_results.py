@@ -22,7 +22,8 @@ def summary_of(arms, splits=3, **changes):
         "settings": ["All labels"], "threshold": 0.5, "max_epochs": 10, "seconds": 1.0,
         "units": [{"setting": 0, "split": str(k), **sizes} for k in range(splits)],
         "baseline": "student_alone", "main": "distilled", "seeds": 1, "repeats": splits,
-        "folds": None, "teacher": "MLP", "margins": {"auroc": 0.01, "log_loss": 0.02},
+        "folds": None, "official": False, "teacher": "MLP",
+        "margins": {"auroc": 0.01, "log_loss": 0.02},
         "data": {"name": "table", "classes": CLASSES, "positive": "yes", "notes": [],
                  "fingerprint": "0" * 16, "rows": {"train": 80, "test": ROWS}},
         "costs": {name: {"parameters": 10, "raw_row_ms": 0.1, "bytes": 40} for name in arms},
@@ -82,6 +83,18 @@ def test_no_interval_of_a_bounded_measure_says_what_cannot_be():
     assert ends["log_loss"][0] < -1
     assert all(low >= -1 and high <= 1 for name, (low, high) in ends.items()
                if name not in ("log_loss", "log_loss_scaled", "brier"))  # fmt: skip
+
+
+def test_over_official_parts_an_interval_is_of_trainings_alone():
+    """Splits that share patients depend on each other; trainings on one split do not so."""
+    drawn, official = (
+        found_of(PAIR, summary_of(PAIR, official=each))["differences"]["distilled"]["log_loss"]
+        for each in (False, True)
+    )
+    widths = [each["high"] - each["low"] for each in (drawn, official)]
+    ratio = ROWS / 80  # test rows over training rows, of three splits
+    assert widths[0] / widths[1] == pytest.approx(np.sqrt((1 / 3 + ratio) / (1 / 3)))
+    assert drawn["difference"] == official["difference"]
 
 
 @pytest.mark.parametrize(

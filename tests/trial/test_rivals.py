@@ -51,12 +51,13 @@ def test_the_table_is_prepared_once_for_all_parts(table, monkeypatch):
     prepare, calls = TablePreprocessing.__call__, []
 
     def counted(self, rows):
-        calls.append(1)
+        calls.append(len(rows))
         return prepare(self, rows)
 
     monkeypatch.setattr(TablePreprocessing, "__call__", counted)
     found = pruned_answers(0, "pruned_teacher", table)
-    assert len(calls) == 1
+    tried_out, rows = len(table.data.preprocessing.probe()), len(table.data.cohort.target)
+    assert calls == [tried_out, rows]
     best = found.probabilities.astype(np.float64)
     assert validation_log_loss(best, table) == pytest.approx(found.scores[found.chosen], abs=1e-6)
 

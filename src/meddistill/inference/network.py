@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -74,9 +75,15 @@ class NetworkModel(PreparedModel):
 
 
 def multiply_adds(network: nn.Module, inputs: Tensor) -> int:
-    """Multiplications with an addition for the rows of `inputs`, as torch counts them."""
+    """Multiplications with an addition for the rows of `inputs`, as torch counts them.
+
+    It counts nothing of an LSTM that oneDNN takes as a whole, so that is switched off meanwhile.
+    """
     from torch.utils.flop_counter import FlopCounterMode
 
-    with FlopCounterMode(display=False) as counter:  # no_grad is more than its tracker bears
-        network(inputs)
+    apart = torch.backends.mkldnn.flags(enabled=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the switch: it speaks of Intel's graphics cards
+        with apart, FlopCounterMode(display=False) as counter:  # under no_grad its tracker breaks
+            network(inputs)
     return int(counter.get_total_flops()) // 2
