@@ -63,8 +63,8 @@ class Taps:
         def keep_input(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             found[number] = inputs[0]
 
-        def keep_output(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            found[number] = output
+        def keep_output(module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
+            found[number] = output[0] if isinstance(output, tuple) else output  # a GRU's states
 
         if path == LAST:
             return _last_linear(member, key).register_forward_pre_hook(keep_input)

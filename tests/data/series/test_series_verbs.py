@@ -36,6 +36,15 @@ def test_a_student_of_any_layout_answers_new_rows_as_it_was_scored(student, medd
     assert "Series" in Path("given/README.md").read_text()
 
 
+def test_a_student_learns_at_which_steps_its_teacher_looks(meddistill, tmp_path):
+    code, _, err = meddistill(
+        "distill", *save_series(tmp_path), *TEACHER, "student=gru_small", "trainer.max_epochs=1",
+        "loss=attention_transfer", "answers=live", "loss.student_layer=forwards",
+        "loss.teacher_layer=backwards",
+    )  # fmt: skip
+    assert code == 0, err
+
+
 def test_a_page_shows_series_of_the_largest_errors_only_where_it_is_asked_to(meddistill, tmp_path):
     small = [*save_series(tmp_path), *TEACHER, "student=gru_small", "trainer.max_epochs=1"]
     code, _, err = meddistill("distill", *small, "hydra.run.dir=run")
