@@ -159,6 +159,12 @@ def test_rows_far_off_those_of_training_and_without_a_value_are_said(caplog, cha
     assert ("far off those of training in 'HR'" in caplog.text) == ("HR" in changed)
 
 
+def test_values_of_a_variable_that_was_not_learned_are_named(caplog):
+    fitted = Channels().fit(made_records(), fewest=5)
+    fitted.warn(fitted.read(made_arrays(rows=4)))
+    assert "values of 'rare' are not read: too few training rows had any" in caplog.text
+
+
 def test_longer_and_shorter_series_than_in_training_are_answered():
     fitted = Channels().fit(made_records())
     short, long = made_arrays(steps=5), made_arrays(steps=12)

@@ -64,6 +64,8 @@ def test_dates_are_hours_since_an_ids_first_row_and_rows_without_one_are_left_ou
         (visits(("a", 0, "HR", "high")), "(variable 'HR')"),
         (visits(("a", 0, "HR", 1), ("a", np.nan, "HR", 1)), "row 1: a time is missing"),
         (visits(("a", 0, "HR", 1), ("a", 0, "HR", 2)), "row 1: 'HR' of id 'a' has a second value"),
+        (visits(("a", "2020-01-02", "HR", 1), ("a", "02/01/2020", "HR", 1)), "row 1: '02/01/2020'"),
+        (visits(("a", 0, "HR", 1), ("b", 0, "novel", 1)), "id 'b' has no row that is read"),
         (visits((None, 0, "HR", 1)), "column 'id' is empty in row 0"),
         (visits(("a", 0, None, 1)), "column 'variable' is empty in row 0"),
         (visits(("a", 0, "hr", 1)), "'hr' (is 'HR' meant?) was there in training"),

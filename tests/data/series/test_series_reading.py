@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from made_series import as_long, made_arrays, made_records, made_spec
+from meddistill.data.series.choices import Channels
 from meddistill.data.series.reading import read_records
 from meddistill.errors import UserError
 
@@ -36,6 +37,35 @@ def test_variables_are_found_by_name_in_any_order():
     arrays = made_arrays()
     turned = arrays | {"X": arrays["X"][:, :, ::-1], "variables": arrays["variables"][::-1]}
     assert same(read_records(arrays, made_spec()), read_records(turned, made_spec()))
+
+
+def test_a_model_that_reads_until_a_time_reads_no_later_step_of_records_either():
+    until = made_spec(until=4)
+    assert same(read_records(made_records(), until), read_records(made_arrays(), until))
+
+
+def test_a_static_column_of_another_kind_is_refused():
+    kinds = made_spec(static={"age": "number", "unit": "number"})
+    with pytest.raises(UserError, match="'unit' is a category here, and was a number in training"):
+        read_records(made_records(), kinds)
+
+
+def test_series_longer_than_in_training_are_cut_to_their_last_steps_and_it_is_said(caplog):
+    arrays = made_arrays(steps=12)
+    arrays["lengths"][:] = 12
+    read = Channels().fit(made_records()).read(arrays)
+    assert read.times[0].tolist() == list(range(4, 12))
+    assert "60 row(s) of more than 8 steps: the last 8 are read" in caplog.text
+
+
+def test_a_variable_unseen_in_training_is_named_and_left(caplog):
+    arrays = made_arrays()
+    more = arrays | {
+        "X": np.concatenate([arrays["X"], arrays["X"][:, :, :1]], axis=2),
+        "variables": np.array([*arrays["variables"], "novel"]),
+    }
+    assert same(read_records(arrays, made_spec()), read_records(more, made_spec()))
+    assert "not there in training are not read: 'novel'" in caplog.text
 
 
 def damage(name, value):

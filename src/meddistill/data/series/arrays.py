@@ -53,7 +53,7 @@ def series_values(arrays: Arrays, name: str) -> Floats:
 def _refuse_text(values: NDArray[Any], name: str) -> None:
     for row, step, variable in np.ndindex(values.shape):
         cell = values[row, step, variable]
-        if not isinstance(cell, (int, float)):
+        if not isinstance(cell, (int, float, np.number)):
             raise UserError(
                 f"array {shown(name)}, row {row}, step {step}, variable {variable}: {shown(cell)} "
                 "is no number: save the series as numbers, NaN where a value is missing"
@@ -186,7 +186,7 @@ def cut_after(records: SeriesRecords, until: float | None) -> SeriesRecords:
     Raises:
         UserError: Nothing is left of a row.
     """
-    if until is None:
+    if until is None or until == records.until:
         return records
     late = records.times > until
     if not late.any():

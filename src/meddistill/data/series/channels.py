@@ -58,7 +58,7 @@ class ChannelInputs(SeriesPreprocessing):
     def __call__(self, records: Records) -> NDArray[np.float32]:
         """[rows, time, parts, 1 + V + S], the same for every split."""
         assert isinstance(records, SeriesRecords)
-        return self.fitting(records).in_parts(self.parts)
+        return self.matched(records).in_parts(self.parts)
 
     def front(self, inputs: Tensor) -> Tensor:
         """[..., time, parts, 1 + V + S] -> [..., parts, time, 1 + V + static inputs].

@@ -102,6 +102,10 @@ class Long:
         parts = {k: getattr(self, k)[kept] for k in ("id", "variable", "time", "value", "row")}
         return replace(self, **parts)
 
+    def present_ids(self) -> list[str]:
+        """Those that have a row, in the order in which they first appear."""
+        return [self.ids[place] for place in np.unique(self.id)]
+
     def present_variables(self) -> list[str]:
         """Those that some row measures, by name."""
         return sorted(self.variables[place] for place in np.unique(self.variable))
@@ -147,18 +151,35 @@ def _first_unreadable(cells: pd.Series[Any], gone: Missing) -> int:
 def _times(
     frame: pd.DataFrame, column: str, id: NDArray[np.int64], gone: Missing
 ) -> tuple[NDArray[np.float64], list[str]]:
-    """[rows] times, and what is said of dates."""
+    """[rows] times, and what is said of dates.
+
+    Raises:
+        UserError: A cell is no number among numbers, or no date among dates.
+    """
     cells = frame[column]
     first = cells.dropna().head(1).tolist()
     if cells.dtype.kind != "M" and not (first and is_date(first[0])):
         return number_cells(column, cells, gone), []
-    dates = pd.to_datetime(
-        cells, errors="coerce", format=None if cells.dtype.kind == "M" else "ISO8601"
-    )
-    start = dates.groupby(id).transform("min")
-    hours = ((dates - start).to_numpy() / HOUR).astype(np.float64)
+    dates = _dates(column, cells, gone)
+    hours = ((dates - dates.groupby(id).transform("min")).to_numpy() / HOUR).astype(np.float64)
     notes = [f"dates in {shown(column)} are read as hours since the first row of their id"]
     if dates.isna().any():
         count = int(dates.isna().sum())
         notes.append(f"{count} row(s) without a date in {shown(column)} are left out")
     return hours, notes
+
+
+def _dates(column: str, cells: pd.Series[Any], gone: Missing) -> pd.Series[Any]:
+    """[rows] points in time, NaT where missing; written ones begin with the year."""
+    if cells.dtype.kind == "M":
+        return cells
+    dates = pd.to_datetime(cells, errors="coerce", format="ISO8601", utc=True)
+    wrong = [
+        row for row in np.flatnonzero(dates.isna()).tolist() if not gone.covers(cells.iloc[row])
+    ]
+    if wrong:
+        raise UserError(
+            f"column {shown(column)}, row {cells.index[wrong[0]]}: {shown(cells.iloc[wrong[0]])} "
+            f"is no date as 2020-12-31 14:00 ({len(wrong)} such cells)"
+        )
+    return dates

@@ -19,6 +19,7 @@ from meddistill.errors import UserError, listed, shown
 
 log = logging.getLogger(__name__)
 Floats = NDArray[np.float32]
+UNSEEN = "variables that were not there in training are not read: %s"
 
 
 def long_records(
@@ -41,7 +42,7 @@ def long_records(
     if unknown:
         when = "" if until is None else f" until {until:g}"
         absent = [id for id in ids if id in unknown]
-        raise UserError(f"id {listed(absent)} has no row in the long table{when}: leave it out")
+        raise UserError(f"id {listed(absent)} has no row that is read{when}: leave it out")
     values, times = pivot(early, ids, spec["variables"], spec["step"])
     return SeriesRecords(
         block_of(values, times, statics.values), tuple(spec["variables"]), statics.names,
@@ -65,7 +66,7 @@ def only_known(long: Long, variables: Sequence[str]) -> Long:
             f"none of the variables {listed(unknown)}{meant} was there in training, which had "
             f"{listed(variables, 20)}"
         )
-    log.warning("variables that were not there in training are not read: %s", listed(unknown))
+    log.warning(UNSEEN, listed(unknown))
     known = np.array([name in variables for name in long.variables])
     return long.at(known[long.variable])
 

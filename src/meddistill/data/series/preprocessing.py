@@ -46,15 +46,19 @@ class SeriesPreprocessing(Preprocessing):
         Raises:
             UserError: Something of them doesn't fit, which is named.
         """
-        return self.fitting(read_records(raw, self.spec))
+        return self.matched(read_records(raw, self.spec))
 
-    def fitting(self, records: SeriesRecords) -> SeriesRecords:
+    def matched(self, records: SeriesRecords) -> SeriesRecords:
         """Records whose categories and number of steps are those of training; mostly themselves."""
         if (
             records.categories == self.statics.codes
             and records.block.shape[1] == self.spec["steps"]
         ):
             return records
+        longer = int((records.lengths > self.spec["steps"]).sum())
+        if longer:
+            most = self.spec["steps"]
+            log.warning("%d row(s) of more than %d steps: the last %d are read", longer, most, most)
         block = _of_length(records.block, self.spec["steps"])
         first = 1 + len(records.variables)
         pairs = zip(records.categories, self.statics.codes, strict=True)
@@ -102,9 +106,20 @@ class SeriesPreprocessing(Preprocessing):
                 "%d row(s) without any value, first row %s: answered by what is left",
                 len(empty), records.index[empty[0]],
             )  # fmt: skip
+        unread = [
+            name for name, odd in zip(records.variables, self._unread(records), strict=True) if odd
+        ]
+        if unread:
+            log.warning("values of %s are not read: too few training rows had any", listed(unread))
         far = [name for name, odd in zip(records.variables, self._far(records), strict=True) if odd]
         if far:
             log.warning("values far off those of training in %s: cut off at its ends", listed(far))
+
+    def _unread(self, records: SeriesRecords) -> NDArray[np.bool_]:
+        """[V] whether there are values of a variable that was not learned."""
+        seen = (~np.isnan(records.values)).any(axis=(0, 1))
+        unread: NDArray[np.bool_] = seen & ~self.scales.known.numpy()
+        return unread
 
     def _far(self, records: SeriesRecords) -> NDArray[np.bool_]:
         """[V] whether a value is far beyond the training range."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,15 +26,18 @@ from meddistill.data.series.arrays import (
 )
 from meddistill.data.series.beside import statics_of
 from meddistill.data.series.long_rows import Long, column_names
-from meddistill.data.series.pivot import long_records, only_known
+from meddistill.data.series.pivot import UNSEEN, long_records, only_known
 from meddistill.data.series.records import SeriesRecords
+from meddistill.data.series.static import CATEGORY, NUMBER
 from meddistill.data.tables.reading import read_raw
-from meddistill.errors import UserError, listed
+from meddistill.errors import UserError, listed, shown
 
 FORMS = (
     "an .npz file, a mapping of arrays, a long table (pandas.DataFrame, or a file, with id, time, "
     "variable and value), or a pair of it and a table of static columns"
 )
+
+log = logging.getLogger(__name__)
 
 
 def read_records(raw: Any, spec: Mapping[str, Any]) -> SeriesRecords:
@@ -48,7 +52,7 @@ def read_records(raw: Any, spec: Mapping[str, Any]) -> SeriesRecords:
         UserError: The rows are none of these, or something of them doesn't fit; it is named.
     """
     if isinstance(raw, SeriesRecords):
-        return _in_order(raw, spec)
+        return cut_after(_in_order(raw, spec), spec["until"])
     if isinstance(raw, Records):
         raise UserError(f"the model reads series, and these rows are {raw.kind}")
     parts = [_opened(part) for part in (raw if isinstance(raw, tuple) else (raw,))]
@@ -86,7 +90,9 @@ def _of_arrays(arrays: Arrays, spec: Mapping[str, Any]) -> SeriesRecords:
     times = series_times(arrays, names["times"], lengths, steps, spec["step"])
     statics = static_arrays(arrays, spec["static"], rows)
     block = block_of(values, times, statics.values)
-    records = SeriesRecords(block, variables, statics.names, statics.categories, **_rest(spec))
+    records = SeriesRecords(
+        block, variables, statics.names, statics.categories, spec["step"], names=names
+    )
     return cut_after(_in_order(records, spec), spec["until"])
 
 
@@ -95,20 +101,18 @@ def _of_long(
 ) -> SeriesRecords:
     """Measurements, and static columns beside them: in a table of their own, or among them."""
     names = column_names(frame, spec["names"], "the rows")
-    long = only_known(Long.read(frame, names, "the rows"), spec["variables"])
-    present = np.unique(long.id)
-    ids = [long.ids[place] for place in present]
+    read = Long.read(frame, names, "the rows")
+    for note in read.notes:
+        log.info("%s", note)
+    long, ids = only_known(read, spec["variables"]), read.present_ids()
     statics = statics_of(ids, frame if beside is None else beside, names["id"], spec["static"])
     return long_records(long, ids, statics, spec)
-
-
-def _rest(spec: Mapping[str, Any]) -> dict[str, Any]:
-    return {"step": spec["step"], "until": spec["until"], "names": spec["names"]}
 
 
 def _in_order(records: SeriesRecords, spec: Mapping[str, Any]) -> SeriesRecords:
     """Records with the variables and static columns of `spec` alone, in its order."""
     variables, static = tuple(spec["variables"]), tuple(spec["static"])
+    _check_kinds(records, spec["static"])
     if records.variables == variables and records.static == static:
         return records
     for name, have, wanted in (
@@ -120,6 +124,9 @@ def _in_order(records: SeriesRecords, spec: Mapping[str, Any]) -> SeriesRecords:
                 f"these series lack {name} that the model was trained with: {listed(absent)}; "
                 f"there are {listed(have, 20)}"
             )
+    more = [name for name in records.variables if name not in variables]
+    if more:
+        log.warning(UNSEEN, listed(more))
     columns: NDArray[np.int64] = np.array([
         0,
         *(1 + records.variables.index(name) for name in variables),
@@ -132,3 +139,13 @@ def _in_order(records: SeriesRecords, spec: Mapping[str, Any]) -> SeriesRecords:
         static=static,
         categories=tuple(records.categories[records.static.index(name)] for name in static),
     )
+
+
+def _check_kinds(records: SeriesRecords, kinds: Mapping[str, str]) -> None:
+    """Refuse numbers where a model reads categories, and the other way round."""
+    for name, names in zip(records.static, records.categories, strict=True):
+        own = NUMBER if names is None else CATEGORY
+        if kinds.get(name, own) != own:
+            raise UserError(
+                f"static column {shown(name)} is a {own} here, and was a {kinds[name]} in training"
+            )

@@ -52,7 +52,7 @@ class SummaryInputs(SeriesPreprocessing):
     def __call__(self, records: Records) -> NDArray[np.float32]:
         """[rows, features]."""
         assert isinstance(records, SeriesRecords)
-        records = self.fitting(records)
+        records = self.matched(records)
         inputs = np.empty((len(records), len(self.names)), dtype=np.float32)
         first = 0
         for part in summaries(records, self.scales, self.chosen):
