@@ -59,7 +59,7 @@ def test_folders_of_parts_are_official_parts(tmp_path):
     cohort = image_folder(str(tmp_path / "set"))
     assert set(cohort.parts) == {"train", "validation", "test"}
     assert sorted(cohort.classes) == ["healthy", "sick"]
-    assert any(note.startswith("train and test share 6 pictures") for note in cohort.notes)
+    assert any(note.startswith("train and test share 6 copies") for note in cohort.notes)
 
 
 def test_other_files_and_hidden_ones_are_no_pictures(place):

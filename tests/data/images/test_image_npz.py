@@ -73,7 +73,9 @@ def test_a_missing_validation_part_is_left_to_the_split(path):
 def test_pictures_are_resized_and_coloured_and_that_is_said(path):
     cohort = image_npz(str(path), size=[6, 8], channels=3)
     assert cohort.records.pixels.shape == (48, 3, 6, 8)
-    assert cohort.notes[0] == ("pictures were made 6 x 8 pixels, colour, of 12 x 12 pixels, grey")
+    assert cohort.notes[:2] == (
+        "all pictures are resized to 6 x 8 pixels", "all pictures are turned into colour"
+    )  # fmt: skip
     assert cohort.records.hashes().tolist() == image_npz(str(path)).records.hashes().tolist()
 
 
@@ -83,7 +85,7 @@ def test_copies_between_official_parts_are_told_and_kept(path):
         test[:3] = archive["train_images"][:3]
     cohort = image_npz(changed(path, test_images=test))
     assert "3 row(s) are exact copies of others" in cohort.notes
-    assert any(note.startswith("train and test share 3 pictures") for note in cohort.notes)
+    assert any(note.startswith("train and test share 3 copies") for note in cohort.notes)
     assert (cohort.parts == "test").sum() == 12
 
 
@@ -132,7 +134,7 @@ def test_groups_that_lie_in_two_official_parts_are_told(path):
         ),
         ({}, {"positive": "2"}, "data.positive=2: is no class"),
         ({}, {"classes": "ab"}, "data.classes=ab: must be a list"),
-        ({}, {"classes": ["a", "a"]}, "different names"),
+        ({}, {"classes": ["a", "a"]}, "two or more different names"),
         ({}, {"size": 0}, "data.size=0"),
         ({}, {"channels": 2}, "data.channels=2"),
     ],

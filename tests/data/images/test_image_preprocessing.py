@@ -72,7 +72,8 @@ def test_a_flat_picture_is_a_list_of_the_same_numbers(records, fitted):
 
 
 def test_the_scales_are_those_of_files_too(records, fitted, tmp_path):
-    from meddistill.data.images.reading import Wanted, read_files
+    from meddistill.data.images.reading import read_files
+    from meddistill.data.images.wanted import Wanted
 
     files = [tmp_path / f"{number:02d}.png" for number in range(20)]
     for path, picture in zip(files, COLOURS, strict=True):

@@ -8,8 +8,9 @@ from PIL import Image
 
 from made_pictures import folder, pictures
 from meddistill.data.images.pixels import resized
-from meddistill.data.images.reading import Wanted, read_files
+from meddistill.data.images.reading import read_files
 from meddistill.data.images.records import ImageRecords
+from meddistill.data.images.wanted import Wanted
 from meddistill.errors import UserError
 
 

@@ -8,8 +8,9 @@ from PIL import Image
 
 from made_pictures import pictures
 from meddistill.data.images.arrays import read_array
-from meddistill.data.images.format import Format, in_essence, read_channels, read_size
+from meddistill.data.images.format import Format, in_essence
 from meddistill.data.images.pixels import as_floats, resized, with_channels
+from meddistill.data.images.wanted import Wanted
 from meddistill.errors import SettingError, UserError
 
 BYTES = pictures(5, channels=3)[0]
@@ -104,13 +105,13 @@ def test_a_smaller_picture_is_the_mean_of_areas_in_bytes_and_in_shades():
 @pytest.mark.parametrize("size", [0, -3, [4], [4, 5, 6], "28", True, [4, 2.5], 20_000])
 def test_a_size_that_is_none_is_refused(size):
     with pytest.raises(SettingError, match=r"data\.size"):
-        read_size(size)
+        Wanted.read(size=size)
 
 
 @pytest.mark.parametrize("channels", [2, 4, "1", True])
 def test_channels_are_1_or_3(channels):
     with pytest.raises(SettingError, match=r"data\.channels"):
-        read_channels(channels)
+        Wanted.read(channels=channels)
 
 
 def test_a_format_comes_back_from_json_and_nothing_else_does():

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from meddistill.config.compose import from_call
 from meddistill.data import copies
 from meddistill.data.cohort import Cohort
-from meddistill.data.images.format import read_channels, read_size
 from meddistill.data.images.labels import coded_names
 from meddistill.data.images.listing import PARTS, Listing, all_pictures, read_listing
-from meddistill.data.images.reading import Wanted, read_files
+from meddistill.data.images.reading import read_files
+from meddistill.data.images.wanted import Wanted
 from meddistill.errors import SettingError, UserError, integer, listed, shown
 
 
@@ -66,7 +66,7 @@ def image_folder(
         raise SettingError(
             "data.path", path, "no such folder (it is looked for from where you are)"
         )
-    wanted = Wanted(read_size(size), read_channels(channels), in_memory)
+    wanted = Wanted.read(size, channels, in_memory)
     columns = {"file": file, "target": target, "id": id, "group": group, "part": part}
     if table_path is None:
         _refuse_columns({key: columns[key] for key in ("target", "id", "group", "part")})
@@ -75,6 +75,7 @@ def image_folder(
         listing = read_listing(folder, table_path, columns, positive, separator, encoding)
     records = read_files(listing.files, wanted)
     records.workers = integer("data.workers", workers)
+    shared = copies.found(records.hashes(), listing.target, listing.parts, listing.group)
     return Cohort(
         name=Path(path).name,
         records=records,
@@ -82,7 +83,7 @@ def image_folder(
         classes=listing.classes,
         row=listing.ids,
         has_ids=True,
-        notes=(*listing.notes, *_changed(wanted), *_copies(listing, records.hashes())),
+        notes=(*listing.notes, *wanted.notes, *shared),
         group=listing.group,
         parts=listing.parts,
     )
@@ -155,22 +156,3 @@ def _ids(files: Sequence[Path], folder: Path) -> NDArray[np.object_]:
             f"{folder}: {listed(of_name)} have one name, {shown(name)}: keep one of them, or rename"
         )
     return np.array(names, dtype=object)
-
-
-def _changed(wanted: Wanted) -> list[str]:
-    notes = []
-    if wanted.size is not None:
-        notes.append(f"all pictures are resized to {wanted.size[0]} x {wanted.size[1]} pixels")
-    if wanted.channels is not None:
-        notes.append(f"all pictures are turned into {'grey' if wanted.channels == 1 else 'colour'}")
-    return notes
-
-
-def _copies(listing: Listing, hashes: NDArray[np.uint64]) -> list[str]:
-    notes = copies.of_rows(hashes, listing.target)
-    if listing.parts is None:
-        return notes
-    notes += copies.of_parts(listing.parts, hashes, "pictures")
-    if listing.group is not None:
-        notes += copies.of_parts(listing.parts, listing.group.astype(str), "groups")
-    return notes

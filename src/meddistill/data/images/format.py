@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from meddistill.data.images.pixels import MOST_PIXELS, Pixels, resized, with_channels
-from meddistill.errors import SettingError
 
 CHANNELS = {1: "grey", 3: "colour"}
 BYTES = {"uint8": 1, "float32": 4}
@@ -32,12 +30,6 @@ class Format:
     depth: str
     resize: bool = False
     convert: bool = False
-
-    @staticmethod
-    def of(picture: Pixels, resize: bool, convert: bool) -> Format:
-        """That of one picture [channels, height, width]."""
-        channels, height, width = picture.shape
-        return Format(channels, height, width, str(picture.dtype), resize, convert)
 
     @staticmethod
     def from_plain(spec: Any) -> Format:
@@ -106,36 +98,6 @@ def in_essence(picture: Pixels) -> Pixels:
     """A picture [channels, height, width] that was saved in colours and has none, in grey."""
     same = len(picture) == 3 and bool((picture[1:] == picture[0]).all())
     return picture[:1] if same else picture
-
-
-def read_size(size: int | Sequence[int] | None) -> tuple[int, int] | None:
-    """(height, width) that pictures are resized to; None leaves them as they are.
-
-    Raises:
-        SettingError: It is neither one number nor two.
-    """
-    if size is None:
-        return None
-    sides = [size, size] if isinstance(size, int) else size
-    pair = isinstance(sides, Sequence) and not isinstance(sides, str) and len(sides) == 2
-    if not pair or not all(type(side) is int and side > 0 for side in sides):
-        mend = "must be a number of pixels, or [height,width]"
-        raise SettingError("data.size", size, mend)
-    height, width = sides
-    if height * width > MOST_PIXELS:
-        raise SettingError("data.size", size, f"up to {MOST_PIXELS:,} pixels are read")
-    return height, width
-
-
-def read_channels(channels: int | None) -> int | None:
-    """1 or 3, into which all pictures are turned; None leaves them as they are.
-
-    Raises:
-        SettingError: It is another number.
-    """
-    if channels is not None and (isinstance(channels, bool) or channels not in CHANNELS):
-        raise SettingError("data.channels", channels, "must be 1 (grey) or 3 (colour)")
-    return channels
 
 
 def sides_typed(height: int, width: int) -> str:

@@ -5,29 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddistill.data.tables.labels import name_classes, read_labels
+from meddistill.data.tables.labels import Coded, coded
 from meddistill.data.tables.missing import DEFAULT, Missing
-from meddistill.errors import SettingError, UserError, shown
-
-Coded = tuple[NDArray[np.int64], tuple[str, ...], list[str]]
-"""[rows] class numbers, the classes with the positive one last of two, and notes."""
-
-
-def coded(frame: pd.DataFrame, column: str, positive: object, missing: Missing) -> Coded:
-    """The classes in a column of a table.
-
-    Raises:
-        UserError: A label is missing, or there are too few or too many classes.
-    """
-    labels, merged = read_labels(frame, column, missing)
-    classes, guessed = name_classes(labels, column, positive)
-    numbers = {name: number for number, name in enumerate(classes)}
-    target = np.array([numbers[label] for label in labels], dtype=np.int64)
-    return target, classes, [*merged, *guessed]
+from meddistill.errors import SettingError, UserError
 
 
 def coded_names(names: Sequence[str], where: str, positive: object) -> Coded:
@@ -101,10 +84,6 @@ def read_classes(classes: Sequence[str] | None) -> list[str] | None:
     if isinstance(classes, str) or not isinstance(classes, Sequence):
         raise SettingError("data.classes", classes, "must be a list, as [healthy,sick]")
     names = [str(name).strip() for name in classes]
-    twice = next((name for name in names if names.count(name) > 1 or not name), None)
-    if twice is not None or len(names) < 2:
-        mend = f"must be two different names or more; {shown(twice)} is none, or there twice"
-        raise SettingError(
-            "data.classes", names, mend if twice is not None else "must be two names or more"
-        )
+    if len(names) < 2 or "" in names or len(set(names)) < len(names):
+        raise SettingError("data.classes", names, "must be two or more different names")
     return names

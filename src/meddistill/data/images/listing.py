@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from meddistill.config.compose import from_call
 from meddistill.data.images.files import is_picture
-from meddistill.data.images.labels import coded
-from meddistill.data.tables.labels import read_groups, read_ids
+from meddistill.data.tables.labels import coded, read_groups, read_ids
 from meddistill.data.tables.missing import DEFAULT, Missing
 from meddistill.data.tables.reading import read_raw
 from meddistill.data.tables.rows import nearest

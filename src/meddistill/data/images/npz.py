@@ -14,10 +14,10 @@ from meddistill.config.compose import from_call
 from meddistill.data import copies
 from meddistill.data.cohort import Cohort, number_rows
 from meddistill.data.images.arrays import read_array
-from meddistill.data.images.format import Format, read_channels, read_size
 from meddistill.data.images.labels import coded_names, label_names, read_classes
-from meddistill.data.images.pixels import Pixels, as_floats, resized, with_channels
+from meddistill.data.images.pixels import Pixels, as_floats
 from meddistill.data.images.records import ImageRecords, hash_of
+from meddistill.data.images.wanted import Wanted
 from meddistill.data.npz_file import load_arrays
 from meddistill.errors import UserError, listed, shown
 
@@ -66,10 +66,9 @@ def image_npz(
     Raises:
         UserError: The file or its content can't be used; the message says where and how to mend.
     """
-    file, shape, colours = from_call(path), read_size(size), read_channels(channels)
-    sections = _sections(load_arrays(file), Path(path).name, read_classes(classes))
-    pixels, hashes = _joined([section.pixels for section in sections], Path(path).name)
-    records, changed = _as_wanted(pixels, shape, colours, hashes)
+    wanted, arrays = Wanted.read(size, channels), load_arrays(from_call(path))
+    sections = _sections(arrays, Path(path).name, read_classes(classes))
+    records = _joined([section.pixels for section in sections], Path(path).name, wanted)
     labels = [label for section in sections for label in section.labels]
     target, names, notes = coded_names(labels, f"{path}, labels", positive)
     group = _column([section.group for section in sections], f"{path}, group")
@@ -84,7 +83,7 @@ def image_npz(
         classes=names,
         row=number_rows(len(target)) if ids is None else ids,
         has_ids=ids is not None,
-        notes=(*changed, *notes, *copies.of_rows(hashes, target), *_shared(parts, hashes, group)),
+        notes=(*wanted.notes, *notes, *copies.found(records.hashes(), target, parts, group)),
         group=group,
         parts=parts,
     )
@@ -130,8 +129,8 @@ def _section(
     return _Section(part, pixels, labels, beside["group"], beside["names"])
 
 
-def _joined(parts: Sequence[Pixels], file: str) -> tuple[Pixels, NDArray[np.uint64]]:
-    """The pictures of all parts, and a hash of each."""
+def _joined(parts: Sequence[Pixels], file: str, wanted: Wanted) -> ImageRecords:
+    """The pictures of all parts, as they are wanted; hashes are of those in the file."""
     shapes = {part.shape[1:] for part in parts}
     if len(shapes) > 1:
         raise UserError(
@@ -140,24 +139,10 @@ def _joined(parts: Sequence[Pixels], file: str) -> tuple[Pixels, NDArray[np.uint
     if len({part.dtype for part in parts}) > 1:
         parts = [as_floats(part) for part in parts]
     pixels = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    return pixels, np.array([hash_of(picture) for picture in pixels], dtype=np.uint64)
-
-
-def _as_wanted(
-    pixels: Pixels,
-    size: tuple[int, int] | None,
-    channels: int | None,
-    hashes: NDArray[np.uint64],
-) -> tuple[ImageRecords, list[str]]:
-    """The pictures with the channels and of the size that were asked for, and what was done."""
-    before = Format.of(pixels[0], resize=size is not None, convert=channels is not None)
-    if channels not in (None, before.channels):
-        pixels = np.stack([with_channels(picture, channels or 1) for picture in pixels])
-    if size not in (None, pixels.shape[2:]):
-        pixels = np.stack([resized(picture, *size) for picture in pixels]) if size else pixels
-    after = Format.of(pixels[0], before.resize, before.convert)
-    done = [f"pictures were made {after.describe()}, of {before.describe()}"]
-    return ImageRecords(after, pixels, hashes=hashes), done if after != before else []
+    hashes = np.array([hash_of(picture) for picture in pixels], dtype=np.uint64)
+    if wanted.notes:
+        pixels = np.stack([wanted.made_of(picture) for picture in pixels])
+    return ImageRecords(wanted.format_of(pixels[0]), pixels, hashes=hashes)
 
 
 def _column(values: Sequence[NDArray[Any] | None], where: str) -> NDArray[np.object_] | None:
@@ -184,15 +169,3 @@ def _parts(sections: Sequence[_Section]) -> NDArray[np.object_] | None:
         return None
     names = [section.part for section in sections for _ in section.labels]
     return np.array(names, dtype=object)
-
-
-def _shared(
-    parts: NDArray[np.object_] | None,
-    hashes: NDArray[np.uint64],
-    group: NDArray[np.object_] | None,
-) -> list[str]:
-    """Notes on what official parts share."""
-    if parts is None:
-        return []
-    of_groups = [] if group is None else copies.of_parts(parts, group.astype(str), "groups")
-    return [*copies.of_parts(parts, hashes, "pictures"), *of_groups]

@@ -13,33 +13,15 @@ import numpy as np
 
 from meddistill.data.images.files import read_picture
 from meddistill.data.images.format import CHANNELS, Format, in_essence, sides_typed
-from meddistill.data.images.pixels import Pixels, as_floats, resized, with_channels
+from meddistill.data.images.pixels import Pixels, as_floats
 from meddistill.data.images.records import ImageRecords, hash_of
-from meddistill.errors import SettingError, UserError, listed
+from meddistill.data.images.wanted import Wanted
+from meddistill.errors import UserError, listed
 
 HELD_BYTES = 2 * 2**30
 """Pictures of more bytes stay in their files, where nobody says otherwise."""
 MOST_THREADS = 8
 Found = TypeVar("Found")
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is to become of pictures, whatever their files hold.
-
-    Attributes:
-        size: (height, width) of all, or None for their own, which must be one.
-        channels: 1 or 3 of all, or None for their own.
-        in_memory: Whether they are held; None goes by their size.
-    """
-
-    size: tuple[int, int] | None = None
-    channels: int | None = None
-    in_memory: bool | None = None
-
-    def __post_init__(self) -> None:
-        if self.in_memory not in (None, True, False):
-            raise SettingError("data.in_memory", self.in_memory, "must be true, false or null")
 
 
 @dataclass
@@ -104,12 +86,8 @@ def each(files: Sequence[Path], read: Callable[[Path], Found]) -> list[Found]:
 def _look(path: Path, wanted: Wanted, held: bool) -> _Look:
     picture = read_picture(path)
     content, is_grey = hash_of(picture), len(in_essence(picture)) == 1
-    if wanted.channels is not None:
-        picture = with_channels(picture, wanted.channels)
-    if wanted.size is not None:
-        picture = resized(picture, *wanted.size)
-    format = Format.of(picture, wanted.size is not None, wanted.channels is not None)
-    return _Look(format, is_grey, content, picture if held else None)
+    made = wanted.made_of(picture)
+    return _Look(wanted.format_of(made), is_grey, content, made if held else None)
 
 
 def _common(files: Sequence[Path], looks: Sequence[_Look], wanted: Wanted) -> Format:

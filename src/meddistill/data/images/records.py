@@ -57,7 +57,8 @@ class ImageRecords(Records):
         """
         if not len(pixels):
             raise ValueError(f"there are no pictures: the array is {shape_of(pixels.shape)}")
-        return ImageRecords(Format.of(pixels[0], resize=False, convert=False), pixels)
+        _, channels, height, width = pixels.shape
+        return ImageRecords(Format(channels, height, width, str(pixels.dtype)), pixels)
 
     def __len__(self) -> int:
         return len(self._pixels if self._pixels is not None else self.files or ())

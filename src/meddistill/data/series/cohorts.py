@@ -14,7 +14,7 @@ from meddistill.data.cohort import Cohort
 from meddistill.data.series.records import SeriesRecords
 from meddistill.data.split import PARTS
 from meddistill.data.tables.cells import spelling_of
-from meddistill.data.tables.labels import name_classes, read_groups, read_ids, read_labels
+from meddistill.data.tables.labels import coded, read_groups, read_ids
 from meddistill.data.tables.missing import DEFAULT, Missing
 from meddistill.errors import SettingError, listed
 
@@ -46,20 +46,15 @@ def cohort_of(
         UserError: A label is missing, an id stands twice, a part is unknown, and the like.
     """
     target, gone = str(roles["target"]), Missing(DEFAULT)
-    labels, merged = read_labels(outcomes, target, gone)
-    classes, chosen = name_classes(labels, target, positive)
-    codes = {each: code for code, each in enumerate(classes)}
-    coded = np.array([codes[label] for label in labels], dtype=np.int64)
+    classified, classes, of_labels = coded(outcomes, target, positive, gone)
     group, of_groups = read_groups(outcomes, roles["group"], gone)
     found = _parts(outcomes, roles["part"], parts)
-    said = [*notes, *merged, *chosen, *_oddities(records), *of_groups]
-    said += copies.of_rows(records.hashes(), coded)
-    if found is not None:
-        said += copies.of_parts(found, records.hashes(), "copies of rows")
+    said = [*notes, *of_labels, *_oddities(records), *of_groups]
+    said += copies.found(records.hashes(), classified, found, group)
     return Cohort(
         name=name,
         records=records,
-        target=coded,
+        target=classified,
         classes=classes,
         row=read_ids(outcomes, roles["id"]),
         has_ids=roles["id"] is not None,

@@ -24,6 +24,23 @@ HEALTHY_SPELLINGS = ("no", "n", "false", "negative", "neg", "benign", "control",
 MOST_CLASSES = 50
 
 
+Coded = tuple[NDArray[np.int64], tuple[str, ...], list[str]]
+"""[rows] class numbers, the classes with the positive one last of two, and notes."""
+
+
+def coded(frame: pd.DataFrame, target: str, positive: object, missing: Missing) -> Coded:
+    """The classes in a column, and each row's.
+
+    Raises:
+        UserError: As for `read_labels` and `name_classes`.
+    """
+    labels, merged = read_labels(frame, target, missing)
+    classes, guessed = name_classes(labels, target, positive)
+    codes = {name: code for code, name in enumerate(classes)}
+    numbers = np.array([codes[label] for label in labels], dtype=np.int64)
+    return numbers, classes, [*merged, *guessed]
+
+
 def read_labels(frame: pd.DataFrame, target: str, missing: Missing) -> tuple[list[str], list[str]]:
     """[rows] the class of each, and what was found.
 

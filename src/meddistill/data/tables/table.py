@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from meddistill.config.compose import from_call
 from meddistill.data.cohort import Cohort
 from meddistill.data.tables.cells import Notation
-from meddistill.data.tables.labels import name_classes, read_groups, read_ids, read_labels
+from meddistill.data.tables.labels import coded, read_groups, read_ids
 from meddistill.data.tables.missing import DEFAULT, Missing
 from meddistill.data.tables.reading import read_raw
 from meddistill.data.tables.records import TableRecords
@@ -67,29 +66,25 @@ def table(
     label, id, group = str(target), _name(id), _name(group)
     _check_named(given, frame, label, id, group)
     gone = Missing(given["missing"])
-    labels, merged = read_labels(frame, label, gone)
-    classes, positive_note = name_classes(labels, label, positive)
-    codes = {name: code for code, name in enumerate(classes)}
-    coded = np.array([codes[label] for label in labels], dtype=np.int64)
+    classified, classes, of_labels = coded(frame, label, positive, gone)
     no_features = {label, id, group, *given["drop"]}
     features = frame[[column for column in frame.columns if column not in no_features]]
     notation = Notation(decimal, _mark("data.thousands", thousands))
     fixed = Roles(given["numeric"], given["categorical"], tuple(given["missing"]), notation)
-    roles = guess_roles(features, fixed, coded)
+    roles = guess_roles(features, fixed, classified)
     records = TableRecords.prepared(features, roles.schema)
     groups, of_groups = read_groups(frame, group, gone)
     return Cohort(
         name=Path(path).name,
         records=records,
-        target=coded,
+        target=classified,
         classes=classes,
         row=read_ids(frame, id),
         has_ids=id is not None,
         notes=(
             *raw.notes,
             *roles.notes,
-            *merged,
-            *positive_note,
+            *of_labels,
             *_copies(records.frame),
             *of_groups,
         ),
