@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import signal
+from contextlib import nullcontext
 
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger
 
+from made_series import made_cohort
 from meddistill.config.compose import build_network
 from meddistill.data import batches
 from meddistill.data.datamodule import CohortDataModule
@@ -17,6 +19,7 @@ from meddistill.data.split import split_cohort
 from meddistill.errors import SettingError, UserError
 from meddistill.inference.weights import load_weights
 from meddistill.losses.kd import KD
+from meddistill.models.recurrent import GRU
 from meddistill.training.classifier import Classifier
 from meddistill.training.compiled import check_compile
 from meddistill.training.distiller import Distiller
@@ -114,6 +117,25 @@ def test_a_killed_fit_resumes_to_bit_identical_weights(tmp_path, data, adam, tra
     fit(resumed, data, tmp_path / "killed", trainer_settings, patience=9)
     assert torch.equal(weights(whole), weights(resumed))
     assert not torch.equal(weights(whole), weights(killed))
+
+
+def test_a_killed_fit_of_a_recurrent_network_resumes_to_bit_identical_weights(
+    tmp_path, adam, trainer_settings
+):
+    cohort = made_cohort(rows=90)
+    data = CohortDataModule(cohort, split_cohort(cohort))
+    fitted = {}
+    for name, callbacks in {"whole": [], "killed": [KillAfter(2)], "resumed": []}.items():
+        torch.manual_seed(0)
+        fitted[name] = Classifier(GRU(data.in_shape, 2, width=4), 2, adam)
+        folder = tmp_path / ("whole" if name == "whole" else "killed")
+        with pytest.raises(StoppedError) if callbacks else nullcontext():
+            fit(
+                fitted[name], data, folder, trainer_settings, patience=9, save_seconds=0,
+                callbacks=callbacks,
+            )  # fmt: skip
+    assert torch.equal(weights(fitted["whole"]), weights(fitted["resumed"]))
+    assert not torch.equal(weights(fitted["whole"]), weights(fitted["killed"]))
 
 
 def test_a_resume_keeps_the_best_epoch_from_before_the_kill(tmp_path, data, trainer_settings):
