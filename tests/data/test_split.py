@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from meddistill.data import source
 from meddistill.data.cohort import Cohort, number_rows
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import OFFICIAL, PARTS, split_cohort
@@ -320,3 +321,17 @@ def test_an_official_part_without_a_class_is_refused_by_both_names(rare):
     parts = np.where(rare.target == 2, "train", with_parts(rare, *PARTS).parts).astype(object)
     with pytest.raises(UserError, match=r"class 'c'"):
         official(replace(rare, parts=parts))
+
+
+def test_official_parts_that_are_not_kept_are_said(rare, monkeypatch, caplog):
+    cohort = with_parts(rare, *PARTS)
+    monkeypatch.setattr(source, "build", lambda node, key: cohort)
+    settings = {"data": {"split": "random"}, "privacy": {"fewest": 1}, "threshold": 0.5}
+    with caplog.at_level("INFO", logger="meddistill"):
+        source.read_cohort(settings)
+    assert "official parts" in caplog.text
+    assert "data.split=official keeps them" in caplog.text
+    caplog.clear()
+    with caplog.at_level("INFO", logger="meddistill"):
+        source.read_cohort({**settings, "data": {"split": "official"}})
+    assert "official parts" not in caplog.text

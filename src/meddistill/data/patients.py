@@ -35,8 +35,9 @@ class Patients:
             number = np.unique(group.astype(str), return_inverse=True)[1]
         count = int(number.max(initial=-1)) + 1
         if count < fewest:
+            whose = "" if group is None else " groups by data.group"
             raise SettingError(
-                "privacy.fewest", fewest, f"is more than there are to train on ({count}): "
+                "privacy.fewest", fewest, f"is more than there are to train on ({count}{whose}): "
                 "nothing could be learned from them",
             )  # fmt: skip
         return Patients(number, fewest)

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from meddistill.config.compose import build
 from meddistill.data.batches import FEW_ROWS, batch_size_for
 from meddistill.data.cohort import Cohort
-from meddistill.data.split import PARTS, Split, split_cohort
+from meddistill.data.split import OFFICIAL, PARTS, RANDOM, Split, split_cohort
 from meddistill.errors import SettingError, integer
 from meddistill.once import NOTE
 from meddistill.runs.runfolder import is_main_process
@@ -35,10 +37,21 @@ def read_cohort(settings: Mapping[str, Any]) -> Cohort:
     _check_threshold(settings["threshold"], len(cohort.classes))
     if is_main_process():
         log.info("%s", cohort.describe())
-        for note in cohort.notes:
+        for note in (*cohort.notes, *_of_parts(settings, cohort)):
             log.info("  %s", note, **NOTE)
         _say_batch_size(settings, len(cohort.target))
     return cohort
+
+
+def _of_parts(settings: Mapping[str, Any], cohort: Cohort) -> list[str]:
+    """That official parts are there and others are drawn."""
+    if cohort.parts is None or settings["data"]["split"] != RANDOM:
+        return []
+    counts = " / ".join(str(np.sum(cohort.parts == part)) for part in PARTS)
+    return [
+        f"official parts ({counts} rows to train, validate and test) came with these data and are "
+        f"not kept: data.split={OFFICIAL} keeps them"
+    ]
 
 
 def _check_threshold(threshold: float, classes: int) -> None:

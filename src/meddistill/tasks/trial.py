@@ -60,8 +60,8 @@ def run_trial(settings: Mapping[str, Any], run: TrialFolder) -> dict[str, Any]:
     reading = read_units(units)
     first = next(reading)
     check_on_rows(_of_kind(arms, StudentArm), units[0].settings, first)
-    for arm in _of_kind(arms, EstimatorArm).values():
-        rows_of(arm, first)  # it refuses rows that no classifier reads
+    for name, arm in _of_kind(arms, EstimatorArm).items():
+        rows_of(arm, first, name)  # it refuses rows that no classifier reads
     say_forecast(arms, units, first)
     first.let_go()
     tables = teach_units(units, [first, *reading])

@@ -25,8 +25,6 @@ from meddistill.trial.arms import EstimatorArm
 from meddistill.trial.folder import PART
 
 log = logging.getLogger(__name__)
-PREPROCESSING_OF_ARM = "preprocessing@arms.NAME.preprocessing"
-"""The group by which an arm's own preprocessing is chosen."""
 
 
 def teacher_answers(unit: int, name: str, table: Table) -> Answers:
@@ -96,14 +94,14 @@ def check_estimators(arms: Mapping[str, EstimatorArm]) -> None:
             check_classifier(classifier, arm.estimator["_target_"], key)
 
 
-def rows_of(arm: EstimatorArm, rows: CohortDataModule) -> CohortDataModule:
-    """A split's rows as the arm's classifier reads them.
+def rows_of(arm: EstimatorArm, rows: CohortDataModule, name: str = "NAME") -> CohortDataModule:
+    """A split's rows as the arm's classifier reads them; `name` is the arm's, for the message.
 
     Raises:
         SettingError: They are no lists of numbers.
     """
-    data = rows.with_preprocessing(arm.preprocessing, "arms.*.preprocessing")
-    data.check_layout("vector", "arm", arm.label, PREPROCESSING_OF_ARM)
+    data = rows.with_preprocessing(arm.preprocessing, f"arms.{name}.preprocessing")
+    data.check_layout("vector", "arm", name, f"preprocessing@arms.{name}.preprocessing")
     return data
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 
-import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
@@ -186,4 +185,24 @@ def test_settings_of_reading_are_checked(place):
         image_folder(str(place), in_memory="maybe")
     with pytest.raises(SettingError, match=r"data\.workers=-1"):
         image_folder(str(place), workers=-1)
-    assert np.array_equal(image_folder(str(place), workers=2).records.workers, 2)
+    streamed = image_folder(str(place), workers=2, in_memory=False)
+    assert streamed.records.workers == 2
+
+
+def test_workers_beside_pictures_in_memory_are_refused(place):
+    with pytest.raises(SettingError, match=r"data\.workers=2: the pictures are held in memory"):
+        image_folder(str(place), workers=2)
+
+
+def test_files_that_are_not_read_are_counted(place):
+    (place / "healthy").mkdir(exist_ok=True)
+    (place / "stray.png").write_bytes(b"")
+    first = next(each for each in place.iterdir() if each.is_dir() and any(each.iterdir()))
+    (first / "scan.webp").write_bytes(b"")
+    (first / "Thumbs.db").write_bytes(b"")
+    for empty in (each for each in place.iterdir() if each.is_dir() and not any(each.iterdir())):
+        empty.rmdir()
+    notes = [note for note in image_folder(str(place)).notes if "left out" in note]
+    assert len(notes) == 1
+    assert notes[0].startswith("2 file(s)")
+    assert "stray.png" in notes[0]

@@ -75,6 +75,9 @@ def image_folder(
         listing = read_listing(folder, table_path, columns, positive, separator, encoding)
     records = read_files(listing.files, wanted)
     records.workers = integer("data.workers", workers)
+    if workers and records.in_memory:
+        mend = "the pictures are held in memory, so nothing reads ahead: add data.in_memory=false"
+        raise SettingError("data.workers", workers, mend)
     shared = copies.found(records.hashes(), listing.target, listing.parts, listing.group)
     return Cohort(
         name=Path(path).name,
@@ -119,8 +122,28 @@ def _by_folder(folder: Path, path: str, positive: object) -> Listing:
         "nothing says which pictures are of one patient: without a table (data.table_path, "
         "data.group) those of one may lie on both sides of a split"
     )
+    notes += _left_out(folder, files)
     names = np.array([part for _, _, part in found], dtype=object) if official else None
     return Listing(files, _ids(files, folder), target, classes, notes, None, names)
+
+
+def _left_out(folder: Path, files: Sequence[Path]) -> list[str]:
+    """That files of the folder are not read: of another kind, or in no class's folder."""
+    known = set(files)
+    others = [
+        str(path.relative_to(folder))
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path not in known and not _is_clutter(path)
+    ]
+    if not others:
+        return []
+    what = "are in no class's folder, or no pictures of a kind that is read, and left out"
+    return [f"{len(others)} file(s) {what}: {listed(others, 3)}"]
+
+
+def _is_clutter(path: Path) -> bool:
+    """What file managers leave behind."""
+    return path.name.startswith(".") or path.name.lower() in ("thumbs.db", "desktop.ini")
 
 
 def _folders(folder: Path) -> list[Path]:
