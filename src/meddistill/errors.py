@@ -147,6 +147,11 @@ def integer(key: str, value: Any, *, at_least: int = 0) -> int:
     return value
 
 
+def optional_number(key: str, value: Any, *, above: float | None = None) -> float | None:
+    """`number`, or None as it is."""
+    return None if value is None else number(key, value, above=above)
+
+
 def optional_integer(key: str, value: Any, *, at_least: int = 0) -> int | None:
     """`integer`, or None as it is."""
     return None if value is None else integer(key, value, at_least=at_least)

@@ -85,6 +85,11 @@ def test_class_numbers_get_their_names(tmp_path):
         ({"part": "set", "parts": {"train": "a", "test": "a"}}, "has a in two parts"),
         ({"classes": ["well"]}, "is no number of one of the 1 classes"),
         ({"step": 0}, "data.step=0"),
+        ({"classes": 3}, "data.classes=3: must be the name of an array, or a list"),
+        ({"until": "noon"}, "data.until=noon: must be a number"),
+        ({"static": "age"}, "data.static=age: must be a list: data.static=[age]"),
+        ({"static": ["age", "age"]}, "names a column twice"),
+        ({"part": "set", "parts": "a"}, "data.parts=a: must be a mapping"),
         ({"until": -1}, "row 0 has no step until -1"),
     ],
 )

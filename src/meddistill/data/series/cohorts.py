@@ -77,6 +77,8 @@ def _parts(
             key, other = ("part", "parts") if parts is None else ("parts", "part")
             raise SettingError(f"data.{key}", column or parts, f"needs data.{other} beside it")
         return None
+    if not isinstance(parts, Mapping):
+        raise SettingError("data.parts", parts, "must be a mapping: {train: [a], test: [c]}")
     wrong = [name for name in parts if name not in PARTS]
     if wrong:
         raise SettingError("data.parts", wrong[0], f"is none of {list(PARTS)}")

@@ -14,9 +14,10 @@ from meddistill.data.series.cohorts import cohort_of
 from meddistill.data.series.long_rows import Long, column_names
 from meddistill.data.series.pivot import long_records
 from meddistill.data.series.records import NAMES
+from meddistill.data.series.static import static_names
 from meddistill.data.tables.labels import read_ids
 from meddistill.data.tables.reading import read_raw
-from meddistill.errors import UserError, listed, number, shown
+from meddistill.errors import UserError, listed, optional_number, shown
 
 
 def series_table(
@@ -61,15 +62,16 @@ def series_table(
     Raises:
         UserError: The files or their content can't be used; the message says where and how to mend.
     """
-    if step is not None:
-        number("data.step", step, above=0)
+    optional_number("data.step", step, above=0)
+    optional_number("data.until", until)
+    beside_series = static_names(static)
     notation = separator, ".", encoding
     table = read_raw(from_call(path), *notation)
     beside = read_raw(from_call(outcomes_path), *notation)
     given = {"id": id, "time": time, "variable": variable, "value": value}
     names = column_names(table.frame, given, path)
     roles = {"target": target, "id": names["id"], "group": group, "part": part}
-    columns = [*map(str, static), *(str(name) for name in roles.values() if name is not None)]
+    columns = [*beside_series, *(str(name) for name in roles.values() if name is not None)]
     try:
         check_columns(columns, beside.frame)
         ids = read_ids(beside.frame, names["id"]).tolist()
@@ -80,7 +82,7 @@ def series_table(
     long, notes = _with_outcome(long, ids, outcomes_path, notes)
     long, chosen, notes = _until(long, ids, until, notes)
     frame = beside.frame[np.isin(np.array(ids, dtype=object), chosen)]
-    statics = statics_of(chosen, frame, names["id"], dict.fromkeys(map(str, static)))
+    statics = statics_of(chosen, frame, names["id"], dict.fromkeys(beside_series))
     spec = {
         "variables": long.present_variables(),
         "step": step, "until": until, "names": {**NAMES, **names},

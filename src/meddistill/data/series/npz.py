@@ -25,7 +25,8 @@ from meddistill.data.series.arrays import (
 )
 from meddistill.data.series.cohorts import cohort_of
 from meddistill.data.series.records import NAMES, SeriesRecords
-from meddistill.errors import SettingError, UserError, number, shown
+from meddistill.data.series.static import static_names
+from meddistill.errors import SettingError, UserError, number, optional_number, shown
 
 
 def series_npz(
@@ -72,8 +73,9 @@ def series_npz(
     given = _named(arrays, values, lengths=lengths, times=times, variables=variables)
     names = {**NAMES, **given}
     number("data.step", step, above=0)
+    optional_number("data.until", until)
     try:
-        records = _records(arrays, names, [str(name) for name in static], step)
+        records = _records(arrays, names, static_names(static), step)
         roles = {"target": target, "id": id, "group": group, "part": part}
         columns = {str(name) for name in roles.values() if name is not None}
         outcomes = _outcomes(arrays, columns, len(records))
@@ -138,6 +140,9 @@ def _class_names(
     """The target with class numbers exchanged for names."""
     if classes is None:
         return target
+    if not isinstance(classes, (str, Sequence)):
+        mend = "must be the name of an array, or a list of the classes' names"
+        raise SettingError("data.classes", classes, mend)
     listed = array(arrays, classes, "names of classes") if isinstance(classes, str) else classes
     names = [str(name) for name in np.asarray(listed).tolist()]
     wrong = [row for row, cell in enumerate(target.tolist()) if cell not in range(len(names))]

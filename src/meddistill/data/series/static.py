@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from meddistill.data.tables.blocks import read_categories, read_numbers
 from meddistill.data.tables.cells import UnreadableError, text_of, value_of
 from meddistill.data.tables.missing import DEFAULT, Missing
+from meddistill.errors import SettingError
 
 NUMBER, CATEGORY = "number", "category"
 
@@ -30,6 +31,20 @@ class Statics:
     names: tuple[str, ...] = ()
     values: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
     categories: tuple[tuple[str, ...] | None, ...] = ()
+
+
+def static_names(value: Any) -> list[str]:
+    """The setting `data.static` as names.
+
+    Raises:
+        SettingError: It is no list, or names one twice.
+    """
+    if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
+        raise SettingError("data.static", value, f"must be a list: data.static=[{value}]")
+    names = [str(name) for name in value]
+    if len(set(names)) < len(names):
+        raise SettingError("data.static", names, "names a column twice")
+    return names
 
 
 def read_statics(
