@@ -44,6 +44,7 @@ def made_spec(**changed) -> dict:
         "steps": 8,
         "step": 1.0,
         "until": None,
+        "time_kind": "number",
         "names": dict(NAMES),
     }
     return spec | changed

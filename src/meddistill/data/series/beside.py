@@ -26,8 +26,7 @@ def statics_of(
     """
     if not kinds:
         return Statics((), np.empty((len(ids), 0), dtype=np.float32), ())
-    if id not in frame.columns and frame.index.name == id:
-        frame = frame.reset_index()
+    frame = _with_column(frame, id)
     check_columns([id, *kinds], frame)
     names = [_text(cell) for cell in frame[id].tolist()]
     places = pd.Series(range(len(names)), index=names)
@@ -42,6 +41,29 @@ def statics_of(
         name = several.index[several[column] > 1][0]
         raise UserError(f"static column {shown(column)} says different things of id {shown(name)}")
     return read_statics(frame.iloc[rows], kinds)
+
+
+def check_measured(frame: pd.DataFrame, id: str, measured: Sequence[str]) -> None:
+    """Refuse ids that stand beside the series alone: in training there are none such either.
+
+    Raises:
+        UserError: It names them.
+    """
+    frame = _with_column(frame, id)
+    check_columns([id], frame)
+    known = set(measured)
+    names = [_text(cell) for cell in frame[id].tolist()]
+    absent = [name for name in dict.fromkeys(names) if name not in known]
+    if absent:
+        raise UserError(
+            f"id {listed(absent)} has static columns and no row in the long table, whose ids are "
+            f"such as {shown(measured[0])}: of such nothing was learned; leave them out"
+        )
+
+
+def _with_column(frame: pd.DataFrame, id: str) -> pd.DataFrame:
+    named = id not in frame.columns and frame.index.name == id
+    return frame.reset_index() if named else frame
 
 
 def check_columns(wanted: Sequence[str], frame: pd.DataFrame) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,9 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meddistill.data.series.static import number_cells
+from meddistill.data.series.times import DATE, NUMBER, check_kind, read_times
+from meddistill.data.series.variables import are_known
 from meddistill.data.tables.blocks import read_categories, read_each
 from meddistill.data.tables.cells import UnreadableError, spelling_of, value_of
-from meddistill.data.tables.looks import is_date
 from meddistill.data.tables.missing import DEFAULT, Missing
 from meddistill.errors import UserError, listed, shown
 
@@ -23,7 +24,6 @@ USUAL = {
     "value": ("value", "numeric_value"),
 }  # fmt: skip
 """Columns of a long table by what they hold; the second ones are MEDS's."""
-HOUR = np.timedelta64(1, "h")
 
 
 def column_names(
@@ -57,10 +57,12 @@ class Long:
         variables: Different variables.
         id: [measurements] place among `ids`.
         variable: [measurements] place among `variables`.
-        time: [measurements] as given; of dates, hours since the id's first row.
+        time: [measurements] numbers as given; durations in hours, dates in hours since the id's
+            first row.
         value: [measurements] NaN where missing.
         row: [measurements] what a message calls the row.
-        notes: What was left out, or taken to mean something.
+        notes: What was left out.
+        time_kind: What times are: numbers, dates or durations.
     """
 
     ids: list[str]
@@ -71,52 +73,89 @@ class Long:
     value: NDArray[np.float64]
     row: NDArray[Any]
     notes: tuple[str, ...] = ()
+    time_kind: str = NUMBER
 
     @staticmethod
-    def read(frame: pd.DataFrame, names: Mapping[str, str], where: str) -> Long:
+    def read(
+        frame: pd.DataFrame,
+        names: Mapping[str, str],
+        where: str,
+        variables: Sequence[str] | None = None,
+        time_kind: str | None = None,
+    ) -> Long:
         """Read a table by the columns' names.
 
+        Args:
+            frame: The table.
+            names: Its columns by what they hold.
+            where: What a message calls the table.
+            variables: Those of training: rows of others are not read, so no date counts from one.
+            time_kind: What times were in training.
+
         Raises:
-            UserError: The table is empty, an id, a time or a variable is missing, or a cell is no
-                number.
+            UserError: The table is empty, an id, a time or a variable is missing, a cell is no
+                number, or times are of another kind.
         """
-        if not len(frame):
-            raise UserError(f"{where} has no row: every series is empty")
-        gone = Missing(DEFAULT)
-        id, ids = _named(frame, names["id"], where)
-        variable, variables = _named(frame, names["variable"], where)
-        values = _values(frame, names, variable, gone)
-        time, notes = _times(frame, names["time"], id, gone)
-        rows = np.asarray(frame.index)
-        long = Long(ids, variables, id, variable, time, values, rows, tuple(notes))
-        unknown = np.isnan(time)
-        if unknown.any() and not notes:
-            raise UserError(
-                f"column {shown(names['time'])}, row {rows[np.argmax(unknown)]}: a time is missing "
-                f"({int(unknown.sum())} such rows): leave these rows out"
-            )
-        return long.at(~unknown)
+        try:
+            return _read(frame, names, variables, time_kind)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from error
 
     def at(self, kept: NDArray[np.bool_]) -> Long:
         """The measurements chosen alone."""
         parts = {k: getattr(self, k)[kept] for k in ("id", "variable", "time", "value", "row")}
         return replace(self, **parts)
 
-    def present_ids(self) -> list[str]:
-        """Those that have a row, in the order in which they first appear."""
-        return [self.ids[place] for place in np.unique(self.id)]
-
     def present_variables(self) -> list[str]:
         """Those that some row measures, by name."""
         return sorted(self.variables[place] for place in np.unique(self.variable))
 
 
-def _named(frame: pd.DataFrame, column: str, where: str) -> tuple[NDArray[np.int64], list[str]]:
+def _read(
+    frame: pd.DataFrame,
+    names: Mapping[str, str],
+    known: Sequence[str] | None,
+    time_kind: str | None,
+) -> Long:
+    if not len(frame):
+        raise UserError("the table has no row: every series is empty")
+    gone = Missing(DEFAULT)
+    id, ids = _named(frame, names["id"])
+    variable, variables = _named(frame, names["variable"])
+    if known is not None:
+        kept = are_known(variables, known)[variable]
+        frame, id, variable = frame[kept], id[kept], variable[kept]
+    values = _values(frame, names, variable, gone)
+    time, kind = read_times(names["time"], frame[names["time"]], id, gone)
+    check_kind(f"column {shown(names['time'])}", kind, time_kind or kind)
+    rows, timeless = np.asarray(frame.index), np.isnan(time)
+    notes = _left_out(names["time"], rows, timeless, kind)
+    return Long(ids, variables, id, variable, time, values, rows, notes, kind).at(~timeless)
+
+
+def _left_out(
+    column: str, rows: NDArray[Any], timeless: NDArray[np.bool_], kind: str
+) -> tuple[str, ...]:
+    """What is said of rows without a time; such as exports have without a date are left out.
+
+    Raises:
+        UserError: It has to be there, or is nowhere.
+    """
+    count = int(timeless.sum())
+    if count and (kind != DATE or timeless.all()):
+        raise UserError(
+            f"column {shown(column)}, row {rows[np.argmax(timeless)]}: a time is missing "
+            f"({count} such rows): leave these rows out"
+        )
+    return (f"{count} row(s) without a date in {shown(column)} are left out",) if count else ()
+
+
+def _named(frame: pd.DataFrame, column: str) -> tuple[NDArray[np.int64], list[str]]:
     """[rows] place of each cell's name among the different ones, and these."""
     codes, names = read_categories(column, frame[column], _spelled)
     if (codes < 0).any():
         row = frame.index[int(np.argmax(codes < 0))]
-        raise UserError(f"{where}: column {shown(column)} is empty in row {row}")
+        raise UserError(f"column {shown(column)} is empty in row {row}")
     return codes.astype(np.int64), names
 
 
@@ -146,40 +185,3 @@ def _first_unreadable(cells: pd.Series[Any], gone: Missing) -> int:
         cells.tolist(), lambda cell: math.nan if gone.covers(cell) else value_of(cell)
     )
     return [isinstance(reading, UnreadableError) for reading in readings].index(True)
-
-
-def _times(
-    frame: pd.DataFrame, column: str, id: NDArray[np.int64], gone: Missing
-) -> tuple[NDArray[np.float64], list[str]]:
-    """[rows] times, and what is said of dates.
-
-    Raises:
-        UserError: A cell is no number among numbers, or no date among dates.
-    """
-    cells = frame[column]
-    first = cells.dropna().head(1).tolist()
-    if cells.dtype.kind != "M" and not (first and is_date(first[0])):
-        return number_cells(column, cells, gone), []
-    dates = _dates(column, cells, gone)
-    hours = ((dates - dates.groupby(id).transform("min")).to_numpy() / HOUR).astype(np.float64)
-    notes = [f"dates in {shown(column)} are read as hours since the first row of their id"]
-    if dates.isna().any():
-        count = int(dates.isna().sum())
-        notes.append(f"{count} row(s) without a date in {shown(column)} are left out")
-    return hours, notes
-
-
-def _dates(column: str, cells: pd.Series[Any], gone: Missing) -> pd.Series[Any]:
-    """[rows] points in time, NaT where missing; written ones begin with the year."""
-    if cells.dtype.kind == "M":
-        return cells
-    dates = pd.to_datetime(cells, errors="coerce", format="ISO8601", utc=True)
-    wrong = [
-        row for row in np.flatnonzero(dates.isna()).tolist() if not gone.covers(cells.iloc[row])
-    ]
-    if wrong:
-        raise UserError(
-            f"column {shown(column)}, row {cells.index[wrong[0]]}: {shown(cells.iloc[wrong[0]])} "
-            f"is no date as 2020-12-31 14:00 ({len(wrong)} such cells)"
-        )
-    return dates

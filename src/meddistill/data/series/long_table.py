@@ -15,6 +15,7 @@ from meddistill.data.series.long_rows import Long, column_names
 from meddistill.data.series.pivot import long_records
 from meddistill.data.series.records import NAMES
 from meddistill.data.series.static import static_names
+from meddistill.data.series.times import DATE, NUMBER
 from meddistill.data.tables.labels import read_ids
 from meddistill.data.tables.reading import read_raw
 from meddistill.errors import UserError, listed, optional_number, shown
@@ -46,7 +47,8 @@ def series_table(
         target: Column of the outcomes that holds the diagnosis.
         positive: With two classes, the one to find; guessed and said where None.
         id: Column of both tables; None is `id`, or MEDS's `subject_id`.
-        time: Column of numbers, or of dates, which count in hours from the id's first row.
+        time: Column of numbers, of dates, which count in hours from the id's first row, or of
+            durations, which count in hours.
         variable: Column of the variables' names; None is `variable`, or MEDS's `code`.
         value: Column of the values; None is `value`, or MEDS's `numeric_value`.
         static: Columns of the outcomes' table that stand beside the series.
@@ -78,7 +80,7 @@ def series_table(
     except UserError as error:
         raise UserError(f"{outcomes_path}: {error}") from error
     long = Long.read(table.frame, names, path)
-    notes = (*table.notes, *beside.notes, *long.notes)
+    notes = (*table.notes, *beside.notes, *long.notes, *_of_hours(long, names["time"]))
     long, notes = _with_outcome(long, ids, outcomes_path, notes)
     long, chosen, notes = _until(long, ids, until, notes)
     frame = beside.frame[np.isin(np.array(ids, dtype=object), chosen)]
@@ -89,6 +91,13 @@ def series_table(
     }  # fmt: skip
     records = long_records(long, chosen, statics, spec)
     return cohort_of(Path(path).name, records, frame, roles, positive, parts, notes)
+
+
+def _of_hours(long: Long, column: str) -> list[str]:
+    if long.time_kind == NUMBER:
+        return []
+    since = " since the first row of their id" if long.time_kind == DATE else ""
+    return [f"{long.time_kind}s in {shown(column)} are read as hours{since}"]
 
 
 def _with_outcome(

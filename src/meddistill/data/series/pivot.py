@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,12 +13,9 @@ from meddistill.data.series.arrays import block_of, in_single
 from meddistill.data.series.long_rows import Long
 from meddistill.data.series.records import SeriesRecords
 from meddistill.data.series.static import Statics
-from meddistill.data.tables.rows import nearest
 from meddistill.errors import UserError, listed, shown
 
-log = logging.getLogger(__name__)
 Floats = NDArray[np.float32]
-UNSEEN = "variables that were not there in training are not read: %s"
 
 
 def long_records(
@@ -47,28 +43,8 @@ def long_records(
     return SeriesRecords(
         block_of(values, times, statics.values), tuple(spec["variables"]), statics.names,
         statics.categories, spec["step"], until, spec["names"], tuple(ids),
+        time_kind=long.time_kind,
     )  # fmt: skip
-
-
-def only_known(long: Long, variables: Sequence[str]) -> Long:
-    """The measurements of the variables that a model was trained with; others are named.
-
-    Raises:
-        UserError: None of them is there.
-    """
-    unknown = [name for name in long.variables if name not in variables]
-    if not unknown:
-        return long
-    if len(unknown) == len(long.variables):
-        near = nearest(unknown[0], list(variables))
-        meant = f" (is {shown(near)} meant?)" if near else ""
-        raise UserError(
-            f"none of the variables {listed(unknown)}{meant} was there in training, which had "
-            f"{listed(variables, 20)}"
-        )
-    log.warning(UNSEEN, listed(unknown))
-    known = np.array([name in variables for name in long.variables])
-    return long.at(known[long.variable])
 
 
 def pivot(

@@ -24,11 +24,13 @@ from meddistill.data.series.arrays import (
     static_arrays,
     variable_names,
 )
-from meddistill.data.series.beside import statics_of
+from meddistill.data.series.beside import check_measured, statics_of
 from meddistill.data.series.long_rows import Long, column_names
-from meddistill.data.series.pivot import UNSEEN, long_records, only_known
+from meddistill.data.series.pivot import long_records
 from meddistill.data.series.records import SeriesRecords
 from meddistill.data.series.static import CATEGORY, NUMBER
+from meddistill.data.series.times import check_kind
+from meddistill.data.series.variables import are_known
 from meddistill.data.tables.reading import read_raw
 from meddistill.errors import UserError, listed, shown
 
@@ -52,12 +54,15 @@ def read_records(raw: Any, spec: Mapping[str, Any]) -> SeriesRecords:
         UserError: The rows are none of these, or something of them doesn't fit; it is named.
     """
     if isinstance(raw, SeriesRecords):
+        check_kind("the clock of these series", raw.time_kind, spec["time_kind"])
         return cut_after(_in_order(raw, spec), spec["until"])
     if isinstance(raw, Records):
         raise UserError(f"the model reads series, and these rows are {raw.kind}")
-    parts = [_opened(part) for part in (raw if isinstance(raw, tuple) else (raw,))]
+    given = raw if isinstance(raw, tuple) else (raw,)
+    parts = [_opened(part) for part in given]
     if len(parts) in (1, 2) and all(isinstance(part, pd.DataFrame) for part in parts):
-        return _of_long(parts[0], parts[1] if len(parts) > 1 else None, spec)
+        where = str(given[0]) if isinstance(given[0], (str, Path)) else "the rows"
+        return _of_long(parts[0], parts[1] if len(parts) > 1 else None, spec, where)
     raw = parts[0] if len(parts) == 1 else raw
     if isinstance(raw, Mapping):
         return _of_arrays({str(name): np.asarray(each) for name, each in raw.items()}, spec)
@@ -91,22 +96,26 @@ def _of_arrays(arrays: Arrays, spec: Mapping[str, Any]) -> SeriesRecords:
     statics = static_arrays(arrays, spec["static"], rows)
     block = block_of(values, times, statics.values)
     records = SeriesRecords(
-        block, variables, statics.names, statics.categories, spec["step"], names=names
-    )
+        block, variables, statics.names, statics.categories, spec["step"], names=names,
+        time_kind=spec["time_kind"],
+    )  # fmt: skip
     return cut_after(_in_order(records, spec), spec["until"])
 
 
 def _of_long(
-    frame: pd.DataFrame, beside: pd.DataFrame | None, spec: Mapping[str, Any]
+    frame: pd.DataFrame, beside: pd.DataFrame | None, spec: Mapping[str, Any], where: str
 ) -> SeriesRecords:
     """Measurements, and static columns beside them: in a table of their own, or among them."""
-    names = column_names(frame, spec["names"], "the rows")
-    read = Long.read(frame, names, "the rows")
-    for note in read.notes:
-        log.info("%s", note)
-    long, ids = only_known(read, spec["variables"]), read.present_ids()
-    statics = statics_of(ids, frame if beside is None else beside, names["id"], spec["static"])
-    return long_records(long, ids, statics, spec)
+    names = column_names(frame, spec["names"], where)
+    long = Long.read(frame, names, where, spec["variables"], spec["time_kind"])
+    for note in long.notes:
+        log.warning("%s: %s", where, note)
+    if beside is not None:
+        check_measured(beside, names["id"], long.ids)
+    table = frame if beside is None else beside
+    statics = statics_of(long.ids, table, names["id"], spec["static"])
+    spec = {**spec, "names": {**spec["names"], **names}}
+    return long_records(long, long.ids, statics, spec)
 
 
 def _in_order(records: SeriesRecords, spec: Mapping[str, Any]) -> SeriesRecords:
@@ -115,6 +124,7 @@ def _in_order(records: SeriesRecords, spec: Mapping[str, Any]) -> SeriesRecords:
     _check_kinds(records, spec["static"])
     if records.variables == variables and records.static == static:
         return records
+    are_known(records.variables, variables)
     for name, have, wanted in (
         ("variables", records.variables, variables), ("static columns", records.static, static)
     ):  # fmt: skip
@@ -124,9 +134,6 @@ def _in_order(records: SeriesRecords, spec: Mapping[str, Any]) -> SeriesRecords:
                 f"these series lack {name} that the model was trained with: {listed(absent)}; "
                 f"there are {listed(have, 20)}"
             )
-    more = [name for name in records.variables if name not in variables]
-    if more:
-        log.warning(UNSEEN, listed(more))
     columns: NDArray[np.int64] = np.array([
         0,
         *(1 + records.variables.index(name) for name in variables),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from meddistill.data.records import Records
 from meddistill.data.series.gaps import WHOLE, in_parts, is_even
+from meddistill.data.series.times import NUMBER
 
 Block = NDArray[np.float32]
 """[rows, time, 1 + variables + static columns]: column 0 is a step's time, NaN at padding."""
@@ -44,6 +45,7 @@ class SeriesRecords(Records):
         ids: [rows] what each is called, where something says.
         gapped: Whether a cell is missing or steps are uneven, of the rows that they were taken
             from, so that networks of all splits read the same parts; None: of these rows.
+        time_kind: What times were in the data: numbers, dates or durations, which are hours here.
     """
 
     kind: ClassVar[str] = "series"
@@ -57,6 +59,7 @@ class SeriesRecords(Records):
     names: Mapping[str, str | None] = field(default_factory=lambda: NAMES)
     ids: tuple[str, ...] | None = None
     gapped: bool | None = None
+    time_kind: str = NUMBER
 
     def __len__(self) -> int:
         return len(self.block)
@@ -157,6 +160,7 @@ class SeriesRecords(Records):
             "steps": self.block.shape[1],
             "step": self.step,
             "until": self.until,
+            "time_kind": self.time_kind,
             "names": dict(self.names),
         }
 

@@ -8,9 +8,10 @@ from typing import Any
 from meddistill.data.series.records import ARRAYS, NAMES
 from meddistill.data.series.scales import finite
 from meddistill.data.series.static import CATEGORY, NUMBER
+from meddistill.data.series.times import MENDS
 
 MOST_STEPS = 2**22
-KEYS = {"variables", "static", "steps", "step", "until", "names"}
+KEYS = {"variables", "static", "steps", "step", "until", "time_kind", "names"}
 
 
 def checked_spec(spec: Any) -> dict[str, Any]:
@@ -35,6 +36,8 @@ def checked_spec(spec: Any) -> dict[str, Any]:
             finite(spec, name)
     if spec["step"] is not None and spec["step"] <= 0:
         raise ValueError(f"step={spec['step']!r:.40} must be above 0")
+    if spec["time_kind"] not in [*MENDS]:
+        raise ValueError(f"time_kind={spec['time_kind']!r:.40} is none of {[*MENDS]}")
     if not isinstance(names, dict) or names.keys() != NAMES.keys():
         raise ValueError(f"its names of arrays and columns must be those of {sorted(NAMES)}")
     for role, name in names.items():
