@@ -99,6 +99,16 @@ def test_what_is_wrong_in_settings_of_arrays_is_named(tmp_path, settings, said):
     assert said in str(error.value)
 
 
+@pytest.mark.parametrize("role", ["target", "id", "group", "part"])
+@pytest.mark.parametrize("read", [read_arrays, read_tables])
+def test_a_static_column_that_is_the_outcome_or_whose_row_it_is_is_refused(read, role, tmp_path):
+    usual = {"target": "y" if read is read_arrays else "died", "id": "id", "group": "unit"}
+    column = usual.get(role, "age")
+    settings = {role: column, "static": list(dict.fromkeys(["age", column]))}
+    with pytest.raises(UserError, match=rf"data.static=.* names '{column}', which is data.{role}"):
+        read(tmp_path, **settings)
+
+
 def test_an_id_without_an_outcome_is_left_out_and_said(tmp_path):
     cohort = read_tables(tmp_path, lambda long, static: (long, static[5:]))
     assert len(cohort.target) == 55

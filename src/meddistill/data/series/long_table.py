@@ -66,13 +66,13 @@ def series_table(
     """
     optional_number("data.step", step, above=0)
     optional_number("data.until", until)
-    beside_series = static_names(static)
     notation = separator, ".", encoding
     table = read_raw(from_call(path), *notation)
     beside = read_raw(from_call(outcomes_path), *notation)
     given = {"id": id, "time": time, "variable": variable, "value": value}
     names = column_names(table.frame, given, path)
     roles = {"target": target, "id": names["id"], "group": group, "part": part}
+    beside_series = static_names(static, roles)
     columns = [*beside_series, *(str(name) for name in roles.values() if name is not None)]
     try:
         check_columns(columns, beside.frame)

@@ -74,9 +74,10 @@ def series_npz(
     names = {**NAMES, **given}
     number("data.step", step, above=0)
     optional_number("data.until", until)
+    roles = {"target": target, "id": id, "group": group, "part": part}
+    beside = static_names(static, roles)
     try:
-        records = _records(arrays, names, static_names(static), step)
-        roles = {"target": target, "id": id, "group": group, "part": part}
+        records = _records(arrays, names, beside, step)
         columns = {str(name) for name in roles.values() if name is not None}
         outcomes = _outcomes(arrays, columns, len(records))
         outcomes[target] = _class_names(arrays, outcomes[target], target, classes)

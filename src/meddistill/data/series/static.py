@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from meddistill.data.tables.blocks import read_categories, read_numbers
 from meddistill.data.tables.cells import UnreadableError, text_of, value_of
 from meddistill.data.tables.missing import DEFAULT, Missing
-from meddistill.errors import SettingError
+from meddistill.errors import SettingError, shown
 
 NUMBER, CATEGORY = "number", "category"
 
@@ -33,17 +33,26 @@ class Statics:
     categories: tuple[tuple[str, ...] | None, ...] = ()
 
 
-def static_names(value: Any) -> list[str]:
+def static_names(value: Any, roles: Mapping[str, str | None]) -> list[str]:
     """The setting `data.static` as names.
 
+    Args:
+        value: As it was given.
+        roles: Columns that are something else, by role: `target`, `id`, `group`, `part`.
+
     Raises:
-        SettingError: It is no list, or names one twice.
+        SettingError: It is no list, names one twice, or one that is something else: the outcome,
+            say, which the model would read.
     """
     if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
         raise SettingError("data.static", value, f"must be a list: data.static=[{value}]")
     names = [str(name) for name in value]
     if len(set(names)) < len(names):
         raise SettingError("data.static", names, "names a column twice")
+    for role, name in roles.items():
+        if name in names:
+            mend = f"names {shown(name)}, which is data.{role}: a model must not read it"
+            raise SettingError("data.static", names, mend)
     return names
 
 

@@ -21,6 +21,7 @@ MENDS = {
     DURATION: "give durations (timedelta), which count in hours",
 }
 """What times may be, and how others become such."""
+EXAMPLES = {DATE: "date as 2020-12-31 14:00", DURATION: "duration"}
 HOUR = np.timedelta64(1, "h")
 
 
@@ -73,11 +74,9 @@ def _points(column: str, cells: pd.Series[Any], kind: str, gone: Missing) -> pd.
     Raises:
         UserError: A cell is none; it is named with its row.
     """
-    if kind == DATE:
-        of_type, example = (str, datetime.date), "date as 2020-12-31 14:00"
-    else:
-        of_type, example = (datetime.timedelta,), "duration"
+    of_type = (str, datetime.date) if kind == DATE else (datetime.timedelta,)
     fitting = cells.where(cells.map(lambda cell: isinstance(cell, of_type)))
+    points: pd.Series[Any]
     if kind == DATE:
         points = pd.to_datetime(fitting, errors="coerce", format="ISO8601", utc=True)
     else:
@@ -87,6 +86,6 @@ def _points(column: str, cells: pd.Series[Any], kind: str, gone: Missing) -> pd.
     if wrong:
         raise UserError(
             f"column {shown(column)}, row {cells.index[wrong[0]]}: {shown(cells.iloc[wrong[0]])} "
-            f"is no {example} ({len(wrong)} such cells)"
+            f"is no {EXAMPLES[kind]} ({len(wrong)} such cells)"
         )
     return points
