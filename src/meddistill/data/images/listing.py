@@ -79,16 +79,13 @@ def read_listing(
     for key, name in named.items():
         if name is not None:
             check_column(f"data.{key}", name, frame)
-    files = _files(frame, named["file"] or "", folder)
-    gone = Missing(DEFAULT)
+    column, gone = str(named["file"]), Missing(DEFAULT)
+    files = _files(frame, column, folder)
     target, classes, of_labels = coded(frame, named["target"], positive, gone)
     group, of_groups = read_groups(frame, named["group"], gone)
-    ids = read_ids(frame, named["id"]) if named["id"] else _names(frame, named["file"] or "")
-    others = _others(folder, files)
-    return Listing(
-        files, ids, target, classes, [*notes, *of_labels, *of_groups, *others], group,
-        _parts(frame, named["part"]),
-    )  # fmt: skip
+    ids = read_ids(frame, named["id"] or column)
+    said = [*notes, *of_labels, *of_groups, *_others(folder, files)]
+    return Listing(files, ids, target, classes, said, group, _parts(frame, named["part"]))
 
 
 def _frame(table: str, separator: str, encoding: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -99,10 +96,6 @@ def _frame(table: str, separator: str, encoding: str) -> tuple[pd.DataFrame, tup
             raise SettingError("data.table_path", error.value, error.mend) from error
         raise
     return raw.frame, raw.notes
-
-
-def _names(frame: pd.DataFrame, column: str) -> NDArray[np.object_]:
-    return np.array([str(name) for name in frame[column].tolist()], dtype=object)
 
 
 def _files(frame: pd.DataFrame, column: str, folder: Path) -> list[Path]:
@@ -143,8 +136,11 @@ def _absent(folder: Path, absent: list[str]) -> str:
 def _others(folder: Path, files: list[Path]) -> list[str]:
     known = set(files)
     others = [file.name for file in all_pictures(folder) if file not in known]
-    return [f"{len(others)} picture(s) are in no row of the table and left out: {listed(others, 3)}"
-            ] if others else []  # fmt: skip
+    if not others:
+        return []
+    return [
+        f"{len(others)} picture(s) are in no row of the table and left out: {listed(others, 3)}"
+    ]
 
 
 def all_pictures(folder: Path) -> list[Path]:
