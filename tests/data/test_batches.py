@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
@@ -243,3 +245,39 @@ def test_the_default_batch_grows_with_the_table_and_is_64_on_small_ones():
 )
 def test_patience_is_in_epochs_that_take_as_many_steps_on_any_large_table(rows, epochs):
     assert patience_for(rows) == epochs
+
+
+# One copy
+
+
+def test_parts_that_share_their_inputs_are_joined_to_rows_with_one_copy_of_them():
+    one = rows_of()
+    other = replace(one, target=one.target.flip(0), answers=-one.answers)
+    joined = Rows.joined([one, other])
+    assert joined.inputs.data_ptr() == one.inputs.data_ptr()
+    assert len(joined.inputs) == ROWS
+    assert len(joined.target) == len(joined.answers) == 2 * ROWS
+    index = torch.tensor([[3, ROWS + 3], [0, 2 * ROWS - 1]])
+    found = joined.at(index)
+    assert found.inputs[..., 0].tolist() == [[3, 3], [0, ROWS - 1]]
+    assert found.target.equal(torch.cat([one.target, other.target])[index])
+    assert found.answers[0, 1].equal(-one.answers[3])
+    assert found.teacher_inputs[..., 0, 0].tolist() == [[3, 3], [0, ROWS - 1]]
+
+
+def test_parts_with_inputs_of_their_own_are_joined_one_after_the_other():
+    one, other = rows_of(), rows_of()
+    joined = Rows.joined([one, replace(other, inputs=-other.inputs)])
+    assert joined.inputs.equal(torch.cat([one.inputs, -other.inputs]))
+    assert joined.at(torch.tensor([ROWS + 2])).inputs[0].tolist() == [-2, 2]
+    assert Rows.joined([one]) is one
+
+
+def test_batches_of_rows_with_one_copy_are_those_of_each_part():
+    one = rows_of()
+    joined = Rows.joined([one, replace(one, target=one.target.flip(0))])
+    second = Batches(joined, 5, seed=2, positions=torch.arange(ROWS, 2 * ROWS))
+    alone = Batches(replace(one, target=one.target.flip(0)), 5, seed=2)
+    for batch, expected in zip(second, alone, strict=True):
+        assert batch.inputs.equal(expected.inputs)
+        assert batch.target.equal(expected.target)
