@@ -6,7 +6,6 @@ from functools import cache
 
 import numpy as np
 import pytest
-import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from sklearn.linear_model import LogisticRegression
@@ -67,9 +66,7 @@ def alone(made, student, tables, folder):
         scheduler=schedule_of(made.scheduler, made.trainer["max_epochs"]),
     )  # fmt: skip
     fitted = fit(module, data, folder, made.trainer, patience=made.patience)
-    with torch.no_grad():
-        inputs = data.preprocessing.front(data.rows.inputs)
-        answers = network.eval()(inputs).double().softmax(dim=-1).numpy()
+    answers = data.answers_of(network.eval()).double().softmax(dim=-1).numpy()
     return answers, fitted.score, fitted.epochs
 
 

@@ -160,9 +160,9 @@ def test_the_names_in_a_stack_are_those_of_a_single_network():
 
 def test_members_that_stay_keep_their_answers():
     networks = [shipped("mlp_tiny", seed) for seed in range(5)]
-    stacked = stack_networks(networks, (FEATURES,))
+    stacked = stack_networks(networks, SHAPES["vector"])
     stacked.keep(torch.tensor([1, 4]))
-    assert_equal([networks[1], networks[4]], stacked)
+    assert_equal([networks[1], networks[4]], stacked, SHAPES["vector"])
 
 
 def test_dropout_draws_for_each_member_what_it_would_draw_alone():

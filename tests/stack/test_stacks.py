@@ -11,6 +11,7 @@ import torch
 from hydra.utils import get_class
 from sklearn.datasets import load_wine
 
+from kinds import layout_of
 from meddistill.config.confdir import choices
 from meddistill.data.cohort import Cohort, number_rows
 from meddistill.data.tables.munge import Munge
@@ -43,7 +44,7 @@ def stacks(name):
 
 LOSSES = [name for name in choices("loss") if name != "kd" and stacks(name)]
 EVERY = [
-    *((student, "kd") for student in choices("student")),
+    *((name, "kd") for name in choices("student") if layout_of(node("student", name)) == "vector"),
     *(("mlp_tiny", loss) for loss in LOSSES),
 ]
 
