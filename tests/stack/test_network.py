@@ -13,7 +13,7 @@ from meddistill.config.compose import build_network
 from meddistill.config.confdir import choices, conf_dir
 from meddistill.stack.network import NotStackableError, stack_networks
 
-ROWS, FEATURES = 7, 6
+ROWS, (FEATURES,) = 7, SHAPES["vector"]
 
 
 def shipped(name, seed, classes=3):
