@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 
 import torch
@@ -86,7 +86,7 @@ def stack_networks(networks: Sequence[nn.Module], in_shape: Sequence[int]) -> St
     """The fastest form that answers and learns as each network alone, tried out on random rows.
 
     A few rows may get equal answers though the order of sums differs, and every step of training
-    makes more of that: convolutions in a stack differ by hundredths after a hundred steps.
+    makes more of that: convolutions in a stack differ by thousandths after a hundred steps.
 
     Args:
         networks: One a member; members may share one.
@@ -101,9 +101,7 @@ def stack_networks(networks: Sequence[nn.Module], in_shape: Sequence[int]) -> St
         type(m) for m in first.modules() if next(m.parameters(recurse=False), None) is not None
     }
     reason = ""
-    batched_first = owners <= {nn.Linear, nn.GRU}
-    forms = [batched_first, False] if nn.GRU not in owners else [True]  # `vmap` takes no GRU
-    for batched in dict.fromkeys(forms):
+    for batched in _forms(owners):
         try:
             stacked = StackedNetwork(networks[:PROBED_MEMBERS], batched)
             _probe(stacked, networks[:PROBED_MEMBERS], in_shape)
@@ -112,6 +110,13 @@ def stack_networks(networks: Sequence[nn.Module], in_shape: Sequence[int]) -> St
         else:
             return StackedNetwork(networks, batched)
     raise NotStackableError(f"student {type(first).__name__}: {reason}")
+
+
+def _forms(owners: Set[type[nn.Module]]) -> tuple[bool, ...]:
+    """Whether to run by batched products, by `vmap`, or to try one after the other."""
+    if nn.GRU in owners:
+        return (True,)  # `vmap` takes none
+    return (True, False) if owners <= {nn.Linear} else (False,)
 
 
 def _refuse_known(network: nn.Module) -> None:
