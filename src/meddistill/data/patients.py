@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,3 +46,25 @@ class Patients:
     def are_enough(self, rows: NDArray[np.bool_]) -> bool:
         """Whether rows [rows] are of enough different patients."""
         return len(np.unique(self.number[rows])) >= self.fewest
+
+    def ends(
+        self, lowest: NDArray[Any], highest: NDArray[Any]
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """[columns] the ends of a range that enough patients reach; NaN where too few have any.
+
+        They are the `fewest`-th lowest and highest patient's: no end is a single patient's.
+
+        Args:
+            lowest: [rows, columns] each row's lowest number, NaN where it has none.
+            highest: [rows, columns] likewise.
+        """
+        low = np.sort(self.joined(np.fmin, lowest), axis=0)  # NaN is last
+        high = np.sort(-self.joined(np.fmax, highest), axis=0)
+        return low[self.fewest - 1], -high[self.fewest - 1]
+
+    def joined(self, by: np.ufunc, rows: NDArray[Any]) -> NDArray[Any]:
+        """[patients, columns] of rows [rows, columns], those of a patient joined by `by`."""
+        order = np.argsort(self.number, kind="stable")
+        starts = np.flatnonzero(np.diff(self.number[order], prepend=-1))
+        joined: NDArray[Any] = by.reduceat(rows[order], starts, axis=0)
+        return joined

@@ -55,7 +55,33 @@ def test_series_longer_than_in_training_are_cut_to_their_last_steps_and_it_is_sa
     arrays["lengths"][:] = 12
     read = Channels().fit(made_records()).read(arrays)
     assert read.times[0].tolist() == list(range(4, 12))
-    assert "60 row(s) of more than 8 steps: the last 8 are read" in caplog.text
+    assert "60 row(s) of more than the 8 steps of training: the last 8 are read" in caplog.text
+    assert "(up to 4 of a row)" in caplog.text
+
+
+def test_an_empty_tail_of_longer_arrays_takes_no_place_of_values(caplog):
+    arrays = made_arrays()
+    del arrays["lengths"]
+    fitted = Channels().fit(read_records(arrays, made_spec()))
+    tail = np.full_like(arrays["X"][:, :4], np.nan)
+    longer = {**arrays, "X": np.concatenate([arrays["X"], tail], axis=1)}
+    assert same(fitted.read(arrays), fitted.read(longer))
+    assert "60 row(s) end in steps without any value beyond the 8 of training" in caplog.text
+    longer["X"][0, 9] = 80
+    assert fitted.read(longer).times[0].tolist() == list(range(2, 10))
+    assert same(
+        fitted.read(arrays).take(np.arange(1, 60)), fitted.read(longer).take(np.arange(1, 60))
+    )
+    told = {**longer, "lengths": np.full(60, 12)}
+    assert fitted.read(told).times[0].tolist() == list(range(4, 12))
+
+
+def test_variables_of_arrays_that_are_all_unknown_are_named_as_those_of_a_long_table():
+    arrays = made_arrays() | {"variables": np.array(["hr", "ph", "seldom"])}
+    long, static = as_long(arrays)
+    for rows in (arrays, (long, static)):
+        with pytest.raises(UserError, match=r"'hr', '.*' \(is 'HR' meant\?\) was there in"):
+            read_records(rows, made_spec())
 
 
 def test_a_variable_unseen_in_training_is_named_and_left(caplog):

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from meddistill.data.images.pixels import as_floats
@@ -50,11 +49,11 @@ class Scales:
         mean = sums / pixels
         std = np.sqrt(np.clip(squares / pixels - np.square(mean), 0, None))
         std[std < 1e-6] = 1.0  # of one shade, but for rounding
-        by_patient = pd.Series(np.concatenate(means)).groupby(patients.number)
+        every = np.concatenate(means)[:, None]
+        (darkest,), (brightest,) = patients.ends(every, every)
         return Scales(
             tuple(mean.tolist()), tuple(std.tolist()),
-            float(np.sort(by_patient.min())[patients.fewest - 1]),
-            float(np.sort(by_patient.max())[-patients.fewest]),
+            float(darkest), float(brightest),
         )  # fmt: skip
 
     def as_plain(self, method: str) -> str:

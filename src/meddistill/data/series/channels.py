@@ -12,6 +12,7 @@ from torch import Tensor
 
 from meddistill.data.records import Records
 from meddistill.data.series.gaps import GAPPED, WHOLE
+from meddistill.data.series.pace import Pace
 from meddistill.data.series.preprocessing import SeriesPreprocessing
 from meddistill.data.series.records import SeriesRecords
 from meddistill.data.series.scales import LEARNED, Scales, finite
@@ -30,9 +31,10 @@ class ChannelInputs(SeriesPreprocessing):
     Args:
         spec: Of the records.
         scales: Of the variables.
+        statics: Static columns as inputs.
+        pace: When the steps of training were.
         longest_gap: [V] time since a value at which it is cut off, and by which it is divided.
         clock: Latest time and longest stride, likewise.
-        statics: Static columns as inputs.
         parts: 3, or 1 for values alone.
     """
 
@@ -43,12 +45,13 @@ class ChannelInputs(SeriesPreprocessing):
         self,
         spec: dict[str, Any],
         scales: Scales,
+        statics: StaticInputs,
+        pace: Pace,
         longest_gap: Tensor,
         clock: tuple[float, float],
-        statics: StaticInputs,
         parts: int,
     ) -> None:
-        super().__init__(spec, scales, statics)
+        super().__init__(spec, scales, statics, pace)
         self.longest_gap, self.clock, self.parts = longest_gap, clock, parts
         self.names = ["clock", *spec["variables"], *statics.names]
         self.in_shape = (parts, spec["steps"], len(self.names))
@@ -140,6 +143,7 @@ def load_channels(plain: dict[str, Any], spec: dict[str, Any]) -> ChannelInputs:
     """
     scales = Scales.from_plain(plain.get("variables"), spec["variables"])
     statics = StaticInputs.from_plain(plain.get("statics"), spec["static"])
+    pace = Pace.from_plain(plain.get("pace"))
     if plain.get("parts") not in (GAPPED, WHOLE):
         raise ValueError(f"parts={plain.get('parts')!r:.40} must be 1 or 3")
     gaps = plain.get("longest_gap")
@@ -147,7 +151,7 @@ def load_channels(plain: dict[str, Any], spec: dict[str, Any]) -> ChannelInputs:
         raise ValueError("'longest_gap' must be a list with a number for each variable")
     gap = [_positive({"longest_gap": each}, "longest_gap") for each in gaps]
     clock = _positive(plain, "latest"), _positive(plain, "stride")
-    return ChannelInputs(spec, scales, torch.tensor(gap), clock, statics, plain["parts"])
+    return ChannelInputs(spec, scales, statics, pace, torch.tensor(gap), clock, plain["parts"])
 
 
 def _positive(entry: dict[str, Any], name: str) -> float:

@@ -13,17 +13,16 @@ from numpy.typing import NDArray
 
 from meddistill.data.preprocessing import Preprocessing
 from meddistill.data.records import Records
+from meddistill.data.series.pace import Pace
 from meddistill.data.series.reading import read_records
 from meddistill.data.series.records import SeriesRecords
+from meddistill.data.series.remarks import lost, remarks
 from meddistill.data.series.scales import Scales
 from meddistill.data.series.static_inputs import StaticInputs, recoded
-from meddistill.errors import listed
 from meddistill.files.atomic import write_atomically
 
 log = logging.getLogger(__name__)
 VERSION = 1
-FAR = 10
-"""A value is far off from as many widths of the training range beyond its ends."""
 
 
 class SeriesPreprocessing(Preprocessing):
@@ -33,12 +32,15 @@ class SeriesPreprocessing(Preprocessing):
         spec: Of the training records.
         scales: Of the variables.
         statics: Static columns as inputs.
+        pace: When the steps of training were.
     """
 
     method: ClassVar[str]
 
-    def __init__(self, spec: dict[str, Any], scales: Scales, statics: StaticInputs) -> None:
-        self.spec, self.scales, self.statics = spec, scales, statics
+    def __init__(
+        self, spec: dict[str, Any], scales: Scales, statics: StaticInputs, pace: Pace
+    ) -> None:
+        self.spec, self.scales, self.statics, self.pace = spec, scales, statics, pace
 
     def read(self, raw: Any) -> SeriesRecords:
         """New rows, or records, with the variables, static columns and steps of training.
@@ -55,10 +57,8 @@ class SeriesPreprocessing(Preprocessing):
             and records.block.shape[1] == self.spec["steps"]
         ):
             return records
-        longer = int((records.lengths > self.spec["steps"]).sum())
-        if longer:
-            most = self.spec["steps"]
-            log.warning("%d row(s) of more than %d steps: the last %d are read", longer, most, most)
+        for remark in lost(self, records):
+            log.warning("%s", remark)
         block = _of_length(records.block, self.spec["steps"])
         first = 1 + len(records.variables)
         pairs = zip(records.categories, self.statics.codes, strict=True)
@@ -79,8 +79,9 @@ class SeriesPreprocessing(Preprocessing):
             if names is not None:
                 block[:, :, place] = np.nan
         return SeriesRecords(
-            block, tuple(self.spec["variables"]), tuple(self.spec["static"]), self.statics.codes
-        )
+            block, tuple(self.spec["variables"]), tuple(self.spec["static"]), self.statics.codes,
+            time_kind=self.spec["time_kind"],
+        )  # fmt: skip
 
     def describe(self) -> str:
         """The variables and static columns."""
@@ -93,51 +94,24 @@ class SeriesPreprocessing(Preprocessing):
     def learned(self) -> str:
         """Of variables and static columns; nothing of a few patients alone."""
         return (
-            "names of variables and static columns; of each a mean, a spread and two quantiles of "
-            "its values; quantiles of the time between them; spellings of categories"
+            "names of variables and static columns; of each a mean, a spread and two ends of its "
+            "values, and the longest time between them, none of which fewer patients reach than "
+            "its maker's privacy.fewest; how many steps the longest series has, when the first and "
+            "the last were, and how far apart; spellings of categories"
         )
 
     def warn(self, records: Records) -> None:
-        """Say which rows have no value, and which variables are far off what training had."""
+        """Say which rows have no value, and what is absent, or far off what training had."""
         assert isinstance(records, SeriesRecords)
-        empty = np.flatnonzero(np.isnan(records.values).all(axis=(1, 2)))
-        if len(empty):
-            log.warning(
-                "%d row(s) without any value, first row %s: answered by what is left",
-                len(empty), records.index[empty[0]],
-            )  # fmt: skip
-        unread = [
-            name for name, odd in zip(records.variables, self._unread(records), strict=True) if odd
-        ]
-        if unread:
-            log.warning("values of %s are not read: too few training rows had any", listed(unread))
-        far = [name for name, odd in zip(records.variables, self._far(records), strict=True) if odd]
-        if far:
-            log.warning("values far off those of training in %s: cut off at its ends", listed(far))
-
-    def _unread(self, records: SeriesRecords) -> NDArray[np.bool_]:
-        """[V] whether there are values of a variable that was not learned."""
-        seen = (~np.isnan(records.values)).any(axis=(0, 1))
-        unread: NDArray[np.bool_] = seen & ~self.scales.known.numpy()
-        return unread
-
-    def _far(self, records: SeriesRecords) -> NDArray[np.bool_]:
-        """[V] whether a value is far beyond the training range."""
-        low, high, known = (
-            t.numpy() for t in (self.scales.low, self.scales.high, self.scales.known)
-        )
-        width = np.where(known & (high > low), FAR * (high - low), np.inf)
-        values = records.values.reshape(-1, len(records.variables))
-        lowest = np.fmin.reduce(values, axis=0, initial=np.nan)
-        highest = np.fmax.reduce(values, axis=0, initial=np.nan)
-        far: NDArray[np.bool_] = (low - lowest > width) | (highest - high > width)
-        return far
+        for remark in remarks(self, records):
+            log.warning("%s", remark)
 
     def as_plain(self) -> dict[str, Any]:
         """JSON values."""
         return {
             "variables": self.scales.as_plain(self.spec["variables"]),
             "statics": self.statics.as_plain(),
+            "pace": self.pace.as_plain(),
         }
 
     def save(self, path: Path) -> None:

@@ -92,6 +92,8 @@ def _of_arrays(arrays: Arrays, spec: Mapping[str, Any]) -> SeriesRecords:
             f"{listed(variables, 20)}"
         )
     lengths = series_lengths(arrays, names["lengths"], rows, steps)
+    if names["lengths"] not in arrays:
+        lengths = _without_tail(values, lengths, spec["steps"])
     times = series_times(arrays, names["times"], lengths, steps, spec["step"])
     statics = static_arrays(arrays, spec["static"], rows)
     block = block_of(values, times, statics.values)
@@ -100,6 +102,26 @@ def _of_arrays(arrays: Arrays, spec: Mapping[str, Any]) -> SeriesRecords:
         time_kind=spec["time_kind"],
     )  # fmt: skip
     return cut_after(_in_order(records, spec), spec["until"])
+
+
+def _without_tail(
+    values: NDArray[np.float32], lengths: NDArray[np.int64], most: int
+) -> NDArray[np.int64]:
+    """[rows] steps of which none beyond those of training belongs to a tail without any value.
+
+    Of longer series the last steps are read: those of an empty tail would take the place of values.
+    """
+    steps = np.arange(1, values.shape[1] + 1)
+    last = np.where(~np.isnan(values).all(axis=2), steps, 0).max(axis=1)
+    kept: NDArray[np.int64] = np.minimum(lengths, np.maximum(last, most))
+    cut = lengths - kept
+    if cut.any():
+        log.warning(
+            "%d row(s) end in steps without any value beyond the %d of training, which are taken "
+            "for padding (up to %d of a row): `lengths` says which steps are real",
+            (cut > 0).sum(), most, cut.max(),
+        )  # fmt: skip
+    return kept
 
 
 def _of_long(

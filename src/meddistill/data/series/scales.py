@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 LEARNED = ("low", "high", "mean", "scale")
+Ends = tuple[NDArray[np.float32], NDArray[np.float32]]
+FAR = 10
+"""A value is far off from as many widths of the training range beyond its ends."""
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -32,17 +35,18 @@ class Scales:
     scale: Tensor
 
     @staticmethod
-    def fit(columns: Sequence[NDArray[np.float32]], clip: float, known: Sequence[bool]) -> Scales:
+    def fit(columns: Sequence[NDArray[np.float32]], clip: float, ends: Ends) -> Scales:
         """Learn from the training values of each column, without the missing ones.
 
         Args:
             columns: [values] of each column; they may be of different lengths.
             clip: Share of the values that is cut off at each end.
-            known: Whether enough patients have a value.
+            ends: [columns] lowest and highest that enough patients reach, NaN where too few have
+                a value: what lies beyond is cut off likewise.
         """
         learned = [
-            _learned(values, clip) if read else (0.0, 0.0, 0.0, 0.0)
-            for values, read in zip(columns, known, strict=True)
+            (0.0, 0.0, 0.0, 0.0) if np.isnan(low) else _learned(values, clip, low, high)
+            for values, low, high in zip(columns, *ends, strict=True)
         ]
         by_name = np.array(learned, dtype=np.float32).reshape(-1, len(LEARNED)).T
         return Scales(*(torch.from_numpy(numbers.copy()) for numbers in by_name))
@@ -56,6 +60,16 @@ class Scales:
         """[..., columns] -> the same shape; 0, the mean, where a value is missing or not read."""
         scaled = (torch.clamp(values, self.low, self.high) - self.mean) * self.scale
         return torch.where(values.isnan() | ~self.known, 0.0, scaled)
+
+    def far(self, values: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """[columns] whether one of the values [..., columns] is far beyond the training range."""
+        low, high, known = (each.numpy() for each in (self.low, self.high, self.known))
+        width = np.where(known & (high > low), FAR * (high - low), np.inf)
+        every = values.reshape(-1, len(low))
+        lowest = np.fmin.reduce(every, axis=0, initial=np.nan)
+        highest = np.fmax.reduce(every, axis=0, initial=np.nan)
+        far: NDArray[np.bool_] = (low - lowest > width) | (highest - high > width)
+        return far
 
     def as_plain(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """JSON values, a column each."""
@@ -83,8 +97,13 @@ class Scales:
         return fitted
 
 
-def _learned(values: NDArray[np.float32], clip: float) -> tuple[float, float, float, float]:
-    low, high = np.quantile(values, [clip, 1 - clip], method="nearest").tolist()
+def _learned(
+    values: NDArray[np.float32], clip: float, lowest: float, highest: float
+) -> tuple[float, float, float, float]:
+    low, middle, high = np.quantile(values, [clip, 0.5, 1 - clip], method="nearest").tolist()
+    low, high = max(low, lowest), min(high, highest)
+    if low > high:  # of so few patients only the middle is not a single one's
+        low = high = middle
     clipped = np.clip(values, low, high).astype(np.float64)
     deviation = float(clipped.std())
     return low, high, float(clipped.mean()), 1 / deviation if deviation > 1e-12 else 1.0

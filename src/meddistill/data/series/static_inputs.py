@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from meddistill.data.patients import Patients
@@ -37,17 +38,17 @@ class StaticInputs:
     def fit(records: SeriesRecords, patients: Patients, clip: float) -> StaticInputs:
         """Learn from training rows; what too few patients share gets no input of its own."""
         known: list[Names | None] = []
-        numbers, enough = [], []
+        numbers = []
         for column, names in zip(records.statics.T, records.categories, strict=True):
-            seen = ~np.isnan(column)
             if names is None:
-                numbers.append(column[seen])
-                enough.append(patients.are_enough(seen))
+                numbers.append(column[~np.isnan(column)])
                 known.append(None)
             else:
                 kept = [n for k, n in enumerate(names) if patients.are_enough(column == k)]
                 known.append(tuple(kept))
-        scales = Scales.fit(numbers, clip, enough)
+        numeric = [place for place, names in enumerate(known) if names is None]
+        cells = records.statics[:, numeric]
+        scales = Scales.fit(numbers, clip, patients.ends(cells, cells))
         return StaticInputs(records.static, records.categories, tuple(known), scales)
 
     @property
@@ -80,6 +81,22 @@ class StaticInputs:
     @property
     def _numeric(self) -> list[str]:
         return [name for name, known in zip(self.columns, self.known, strict=True) if known is None]
+
+    def far(self, statics: NDArray[np.float32]) -> list[str]:
+        """Columns of numbers with one far beyond the training range."""
+        numeric = [place for place, names in enumerate(self.codes) if names is None]
+        odd = self.scales.far(statics[:, numeric]).tolist()
+        return [name for name, far in zip(self._numeric, odd, strict=True) if far]
+
+    def unknown(self, records: SeriesRecords) -> dict[str, list[str]]:
+        """By column of categories those of the records that have no input."""
+        found = {}
+        pairs = zip(records.statics.T, records.categories, self.known, strict=True)
+        for name, (column, names, known) in zip(self.columns, pairs, strict=True):
+            if names is not None and known is not None:
+                there = np.unique(column[~np.isnan(column)]).astype(int).tolist()
+                found[name] = [names[place] for place in there if names[place] not in known]
+        return {name: lost for name, lost in found.items() if lost}
 
     def as_plain(self) -> dict[str, Any]:
         """JSON values; of categories those that enough patients share, and no others."""

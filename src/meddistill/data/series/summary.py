@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from meddistill.data.records import Records
+from meddistill.data.series.pace import Pace
 from meddistill.data.series.preprocessing import SeriesPreprocessing
 from meddistill.data.series.records import SeriesRecords
 from meddistill.data.series.scales import Scales
@@ -28,8 +29,9 @@ class SummaryInputs(SeriesPreprocessing):
     Args:
         spec: Of the records.
         scales: Of the variables; cells are clipped and scaled before they are summed up.
-        features: Scales of the statistics; one that nobody has is 0, its mean.
         statics: Static columns as inputs.
+        pace: When the steps of training were.
+        features: Scales of the statistics; one that nobody has is 0, its mean.
         chosen: Which of `STATISTICS`.
     """
 
@@ -40,11 +42,12 @@ class SummaryInputs(SeriesPreprocessing):
         self,
         spec: dict[str, Any],
         scales: Scales,
-        features: Scales,
         statics: StaticInputs,
+        pace: Pace,
+        features: Scales,
         chosen: Chosen,
     ) -> None:
-        super().__init__(spec, scales, statics)
+        super().__init__(spec, scales, statics, pace)
         self.features, self.chosen = features, tuple(chosen)
         self.names = [*feature_names(spec["variables"], chosen), *statics.names]
         self.in_shape = (len(self.names),)
@@ -84,7 +87,8 @@ def load_summary(plain: dict[str, Any], spec: dict[str, Any]) -> SummaryInputs:
     scales = Scales.from_plain(plain.get("variables"), spec["variables"])
     features = Scales.from_plain(plain.get("features"), feature_names(spec["variables"], chosen))
     statics = StaticInputs.from_plain(plain.get("statics"), spec["static"])
-    return SummaryInputs(spec, scales, features, statics, chosen)
+    pace = Pace.from_plain(plain.get("pace"))
+    return SummaryInputs(spec, scales, statics, pace, features, chosen)
 
 
 def feature_names(variables: list[str], chosen: Chosen) -> list[str]:

@@ -41,31 +41,27 @@ def fit_preprocessing(
     Raises:
         SettingError: There are not that many patients.
     """
-    patient = Patients.of(len(cells.numbers), fewest, group).number
-    numbers, expected = _fit_numbers(schema.numeric, cells.numbers, patient, fewest)
-    categories = _fit_categories(schema.categorical, cells.categories, patient, fewest)
+    patients = Patients.of(len(cells.numbers), fewest, group)
+    numbers, expected = _fit_numbers(schema.numeric, cells.numbers, patients)
+    categories = _fit_categories(schema.categorical, cells.categories, patients)
     fitted = TablePreprocessing(schema, numbers, categories)
     _check(fitted, cells, [*expected, *_encoded(categories, cells.categories)])
     return fitted
 
 
 def _fit_numbers(
-    columns: tuple[str, ...], values: Floats, patient: NDArray[Any], fewest: int
+    columns: tuple[str, ...], values: Floats, patients: Patients
 ) -> tuple[NumberInputs, list[NDArray[Any]]]:
     """Inputs of the numbers, and how scikit-learn answers the training rows."""
     from sklearn.impute import SimpleImputer
     from sklearn.preprocessing import StandardScaler
 
-    order = np.argsort(patient, kind="stable")
-    starts = np.flatnonzero(np.diff(patient[order], prepend=-1))
-    low = np.sort(np.fmin.reduceat(values[order], starts, axis=0), axis=0)
-    high = np.sort(-np.fmax.reduceat(values[order], starts, axis=0), axis=0)  # NaN is last
-    lowest, highest = low[fewest - 1], -high[fewest - 1]
+    lowest, highest = patients.ends(values, values)
     known = ~np.isnan(lowest)  # as many patients have a number
     values = np.where(known, values, np.nan)
     empty = np.isnan(values)
-    without = np.logical_or.reduceat(empty[order], starts, axis=0).sum(axis=0)
-    flagged = np.flatnonzero(known & (without >= fewest))
+    without = patients.joined(np.logical_or, empty).sum(axis=0)
+    flagged = np.flatnonzero(known & (without >= patients.fewest))
     if not columns:
         nothing = np.zeros(0)
         none = NumberInputs(
@@ -87,10 +83,10 @@ def _fit_numbers(
 
 
 def _fit_categories(
-    columns: tuple[str, ...], cells: Categories, patient: NDArray[Any], fewest: int
+    columns: tuple[str, ...], cells: Categories, patients: Patients
 ) -> CategoryInputs:
     found = [
-        _known(codes, names, patient, fewest)
+        _known(codes, names, patients.number, patients.fewest)
         for codes, names in zip(cells.codes.T, cells.names, strict=True)
     ]
     return CategoryInputs(
