@@ -191,14 +191,12 @@ def test_streaming_draws_none_of_trainings_random_numbers(module):
 
 
 def test_a_model_answers_rows_of_files_part_by_part(module, monkeypatch):
-    from meddistill.inference import model as module_of_models
-
     data = module(False)
     network = MeanOfProbabilities([nn.Linear(PIXELS, 2)])
     card = Card.of({}, [], data)
     model = NetworkModel(card, network, Pixels())
     whole = model.answer(model.prepare(data.cohort.records))
-    monkeypatch.setattr(module_of_models, "evaluation_rows", lambda in_shape: 8)
+    monkeypatch.setattr(Pixels, "evaluation_rows", 8)
     model.preprocessing.read_by.clear()
     np.testing.assert_allclose(model.log_probabilities(data.cohort.records), whole, atol=1e-12)
     assert [count for _, count in model.preprocessing.read_by] == [8] * 7 + [4]

@@ -35,8 +35,16 @@ OF_PACKAGE = {"ft_transformer": "rtdl_revisiting_models", "resnet": "rtdl_revisi
               "monai_densenet": "monai"}  # fmt: skip
 NOT_COUNTED = {"boosting", "estimator", "forest", "scores", "several", "several_series"}
 
+SLOW = {"lstm", "gru_d", "gru_ensemble", "tcn", "monai_densenet"}
+"""Networks whose kind of rows has another one here."""
+TEACHERS = [
+    pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
+    for name in choices("teacher")
+    if name != "checkpoint"
+]
 
-@pytest.mark.parametrize("teacher", [name for name in choices("teacher") if name != "checkpoint"])
+
+@pytest.mark.parametrize("teacher", TEACHERS)
 def test_a_trial_ends_with_verdicts_and_costs(teacher, meddistill, tmp_path):
     if teacher in OF_PACKAGE:
         pytest.importorskip(OF_PACKAGE[teacher], reason="is an extra")
