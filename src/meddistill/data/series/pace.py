@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddistill.data.patients import Patients
-from meddistill.data.series.scales import FAR, finite
+from meddistill.data.series.scales import FAR, finite, uncrossed
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,13 @@ class Pace:
     @staticmethod
     def of(times: NDArray[np.float32], patients: Patients) -> Pace:
         """Of training rows [rows, time]."""
-        low, high = patients.ends(*row_ends(times[:, :, None]))
+        ends = (float(end[0]) for end in patients.ends(*row_ends(times[:, :, None])))
+        low, high = uncrossed(*ends, float(np.nanmedian(times)))
         lasting, means = spans(times)
         shortest, _ = patients.ends(lasting[:, None], lasting[:, None])
         known = patients.are_enough(~np.isnan(means))
         stride = float(np.nanmedian(means)) if known else 0.0
-        return Pace(float(low[0]), float(high[0]), float(shortest[0]), stride)
+        return Pace(low, high, float(shortest[0]), stride)
 
     def strange(self, times: NDArray[np.float32]) -> Iterator[str]:
         """What is said of new rows [rows, time] whose times seem to have another unit."""

@@ -101,12 +101,15 @@ def _learned(
     values: NDArray[np.float32], clip: float, lowest: float, highest: float
 ) -> tuple[float, float, float, float]:
     low, middle, high = np.quantile(values, [clip, 0.5, 1 - clip], method="nearest").tolist()
-    low, high = max(low, lowest), min(high, highest)
-    if low > high:  # of so few patients only the middle is not a single one's
-        low = high = middle
+    low, high = uncrossed(max(low, lowest), min(high, highest), middle)
     clipped = np.clip(values, low, high).astype(np.float64)
     deviation = float(clipped.std())
     return low, high, float(clipped.mean()), 1 / deviation if deviation > 1e-12 else 1.0
+
+
+def uncrossed(low: float, high: float, middle: float) -> tuple[float, float]:
+    """Ends of a range; of so few patients that they cross only the middle is not a single one's."""
+    return (low, high) if low <= high else (middle, middle)
 
 
 def finite(entry: Mapping[str, Any], name: str) -> float:
