@@ -44,9 +44,29 @@ def test_times_in_another_unit_than_in_training_are_said(choice, factor, caplog,
     fitted = saved(choice.fit(made_records(), fewest=3), tmp_path)
     long, static = as_long(made_arrays())
     other = long.assign(time=long["time"] * factor)
-    assert "times far off those of training: 0 to " in said(fitted, (other, static), caplog)
+    assert "is the unit" in said(fitted, (other, static), caplog)
     spaced = made_arrays() | {"times": np.arange(8.0) * factor}
     assert "0 to 7, 1 apart there (is the unit right?)" in said(fitted, spaced, caplog)
+
+
+@BOTH
+def test_times_of_which_the_prediction_time_cuts_off_nearly_all_are_said(choice, caplog):
+    long, static = as_long(made_arrays())
+    visits = long.assign(time=long["time"] * 30)
+    fitted = choice.fit(read_records((visits, static), made_spec(step=None, until=150)), fewest=3)
+    hours = visits.assign(time=visits["time"] * 24)
+    text = said(fitted, (hours, static), caplog)
+    assert "60 of 60 row(s) have a single step, and 0% had in training" in text
+    assert f"{(hours['time'] > 150).sum()} step(s) later than 150 (data.until) are not" in text
+
+
+def test_a_patient_at_the_first_visit_is_not_odd_where_training_had_such(caplog):
+    arrays = made_arrays()
+    arrays["lengths"][:20] = 1
+    arrays["X"][:, 0, :] = [80, 7.4, 1]
+    fitted = Channels().fit(read_records(arrays, made_spec()), fewest=3)
+    first = {name: each if name == "variables" else each[:1] for name, each in arrays.items()}
+    assert said(fitted, first, caplog) == ""
 
 
 def test_times_far_from_those_of_training_are_said_also_at_the_same_pace(caplog):
@@ -135,7 +155,7 @@ def test_ends_of_so_few_patients_that_they_cross_are_the_median(tmp_path):
     assert bool(fitted.scales.known[0])
 
 
-PACE = {"earliest": 0.0, "latest": 1.0, "shortest": 0.0, "stride": 1.0}
+PACE = {"earliest": 0.0, "latest": 1.0, "single": 0.0, "stride": 1.0}
 
 
 @pytest.mark.parametrize(

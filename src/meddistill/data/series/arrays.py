@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,8 @@ from meddistill.errors import UserError, listed, shown
 
 Arrays = Mapping[str, NDArray[Any]]
 Floats = NDArray[np.float32]
+LATER = "%d step(s) later than %g (data.until) are not read"
+log = logging.getLogger(__name__)
 
 
 def array(arrays: Arrays, name: str, what: str) -> NDArray[Any]:
@@ -191,6 +194,7 @@ def cut_after(records: SeriesRecords, until: float | None) -> SeriesRecords:
     late = records.times > until
     if not late.any():
         return replace(records, until=until)
+    log.warning(LATER, int(late.sum()), until)
     block = records.block.copy()
     block[late] = np.nan
     cut = replace(records, block=block, until=until)

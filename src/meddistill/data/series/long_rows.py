@@ -41,8 +41,7 @@ def column_names(
         if not found:
             called = shown(wanted) if wanted else " or ".join(map(shown, usual))
             raise UserError(
-                f"{where} has no column {called} (data.{role}); there are "
-                f"{listed(frame.columns, 20)}"
+                f"{where}: no column {called} (data.{role}); there are {listed(frame.columns, 20)}"
             )
         names[role] = found[0]
     return names

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from meddistill.data.patients import Patients
 from meddistill.data.series.scales import FAR, finite, uncrossed
 
+MANY = 4
+"""Standard deviations of a count that no chance explains."""
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -20,39 +23,45 @@ class Pace:
     Attributes:
         earliest: Of the steps, that as many patients reach as privacy asks for.
         latest: Likewise.
-        shortest: Time from the first step to the last that so many patients don't exceed.
+        single: Share of rows that have one step.
         stride: Median of rows of the mean time between two steps; 0 where too few have two.
     """
 
     earliest: float
     latest: float
-    shortest: float
+    single: float
     stride: float
 
     @staticmethod
     def of(times: NDArray[np.float32], patients: Patients) -> Pace:
         """Of training rows [rows, time]."""
-        ends = (float(end[0]) for end in patients.ends(*row_ends(times[:, :, None])))
-        low, high = uncrossed(*ends, float(np.nanmedian(times)))
-        lasting, means = spans(times)
-        shortest, _ = patients.ends(lasting[:, None], lasting[:, None])
-        known = patients.are_enough(~np.isnan(means))
-        stride = float(np.nanmedian(means)) if known else 0.0
-        return Pace(low, high, float(shortest[0]), stride)
+        low, high = (float(end[0]) for end in patients.ends(*row_ends(times[:, :, None])))
+        low, high = uncrossed(low, high, float(np.nanmedian(times)))
+        means = mean_strides(times)
+        one = np.isnan(means)
+        single = float(one.mean()) if patients.are_enough(one) else 0.0
+        stride = float(np.nanmedian(means)) if patients.are_enough(~one) else 0.0
+        return Pace(low, high, single, stride)
 
     def strange(self, times: NDArray[np.float32]) -> Iterator[str]:
         """What is said of new rows [rows, time] whose times seem to have another unit."""
         low, high = float(np.nanmin(times)), float(np.nanmax(times))
-        lasting, means = spans(times)
         away = FAR * (self.latest - self.earliest) or np.inf
-        stride = float(np.nanmedian(means)) if not np.isnan(means).all() else 0.0
+        means = mean_strides(times)
+        one = np.isnan(means)
+        stride = 0.0 if one.all() else float(np.nanmedian(means))
         known = stride * self.stride > 0
         paced = not known or 1 / FAR < stride / self.stride < FAR
-        within = self.earliest - away <= low and high <= self.latest + away
-        if not paced or not within or lasting.max() < self.shortest / FAR:
+        if not paced or low < self.earliest - away or high > self.latest + away:
             yield (
                 f"times far off those of training: {_said(low, high, stride)} here, "
                 f"{_said(self.earliest, self.latest, self.stride)} there (is the unit right?)"
+            )
+        deviation = np.sqrt(len(one) * self.single * (1 - self.single))
+        if one.sum() - len(one) * self.single > max(1, MANY * deviation):
+            yield (
+                f"{one.sum()} of {len(one)} row(s) have a single step, and {self.single:.0%} had "
+                "in training (is the unit of times right, and data.until counted in it?)"
             )
 
     def as_plain(self) -> dict[str, float]:
@@ -66,12 +75,14 @@ class Pace:
         Raises:
             ValueError: A value is none that could have been fitted.
         """
-        names = ("earliest", "latest", "shortest", "stride")
+        names = ("earliest", "latest", "single", "stride")
         if not isinstance(plain, dict) or plain.keys() != {*names}:
             raise ValueError(f"'pace' must hold {', '.join(names)}")
         pace = Pace(*(finite(plain, name) for name in names))
-        if pace.earliest > pace.latest or min(pace.shortest, pace.stride) < 0:
-            raise ValueError("its earliest time is after its latest, or a time span below 0")
+        if pace.earliest > pace.latest or min(pace.single, pace.stride) < 0 or pace.single > 1:
+            raise ValueError(
+                "its earliest time is after its latest, its stride below 0, or a share none"
+            )
         return pace
 
 
@@ -85,11 +96,9 @@ def row_ends(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[
     return np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1)
 
 
-def spans(times: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """[rows, time] -> [rows] from the first step to the last, and the mean time between two.
-
-    The latter is NaN where there is one step.
-    """
+def mean_strides(times: NDArray[np.float32]) -> NDArray[Any]:
+    """[rows, time] -> [rows] the mean time between two steps, NaN where there is one step."""
     first, last = (end[:, 0] for end in row_ends(times[:, :, None]))
     strides = (~np.isnan(times)).sum(axis=1) - 1
-    return last - first, (last - first) / np.where(strides > 0, strides, np.nan)
+    means: NDArray[Any] = (last - first) / np.where(strides > 0, strides, np.nan)
+    return means

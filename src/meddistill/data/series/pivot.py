@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,13 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddistill.data.series.arrays import block_of, in_single
+from meddistill.data.series.arrays import LATER, block_of, in_single
 from meddistill.data.series.long_rows import Long
 from meddistill.data.series.records import SeriesRecords
 from meddistill.data.series.static import Statics
 from meddistill.errors import UserError, listed, shown
 
 Floats = NDArray[np.float32]
+log = logging.getLogger(__name__)
 
 
 def long_records(
@@ -34,6 +36,8 @@ def long_records(
     """
     until = spec["until"]
     early = long if until is None else long.at(long.time <= until)
+    if len(early.time) < len(long.time):
+        log.warning(LATER, len(long.time) - len(early.time), until)
     unknown = set(ids) - {early.ids[place] for place in np.unique(early.id)}
     if unknown:
         when = "" if until is None else f" until {until:g}"
