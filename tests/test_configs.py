@@ -11,6 +11,7 @@ from hydra import compose, initialize_config_dir
 from lightning.pytorch.loggers import CSVLogger
 from omegaconf import OmegaConf
 
+from composing import composed
 from kinds import LAYOUTS, SHAPES, SOURCES, STUDENTS, layout_of, rows_for
 from meddistill.config.compose import (
     build,
@@ -36,11 +37,6 @@ from meddistill.views.building import build_view
 GROUPS = sorted(
     folder.name for folder in conf_dir().iterdir() if folder.is_dir() and folder.name != "hydra"
 )
-
-
-def composed(verb: str, *overrides: str):
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return compose(verb, list(overrides))
 
 
 def names(group: str) -> list[str]:

@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 from textwrap import dedent
 
-from test_known import composed
-
+from composing import composed
 from meddistill.config.compose import build, resolved
 from meddistill.config.known import check_sections, check_targets
 from meddistill.trial.arms import StudentArm

@@ -5,23 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from composing import composed
 from conftest import SMALL_TEACHER
-from meddistill.config.compose import flatten, register_resolvers, resolved
-from meddistill.config.confdir import VERBS, conf_dir
+from meddistill.config.compose import flatten, resolved
+from meddistill.config.confdir import VERBS
 from meddistill.config.known import check_sections, check_targets
 from meddistill.config.nearest import nearest
 from meddistill.errors import UserError
 
 ALONE = ("arm=[student_alone,logistic]", "trial.main=logistic")
-
-
-def composed(verb: str, *overrides: str):
-    register_resolvers()
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return compose(verb, list(overrides))
 
 
 def check(config) -> None:

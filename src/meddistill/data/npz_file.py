@@ -40,5 +40,7 @@ def load_arrays(path: Path, key: str = "data.path") -> dict[str, NDArray[Any]]:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the file system's refusal, which is told elsewhere
         why = " ".join(str(error).split()) or type(error).__name__
+        if "pickle" in why:  # NumPy's advice would be to run whatever is in it
+            why = "it holds Python objects: save arrays of numbers or of text"
         mend = f"can't be read as a file of NumPy's plain arrays ({why[:200]})"
         raise SettingError(key, path, mend) from error
