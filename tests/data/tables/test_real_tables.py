@@ -115,9 +115,9 @@ def test_no_row_of_one_part_has_a_copy_in_another(real, parts):
 
 
 def test_inputs_are_finite_float32_and_numbers_scaled_by_the_training_rows(real, parts, module):
-    assert module.inputs.dtype == torch.float32
-    assert module.inputs.isfinite().all()
-    assert len(module.inputs) == len(real.target)
+    assert module.rows.inputs.dtype == torch.float32
+    assert module.rows.inputs.isfinite().all()
+    assert len(module.rows.inputs) == len(real.target)
     numeric = module.rows.inputs[parts.train][:, : len(real.records.schema.numeric)].double()
     torch.testing.assert_close(
         numeric.mean(0), torch.zeros(numeric.shape[1]).double(), atol=1e-5, rtol=0
