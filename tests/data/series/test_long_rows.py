@@ -80,9 +80,10 @@ def test_a_time_that_is_none_is_refused_with_file_row_and_cell(times, said, sour
     long.to_csv(path, index=False)
     outcomes = tmp_path / "outcomes.csv"
     outcomes.write_text("id,died\na,1\n")
+    spec = SPEC if said.endswith("number") else DATED
     read = {
-        "frame": lambda: read_records(long, SPEC),
-        "file": lambda: read_records(path, SPEC),
+        "frame": lambda: read_records(long, spec),
+        "file": lambda: read_records(path, spec),
         "training": lambda: series_table(str(path), str(outcomes), target="died"),
     }[source]
     with pytest.raises(UserError) as error:
@@ -111,6 +112,13 @@ def test_times_of_another_kind_than_in_training_are_refused_with_the_mend(given,
         read_records(long, trained)
     with pytest.raises(UserError, match="the clock of these series holds"):
         read_records(read_records(long, SPEC | {"time_kind": given}), trained)
+
+
+def test_dates_that_are_none_are_not_asked_for_where_training_had_numbers():
+    with pytest.raises(UserError, match="'time' holds dates, and held numbers in training"):
+        read_records(days("02/01/2020", "03/01/2020"), SPEC)
+    with pytest.raises(UserError, match="row 0: a time is missing"):
+        read_records(days(None, "NA"), DATED)
 
 
 def test_hours_count_from_the_first_row_that_is_read():

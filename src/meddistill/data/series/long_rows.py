@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meddistill.data.series.static import number_cells
-from meddistill.data.series.times import DATE, NUMBER, check_kind, read_times
+from meddistill.data.series.times import DATE, NUMBER, read_times
 from meddistill.data.series.variables import are_known
 from meddistill.data.tables.blocks import read_categories, read_each
 from meddistill.data.tables.cells import UnreadableError, spelling_of, value_of
@@ -125,8 +125,7 @@ def _read(
         kept = are_known(variables, known)[variable]
         frame, id, variable = frame[kept], id[kept], variable[kept]
     values = _values(frame, names, variable, gone)
-    time, kind = read_times(names["time"], frame[names["time"]], id, gone)
-    check_kind(f"column {shown(names['time'])}", kind, time_kind or kind)
+    time, kind = read_times(names["time"], frame[names["time"]], id, gone, time_kind)
     rows, timeless = np.asarray(frame.index), np.isnan(time)
     notes = _left_out(names["time"], rows, timeless, kind)
     return Long(ids, variables, id, variable, time, values, rows, notes, kind).at(~timeless)

@@ -80,9 +80,7 @@ class Pace:
             raise ValueError(f"'pace' must hold {', '.join(names)}")
         pace = Pace(*(finite(plain, name) for name in names))
         if pace.earliest > pace.latest or min(pace.single, pace.stride) < 0 or pace.single > 1:
-            raise ValueError(
-                "its earliest time is after its latest, its stride below 0, or a share none"
-            )
+            raise ValueError("its pace is none: a time, a stride or a share is out of range")
         return pace
 
 

@@ -26,7 +26,11 @@ HOUR = np.timedelta64(1, "h")
 
 
 def read_times(
-    column: str, cells: pd.Series[Any], id: NDArray[np.int64], gone: Missing
+    column: str,
+    cells: pd.Series[Any],
+    id: NDArray[np.int64],
+    gone: Missing,
+    trained: str | None = None,
 ) -> tuple[NDArray[np.float64], str]:
     """[rows] times, NaN where missing, and what they are: numbers, dates or durations.
 
@@ -35,11 +39,14 @@ def read_times(
         cells: [rows] the column.
         id: [rows] whose row it is; dates count from the first one of each.
         gone: What counts as missing.
+        trained: What times were in training.
 
     Raises:
-        UserError: A cell is no number among numbers, no date among dates, or the like.
+        UserError: Times are of another kind than in training, or a cell is no number among
+            numbers, no date among dates, or the like.
     """
-    kind = _kind_of(cells, gone)
+    kind = _kind_of(cells, gone) or trained or NUMBER
+    check_kind(f"column {shown(column)}", kind, trained or kind)
     if kind == NUMBER:
         return number_cells(column, cells, gone), kind
     points = cells if cells.dtype.kind in "mM" else _points(column, cells, kind, gone)
@@ -58,13 +65,14 @@ def check_kind(what: str, kind: str, trained: str) -> None:
         raise UserError(f"{what} holds {kind}s, and held {trained}s in training: {MENDS[trained]}")
 
 
-def _kind_of(cells: pd.Series[Any], gone: Missing) -> str:
+def _kind_of(cells: pd.Series[Any], gone: Missing) -> str | None:
+    """What times are by their type, or by the first that is not missing; None where none is."""
     by_type = {"M": DATE, "m": DURATION}.get(cells.dtype.kind)
     if by_type or cells.dtype.kind in "fiub":
         return by_type or NUMBER
     first = next((cell for cell in cells.tolist() if not gone.covers(cell)), None)
-    if isinstance(first, datetime.timedelta):
-        return DURATION
+    if first is None or isinstance(first, datetime.timedelta):
+        return None if first is None else DURATION
     return DATE if is_date(first) else NUMBER
 
 
