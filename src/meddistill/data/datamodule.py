@@ -178,6 +178,10 @@ class CohortDataModule(pl.LightningDataModule):
         """The same in another order."""
         return self._with(seed=integer("seed", seed))
 
+    def with_view(self, view: nn.Module | None) -> Self:
+        """The same with training rows seen by another view, or as they are."""
+        return self._with(view=view)
+
     def with_batches(self, *, in_runs: bool | None = None, fewest_rows: int | None = None) -> Self:
         """The same with batches handed over in runs, or of so many rows at least."""
         changes = {"in_runs": in_runs, "fewest_rows": fewest_rows}

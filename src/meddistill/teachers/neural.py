@@ -125,12 +125,11 @@ class NeuralTeacher(Teacher):
         data = CohortDataModule(
             cohort, split, self.labels, self.batch_size,
             preprocessing=self.preprocessing, key="teacher.preprocessing",
-            view=build_view(self.view, cohort.records.kind, "teacher.view"),
         )  # fmt: skip
         target = get_class(self.network["_target_"])
         group = "preprocessing@teacher.preprocessing"
         data.check_layout(getattr(target, "reads", None), "teacher", target.__name__, group)
-        return data
+        return data.with_view(build_view(self.view, cohort.records.kind, "teacher.view"))
 
     def save(self, folder: Path, card: Card, data: CohortDataModule) -> None:
         """Write the card, with the temperature that suits the labelled validation rows."""
