@@ -83,9 +83,12 @@ def test_a_preprocessing_of_other_rows_is_refused_by_its_name_and_key(records):
             "synthetic=munge: makes rows of tables, and these are images",
         ),
         (None, ["student=cnn_tiny"], "student=cnn: reads images, and the rows here are lists of"),
-        (None, ["teacher=resnet_image"], "teacher.view=affine: is for images, and these are"),
         (
-            None, ["teacher=resnet_image", "view@teacher.view=none"],
+            None, ["teacher=mlp", "view@teacher.view=affine"],
+            "teacher.view=affine: is for images, and these are",
+        ),
+        (
+            None, ["teacher=resnet_image"],
             "reads images, and the rows here are lists of numbers",
         ),
         (None, ["view=affine", "answers=live"], "view=affine: is for images, and these are tables"),
