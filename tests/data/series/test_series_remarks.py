@@ -69,6 +69,14 @@ def test_a_patient_at_the_first_visit_is_not_odd_where_training_had_such(caplog)
     assert said(fitted, first, caplog) == ""
 
 
+@BOTH
+def test_series_without_static_columns_are_looked_at_alike(choice, caplog):
+    fitted = choice.fit(read_records(made_arrays(), made_spec(static={})), fewest=3)
+    arrays = made_arrays()
+    arrays["X"][:, :, 0] = 9999
+    assert "far off those of training in 'HR'" in said(fitted, arrays, caplog)
+
+
 def test_times_far_from_those_of_training_are_said_also_at_the_same_pace(caplog):
     fitted = Channels().fit(made_records(), fewest=3)
     moved = made_arrays() | {"times": 5000 + np.arange(8.0)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +66,7 @@ class Scales:
         """[columns] whether one of the values [..., columns] is far beyond the training range."""
         low, high, known = (each.numpy() for each in (self.low, self.high, self.known))
         width = np.where(known & (high > low), FAR * (high - low), np.inf)
-        every = values.reshape(-1, len(low))
+        every = values.reshape(math.prod(values.shape[:-1]), len(low))
         lowest = np.fmin.reduce(every, axis=0, initial=np.nan)
         highest = np.fmax.reduce(every, axis=0, initial=np.nan)
         far: NDArray[np.bool_] = (low - lowest > width) | (highest - high > width)
