@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,15 @@ containers = ["meddistill"]
 exhaustive = {exhaustive}
 layers = ["errors", "files"]
 """
+
+
+@pytest.fixture(autouse=True)
+def loggers_go_on():
+    """The linter sets logging up for itself, which switches off every logger there is."""
+    yield
+    for logger in logging.root.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
 
 
 def lint(file: Path) -> int:

@@ -16,7 +16,7 @@ from meddistill.data.records import Records
 from meddistill.data.series.pace import Pace
 from meddistill.data.series.reading import read_records
 from meddistill.data.series.records import SeriesRecords
-from meddistill.data.series.remarks import lost, remarks
+from meddistill.data.series.remarks import Fitted, lost, remarks
 from meddistill.data.series.scales import Scales
 from meddistill.data.series.static_inputs import StaticInputs, recoded
 from meddistill.files.atomic import write_atomically
@@ -42,6 +42,10 @@ class SeriesPreprocessing(Preprocessing):
     ) -> None:
         self.spec, self.scales, self.statics, self.pace = spec, scales, statics, pace
 
+    @property
+    def _fitted(self) -> Fitted:
+        return Fitted(self.spec, self.scales, self.statics, self.pace)
+
     def read(self, raw: Any) -> SeriesRecords:
         """New rows, or records, with the variables, static columns and steps of training.
 
@@ -57,7 +61,7 @@ class SeriesPreprocessing(Preprocessing):
             and records.block.shape[1] == self.spec["steps"]
         ):
             return records
-        for remark in lost(self, records):
+        for remark in lost(self._fitted, records):
             log.warning("%s", remark)
         block = _of_length(records.block, self.spec["steps"])
         first = 1 + len(records.variables)
@@ -103,7 +107,7 @@ class SeriesPreprocessing(Preprocessing):
     def warn(self, records: Records) -> None:
         """Say which rows have no value, and what is absent, or far off what training had."""
         assert isinstance(records, SeriesRecords)
-        for remark in remarks(self, records):
+        for remark in remarks(self._fitted, records):
             log.warning("%s", remark)
 
     def as_plain(self) -> dict[str, Any]:

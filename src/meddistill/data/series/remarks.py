@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from meddistill.data.series.pace import Pace
 from meddistill.data.series.records import SeriesRecords
+from meddistill.data.series.scales import Scales
+from meddistill.data.series.static_inputs import StaticInputs
 from meddistill.errors import listed, shown
 
-if TYPE_CHECKING:
-    from meddistill.data.series.preprocessing import SeriesPreprocessing
+
+class Fitted(NamedTuple):
+    """What training rows have taught, together."""
+
+    spec: dict[str, Any]
+    scales: Scales
+    statics: StaticInputs
+    pace: Pace
 
 
-def remarks(fitted: SeriesPreprocessing, records: SeriesRecords) -> Iterator[str]:
+def remarks(fitted: Fitted, records: SeriesRecords) -> Iterator[str]:
     """Of rows as they are read: what is missing, and what is far off that of training."""
     seen = ~np.isnan(records.values)
     empty = np.flatnonzero(~seen.any(axis=(1, 2)))
@@ -34,7 +43,7 @@ def remarks(fitted: SeriesPreprocessing, records: SeriesRecords) -> Iterator[str
     yield from fitted.pace.strange(records.times)
 
 
-def lost(fitted: SeriesPreprocessing, records: SeriesRecords) -> Iterator[str]:
+def lost(fitted: Fitted, records: SeriesRecords) -> Iterator[str]:
     """Of rows as they came: first steps, and categories, that are not read."""
     most = fitted.spec["steps"]
     beyond = np.maximum(records.lengths - most, 0)
