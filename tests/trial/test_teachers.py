@@ -35,13 +35,9 @@ OF_PACKAGE = {"ft_transformer": "rtdl_revisiting_models", "resnet": "rtdl_revisi
               "monai_densenet": "monai"}  # fmt: skip
 NOT_COUNTED = {"boosting", "estimator", "forest", "scores", "several", "several_series"}
 
-SLOW = {"lstm", "gru_d", "gru_ensemble", "tcn", "monai_densenet"}
-"""Networks whose kind of rows has another one here."""
-TEACHERS = [
-    pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
-    for name in choices("teacher")
-    if name != "checkpoint"
-]
+ALIKE = {"lstm", "gru_d", "gru_ensemble", "tcn", "monai_densenet"}
+"""Networks whose rows another teacher here reads; that they teach, `test_configs.py` shows."""
+TEACHERS = [name for name in choices("teacher") if name not in {"checkpoint", *ALIKE}]
 
 
 @pytest.mark.parametrize("teacher", TEACHERS)
