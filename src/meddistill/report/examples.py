@@ -78,7 +78,8 @@ def examples_section(folder: Path, metrics: Mapping[str, Any], count: int) -> Se
     words = [
         f"{title}, log loss {number(loss)}" for title, loss in zip(titles, losses, strict=True)
     ]
-    said = f"The {len(rows)} test rows of the largest log loss. {meant}"
+    given = "Beside a model's name is the probability that it gave to the true class."
+    said = f"The {len(rows)} test rows of the largest log loss. {given} {meant}"
     privacy = PRIVACY.format(count=len(rows), what=what)
     notice = Notice(f"{what.capitalize()} of patients", privacy)
     return Section("The largest errors", [notice, Plot(drawn, "; ".join(words), said)])
