@@ -1,13 +1,12 @@
 """The rooms of `meddistill.data`, one for each kind of raw rows, found by name.
 
-A room is a folder with a module `modality` that has `read_records`, `fit_preprocessing` and
-`load_preprocessing`; no list names the rooms.
+A room is a folder with a module `modality` that has `fit_preprocessing` and `load_preprocessing`;
+no list names the rooms.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast

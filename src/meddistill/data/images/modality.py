@@ -8,12 +8,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from meddistill.data.images.new_rows import read_records
 from meddistill.data.images.preprocessing import FlatPreprocessing, PixelPreprocessing
 from meddistill.data.images.records import ImageRecords
 from meddistill.files.model_files import read_plain_json
 
-__all__ = ["fit_preprocessing", "load_preprocessing", "read_records"]
 KINDS = {kind.method: kind for kind in (PixelPreprocessing, FlatPreprocessing)}
 
 

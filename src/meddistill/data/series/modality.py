@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 from meddistill.data.series.channels import load_channels
 from meddistill.data.series.choices import Channels
 from meddistill.data.series.preprocessing import VERSION, SeriesPreprocessing
-from meddistill.data.series.reading import read_records
 from meddistill.data.series.records import SeriesRecords
 from meddistill.data.series.spec import checked_spec
 from meddistill.data.series.summary import load_summary
 from meddistill.files.model_files import read_plain_json
 
-__all__ = ["fit_preprocessing", "load_preprocessing", "read_records"]
 LOAD = {"channels": load_channels, "summary": load_summary}
 
 
