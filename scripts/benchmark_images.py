@@ -1,7 +1,7 @@
 """Times training on images against a plain PyTorch loop, and streams more than memory should hold.
 
     python scripts/benchmark_images.py train
-    python scripts/benchmark_images.py stream --images 100000 --workers 1
+    python scripts/benchmark_images.py stream --images 100000 --workers 1 --accelerator cpu
 
 `train`: the ResNet of teacher=resnet_image on made grey pictures of 28 pixels, in memory, batch 64.
 Both take the same steps and answer the validation rows after each epoch; the trainer also measures
@@ -21,6 +21,8 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,34 +109,38 @@ def compare(count: int, epochs: int, turns: int, accelerator: str = "cpu") -> tu
     return statistics.median(ours for ours, _ in pairs), statistics.median(shares)
 
 
-def make_files(folder: Path, count: int, side: int) -> None:
+def make_file(folder: Path, number: int, side: int) -> None:
+    """A picture like no other, in the folder of its class."""
+    background = np.random.default_rng(number % 64).integers(0, 200, (side // 8, side // 8))
+    picture = np.kron(background.astype(np.uint8), np.ones((8, 8), dtype=np.uint8))
+    label = ("dark", "bright")[number % 2]
+    picture[:56, :56] += 40 * (number % 2)
+    picture[number // side % side, number % side] = number % 251
+    picture[number % 97, number // 97 % side] = number // 251 % 251
+    Image.fromarray(picture).save(folder / label / f"{number:06d}.jpg", quality=50)
+
+
+def make_files(folder: Path, count: int, side: int, workers: int) -> None:
     """Pictures in two folders, one a class."""
-    random = np.random.default_rng(0)
-    backgrounds = [
-        random.integers(0, 200, (side // 8, side // 8), dtype=np.uint8) for _ in range(64)
-    ]
     for label in ("bright", "dark"):
         (folder / label).mkdir(parents=True)
-    for number in range(count):
-        picture = np.kron(backgrounds[number % 64], np.ones((8, 8), dtype=np.uint8))
-        label = ("dark", "bright")[number % 2]
-        picture[:56, :56] += 40 * (number % 2)
-        picture[number // 224 % 224, number % 224] = number % 251  # no two are equal
-        picture[number % 97, number // 97 % 224] = number // 251 % 251
-        Image.fromarray(picture).save(folder / label / f"{number:06d}.jpg", quality=50)
+    with ProcessPoolExecutor(workers) as pool:
+        make = partial(make_file, folder, side=side)
+        for _ in pool.map(make, range(count), chunksize=1000):
+            pass
 
 
-def stream(count: int, side: int, workers: int) -> None:
+def stream(count: int, side: int, workers: int, accelerator: str) -> None:
     """One epoch over files."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "pictures"
-        make_files(folder, count, side)
+        make_files(folder, count, side, workers)
         started = time.perf_counter()
         cohort = image_folder(str(folder), in_memory=False, workers=workers)
         read = time.perf_counter() - started
         data = CohortDataModule(cohort, split_cohort(cohort))
         network = build_network(CNN, "network", data.in_shape, data.num_classes, 0)
-        settings = {"accelerator": "cpu", "devices": 1, "max_epochs": 1}
+        settings = {"accelerator": accelerator, "devices": 1, "max_epochs": 1}
         settings |= {"enable_progress_bar": False, "num_sanity_val_steps": 0}
         started = time.perf_counter()
         fit(Classifier(network, data.num_classes, adam), data, Path(place) / "run", settings)
@@ -155,12 +161,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=None)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     if given.what == "stream":
-        stream(given.images or 100_000, 224, given.workers)
+        stream(given.images or 100_000, 224, given.workers, given.accelerator)
         return
-    rate, share = compare(given.images or 2000, 2, given.turns)
+    rate, share = compare(given.images or 2000, 2, given.turns, given.accelerator)
     print(f"the trainer trains on {rate:,.0f} images a second, {share:.2f} of the plain loop")
 
 

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback
 
 from meddistill.config.compose import build_network
 from meddistill.losses.kd import KD
-from meddistill.training.distiller import Distiller
+from meddistill.training.distiller import Distiller, FrozenTeacher
 from meddistill.training.fit import fit
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
@@ -60,6 +60,16 @@ def test_on_a_gpu_each_precision_trains_and_leaves_float32(precision, tmp_path, 
     weights = trained(tmp_path, taught, adam, precision=precision)
     assert weights.dtype == torch.float32
     assert torch.isfinite(weights).all()
+
+
+def test_a_live_teacher_comes_back_from_the_gpu(tmp_path, data, adam):
+    """Lightning brings the student back; the teacher is none of its modules."""
+    teacher = FrozenTeacher(build_network(MLP, "teacher", (30,), 2, 1))
+    network = build_network(MLP, "student", (30,), 2, 0)
+    module = Distiller(network, 2, adam, KD(2.0, 0.5), teacher)
+    where = {"accelerator": "gpu", "devices": 1, "max_epochs": 1, "enable_progress_bar": False}
+    fit(module, data, tmp_path, where)
+    assert not any(weights.is_cuda for weights in teacher.parameters())
 
 
 def test_a_run_on_a_gpu_answers_on_the_cpu(meddistill, tmp_path):

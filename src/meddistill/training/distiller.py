@@ -92,9 +92,11 @@ class Distiller(Classifier):
             )
 
     def on_fit_end(self) -> None:
-        """Leave the networks as they were."""
+        """Leave the networks as they were: the teacher where others look for it, on the CPU."""
         for taps in self._taps or ():
             taps.remove()
+        if self.teacher is not None:
+            self.teacher.cpu()
 
     def on_train_epoch_start(self) -> None:
         """Random numbers of the epoch, and the loss's settings in it."""

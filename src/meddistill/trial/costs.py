@@ -25,6 +25,8 @@ from meddistill.trial.rivals import fit_estimator, rows_of
 
 BATCH = 1024
 WARM_UP, LEAST, SECONDS = 5, 20, 0.15
+FEWEST, MOST_SECONDS = 3, 1.0
+"""Calls of a model that takes so long that `LEAST` would pass `MOST_SECONDS`."""
 CLAMP = 1e-7
 """Of a baseline's probabilities, as a model needs one; it costs the same whatever it is."""
 
@@ -97,15 +99,22 @@ def latencies(model: Model, rows: Records) -> dict[str, Any]:
 
 
 def _median_ms(answer: Callable[[], Any]) -> float:
-    for _ in range(WARM_UP):
-        answer()
+    _times(answer, WARM_UP, 1, 0.0)
+    return median(_times(answer, LEAST, FEWEST, SECONDS))
+
+
+def _times(answer: Callable[[], Any], least: int, fewest: int, seconds: float) -> list[float]:
+    """Milliseconds of calls: `least` of them and `seconds` at least, of slow ones `fewest`."""
     times: list[float] = []
-    started = time.perf_counter()
-    while len(times) < LEAST or time.perf_counter() - started < SECONDS:
+    passed = 0.0
+    while len(times) < fewest or (
+        passed < MOST_SECONDS and (len(times) < least or passed < seconds)
+    ):
         before = time.perf_counter()
         answer()
         times.append(1e3 * (time.perf_counter() - before))
-    return median(times)
+        passed = sum(times) / 1e3
+    return times
 
 
 def _training_rows(table: Table) -> Records:
