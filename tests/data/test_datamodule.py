@@ -62,7 +62,7 @@ CHANGES = {
     "answers": lambda data: data.with_answers(answers(569)),
     "live": lambda data: data.with_live_teacher(Numbers(data.preprocessing)),
     "live, same form": lambda data: data.with_live_teacher(Shifted(data.preprocessing, 1.0)),
-    "synthetic": lambda data: data.with_synthetic(made_rows(data)),
+    "synthetic": lambda data: data.with_unlabelled(made_rows(data)),
     "seed": lambda data: data.with_seed(7),
     "batches": lambda data: data.with_batches(in_runs=True, fewest_rows=2),
     "preprocessing": lambda data: data.with_preprocessing({"_target_": f"{__name__}.Usual"}, "p"),
@@ -114,7 +114,7 @@ def test_a_teacher_who_reads_rows_of_the_same_form_has_no_copy_of_its_own(data):
 def test_synthetic_rows_come_without_the_teacher_who_has_not_answered_them(data):
     count = len(data.split.train)
     for taught in (CHANGES["answers"](data), CHANGES["live"](data)):
-        added = taught.with_synthetic(made_rows(data))
+        added = taught.with_unlabelled(made_rows(data))
         assert added.answers is added.live is added.rows.teacher_inputs is None
         with pytest.raises(ValueError, match=f"569 answers for {569 + count} rows"):
             added.with_answers(answers(569))

@@ -117,7 +117,7 @@ def test_a_member_with_synthetic_rows_equals_the_student_alone(cohort, tmp_path)
         train, answers = data.split.train, data.rows.answers.numpy()
         made = Munge(copies=2)(cohort.records.take(train), data.inputs_at(train))
         more = np.concatenate([answers, np.tile(answers[train], (2, 1))])
-        tables.append(data.with_synthetic(made).with_answers(more))
+        tables.append(data.with_unlabelled(made).with_answers(more))
     assert_members_as_alone(recipe(), MEMBERS, tables, tmp_path)
 
 

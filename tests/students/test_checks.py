@@ -21,7 +21,7 @@ NEURAL = {
 
 
 def settings(answers="stored", view=AFFINE):
-    return {"answers": answers, "view": view, "synthetic": {}}
+    return {"answers": answers, "view": view, "synthetic": {}, "data": {}}
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ SHORT = ("trainer.max_epochs=3", "student=mlp_tiny")
 def added(data):
     train = data.split.train
     made = Munge(copies=2)(data.cohort.records.take(train), data.inputs_at(train))
-    return data.with_synthetic(made)
+    return data.with_unlabelled(made)
 
 
 def weights(folder):
@@ -49,7 +49,7 @@ def test_validation_test_and_the_cohorts_inputs_are_as_before(added, cohort, spl
 def test_synthetic_rows_are_made_of_training_rows_alone(added, cohort, split):
     for column in cohort.records.frame:
         own = set(cohort.records.frame[column].iloc[split.train])
-        assert set(added.synthetic.frame[column]) <= own
+        assert set(added.unlabelled[0].frame[column]) <= own
 
 
 def test_answers_for_synthetic_rows_are_the_teachers(meddistill, monkeypatch):
@@ -70,7 +70,7 @@ def test_answers_for_synthetic_rows_are_the_teachers(meddistill, monkeypatch):
     assert "synthetic: 1372 rows made of 343 training rows" in out
     data = kept["data"]
     folder = next(path for path in Path("store/teachers").iterdir() if path.is_dir())
-    expected = load_model(folder).log_probabilities(data.synthetic)
+    expected = load_model(folder).log_probabilities(data.unlabelled[0])
     found = data.rows.answers[len(data.cohort.target) :].numpy()
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert len(np.unique(found.round(4), axis=0)) > 20

@@ -48,7 +48,7 @@ def test_a_trial_holds_the_inputs_of_one_split_at_a_time_where_they_are_many(
 
 def test_inputs_that_were_let_go_are_made_anew_and_the_same(data):
     before, rows = data.rows.inputs.clone(), data.train_rows
-    data = data.with_synthetic(data.cohort.records.take(rows[:5]))
+    data = data.with_unlabelled(data.cohort.records.take(rows[:5]))
     data.let_go()
     assert torch.equal(data.rows.inputs[: len(before)], before)
     assert torch.equal(data.rows.inputs[-5:], before[torch.from_numpy(rows[:5])])

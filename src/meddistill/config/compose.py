@@ -32,6 +32,11 @@ WITHOUT_EFFECT = (
     "stack.chunk", "data.in_memory", "data.workers",
 )  # fmt: skip
 """Keys that change no result: runs that differ in these alone are one run."""
+SINCE = {"data.unlabelled": None}
+"""Keys that earlier versions did not have, and the value that does what those did: with it a run is
+the one that it was."""
+FILES = (".path", "_path", "data.unlabelled")
+"""How keys end whose values are files, the content of which decides what a run is."""
 LARGEST_RATE = 1e30
 """Above it a single step is lost for float32, whose largest number is 3.4e38."""
 MISSING = re.compile(r"missing \d+ required \S+ arguments?: '(\w+)'")
@@ -59,8 +64,9 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """What decides a run's results, as flat keys: settings, and the content of files they name."""
     flat = dict(flatten(config))
     kept = {key: value for key, value in flat.items() if not is_without_effect(key)}
+    kept = {key: value for key, value in kept.items() if SINCE.get(key, ...) != value}
     for key, value in flat.items():
-        if key.endswith((".path", "_path")) and isinstance(value, str):
+        if key.endswith(FILES) and isinstance(value, str):
             kept[f"content of {key}"] = _content(from_call(value))
     return kept
 

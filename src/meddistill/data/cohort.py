@@ -32,6 +32,8 @@ class Cohort:
         notes: What was guessed, repaired or left out in reading, a sentence each.
         parts: [rows] the part (`train`, `validation` or `test`) that the data's maker put each row
             in; None where there are no such parts.
+        unlabelled: Further rows, of no part, for a teacher to answer and a student to learn from;
+            their target says nothing.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Cohort:
     group: NDArray[np.object_] | None = None
     fewest: int = 5
     parts: NDArray[np.object_] | None = None
+    unlabelled: Cohort | None = None
 
     @property
     def positive(self) -> str | None:
@@ -69,7 +72,7 @@ class Cohort:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of everything a model can learn from: rows, classes, their kind, privacy."""
+        """A hash of everything a teacher can learn from: rows, classes, their kind, privacy."""
         read = [self.classes, self.records.kind, self.records.spec, self.fewest]
         digest = hashlib.sha256(json.dumps(read, sort_keys=True).encode())
         digest.update(self.content.tobytes())

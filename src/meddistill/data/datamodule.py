@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -49,9 +49,9 @@ class CohortDataModule(pl.LightningDataModule):
         num_classes: Number of classes.
         preprocessing: What was fitted on the training rows.
         labelled: [rows of the cohort] which have labels.
-        train_rows: Positions among `rows` of the training part, the synthetic rows last.
+        train_rows: Positions among `rows` of the training part, those of `unlabelled` last.
         answers: [rows, classes] what a teacher answers for `rows`, or None.
-        synthetic: [synthetic rows] rows that were added to the training part, or None.
+        unlabelled: Rows that were added to the training part, for a teacher to answer.
         in_runs: Whether training batches are handed over many at once, as lists.
         fewest_rows: Rows that a training batch has on each device at least, as batch norm needs.
     """
@@ -93,7 +93,7 @@ class CohortDataModule(pl.LightningDataModule):
         self.live: Preprocessing | None = None
         self._teacher_inputs: Inputs | None = None
         self.train_rows: Positions = split.train
-        self.synthetic: Records | None = None
+        self.unlabelled: tuple[Records, ...] = ()
 
     def with_preprocessing(self, node: Mapping[str, Any], key: str) -> CohortDataModule:
         """The same rows by another preprocessing, without a teacher; an empty node changes nothing.
@@ -127,18 +127,19 @@ class CohortDataModule(pl.LightningDataModule):
                 f"take another {key}, or a preprocessing that makes such of them ({group}=...)",
             )  # fmt: skip
 
-    def with_synthetic(self, synthetic: Records) -> Self:
-        """The same with unlabelled rows in the training part, after all others.
+    def with_unlabelled(self, more: Records) -> Self:
+        """The same with rows that nobody labelled in the training part, after all others.
 
         A teacher that was put beside the rows is not there: it has not answered these.
         """
-        first, count = len(self.cohort.target), len(synthetic)
+        first, count = len(self._target), len(more)
+        unlabelled = (*self.unlabelled, more)
         return self._with(
-            train_rows=np.concatenate([self.split.train, np.arange(first, first + count)]),
-            synthetic=synthetic,
-            _inputs=Inputs(self.preprocessing, self.cohort.records, synthetic),
-            _target=torch.cat([self._target[:first], torch.zeros(count, dtype=torch.int64)]),
-            _known=torch.cat([self._known[:first], torch.zeros(count)]),
+            train_rows=np.concatenate([self.train_rows, np.arange(first, first + count)]),
+            unlabelled=unlabelled,
+            _inputs=Inputs(self.preprocessing, self.cohort.records, unlabelled),
+            _target=torch.cat([self._target, torch.zeros(count, dtype=torch.int64)]),
+            _known=torch.cat([self._known, torch.zeros(count)]),
             answers=None, live=None, _teacher_inputs=None,
         )  # fmt: skip
 
@@ -147,7 +148,7 @@ class CohortDataModule(pl.LightningDataModule):
 
         Args:
             answers: [rows, classes] its log-probabilities for every row of the cohort, then for
-                the synthetic ones.
+                those of `unlabelled`.
         """
         if len(answers) != len(self._target):
             raise ValueError(f"{len(answers)} answers for {len(self._target)} rows")
@@ -170,8 +171,7 @@ class CohortDataModule(pl.LightningDataModule):
                 "(preprocessing, teacher.preprocessing), or take view=none"
             )
         read = preprocessing.read(self.cohort.records)
-        more = None if self.synthetic is None else preprocessing.read(self.synthetic)
-        inputs = Inputs(preprocessing, read, more)
+        inputs = Inputs(preprocessing, read, self.unlabelled)
         return self._with(answers=None, live=preprocessing, _teacher_inputs=inputs)
 
     def with_seed(self, seed: int) -> Self:
@@ -266,7 +266,7 @@ class CohortDataModule(pl.LightningDataModule):
 
     @property
     def rows(self) -> Rows:
-        """All rows of the cohort, then the synthetic ones, as they lie in memory, on the CPU.
+        """All rows of the cohort, then those of `unlabelled`, as they lie in memory, on the CPU.
 
         Of rows that are streamed, `inputs` are their numbers.
         """
@@ -357,11 +357,11 @@ class Inputs:
     Args:
         preprocessing: What makes them.
         records: The cohort's.
-        more: Further ones, after them.
+        more: Further ones, one after the other.
     """
 
     def __init__(
-        self, preprocessing: Preprocessing, records: Records, more: Records | None = None
+        self, preprocessing: Preprocessing, records: Records, more: Sequence[Records] = ()
     ) -> None:
         self.source, self.more = (preprocessing, records), more
         self._made: Tensor | None = None
@@ -370,10 +370,9 @@ class Inputs:
         """[rows, ...]."""
         if self._made is None:
             preprocessing, records = self.source
-            made = preprocessing(records)
-            if self.more is not None:
-                made = np.concatenate([made, preprocessing(preprocessing.read(self.more))])
-            self._made = torch.from_numpy(made)
+            made = [preprocessing(records)]
+            made += [preprocessing(preprocessing.read(each)) for each in self.more]
+            self._made = torch.from_numpy(np.concatenate(made) if self.more else made[0])
         return self._made
 
     def let_go(self) -> None:

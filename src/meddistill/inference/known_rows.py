@@ -25,7 +25,9 @@ KNOWN_ROWS = "known_rows.json"
 def rows_known(data: CohortDataModule) -> list[str]:
     """Keys of the rows that a model trained on `data` has seen, in training or validation."""
     rows = np.sort(np.concatenate([data.split.train, data.split.validation]))
-    return [data.cohort.keys[row] for row in rows]
+    more = data.cohort.unlabelled
+    read = more is not None and any(each is more.records for each in data.unlabelled)
+    return [data.cohort.keys[row] for row in rows] + (more.keys if more and read else [])
 
 
 def save_known_rows(folder: Path, keys: Iterable[str]) -> None:

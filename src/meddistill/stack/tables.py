@@ -14,7 +14,7 @@ from meddistill.losses import DistillationLoss
 from meddistill.stack.members import Member
 from meddistill.students.rows import student_rows
 from meddistill.teachers.targets import Targets
-from meddistill.teachers.teaching import Teachers, teach, with_synthetic_rows
+from meddistill.teachers.teaching import Teachers, teach, with_unlabelled_rows
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def make_tables(
     for (settings, loss), data in zip(readers, modules, strict=True):
         targets = None
         if loss.needs_teacher:
-            data = with_synthetic_rows(settings["synthetic"], data)
+            data = with_unlabelled_rows(settings["synthetic"], data)
             targets, data = teach(teachers.of(settings), settings, data)
         tables.append(Table(settings, data, targets))
     return tables, of_member

@@ -10,6 +10,7 @@ from hydra.utils import get_class
 
 from meddistill.config.compose import build, build_network
 from meddistill.data.datamodule import CohortDataModule
+from meddistill.data.unlabelled import UNLABELLED
 from meddistill.errors import SettingError, UserError
 from meddistill.losses import DistillationLoss
 from meddistill.losses.choice import check_loss, loss_name
@@ -57,13 +58,17 @@ def check_teacher(settings: Mapping[str, Any], loss: DistillationLoss, teacher: 
     """Refuse to ask a teacher what it can't be asked, or the loss would not read."""
     _check_answers(settings, loss, teacher)
     _check_view(settings, loss)
-    _check_synthetic(settings["synthetic"], loss, teacher)
+    _check_unlabelled(settings, loss, teacher)
 
 
 def check_unread(settings: Mapping[str, Any], loss: DistillationLoss, in_sweep: bool) -> None:
     """Refuse what is asked of a teacher by a loss without one; in a sweep others may read it."""
     synthetic = settings["synthetic"].get("_target_", "none").rpartition(".")[2].lower()
-    asked = {"answers": (settings["answers"], "stored"), "synthetic": (synthetic, "none")}
+    asked = {
+        "answers": (settings["answers"], "stored"),
+        "synthetic": (synthetic, "none"),
+        UNLABELLED: (settings["data"].get("unlabelled"), None),
+    }
     for key, (value, plain) in asked.items():
         unread = f"loss={loss_name(loss)} asks no teacher, so nothing reads it"
         if value != plain and not in_sweep:
@@ -84,18 +89,23 @@ def _check_answers(settings: Mapping[str, Any], loss: DistillationLoss, teacher:
     raise SettingError("answers", "live", NOT_LIVE)
 
 
-def _check_synthetic(node: Mapping[str, Any], loss: DistillationLoss, teacher: Teacher) -> None:
-    """Refuse synthetic rows that the teacher can't answer or the loss would not read."""
-    if not node:
-        return
-    build(node, "synthetic")
-    if not teacher.answers_new_rows:
-        raise UserError(
-            "synthetic rows need answers, and this teacher is a file of them (teacher=scores): "
-            "take synthetic=none, or a teacher that can be asked"
-        )
-    if loss.reads_labels:
-        raise UserError(
-            f"loss={loss_name(loss)} learns from labelled rows alone, and synthetic rows have no "
-            "labels: take synthetic=none, or another loss (loss=kd)"
-        )
+def _check_unlabelled(
+    settings: Mapping[str, Any], loss: DistillationLoss, teacher: Teacher
+) -> None:
+    """Refuse rows without labels that the teacher can't answer or the loss would not read."""
+    asked = {"synthetic=none": "synthetic rows"} if settings["synthetic"] else {}
+    if settings["data"].get("unlabelled") is not None:
+        asked[f"{UNLABELLED}=null"] = f"unlabelled rows ({UNLABELLED})"
+    if settings["synthetic"]:
+        build(settings["synthetic"], "synthetic")
+    for none, rows in asked.items():
+        if not teacher.answers_new_rows:
+            raise UserError(
+                f"{rows} need answers, and this teacher is a file of them (teacher=scores): "
+                f"take {none}, or a teacher that can be asked"
+            )
+        if loss.reads_labels:
+            raise UserError(
+                f"loss={loss_name(loss)} learns from labelled rows alone, and {rows} have no "
+                f"labels: take {none}, or another loss (loss=kd)"
+            )

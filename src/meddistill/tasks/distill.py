@@ -28,7 +28,7 @@ from meddistill.tasks.common import check_student
 from meddistill.teachers.base import Teacher
 from meddistill.teachers.judging import judge_teacher
 from meddistill.teachers.targets import Targets
-from meddistill.teachers.teaching import build_teacher, teach, with_synthetic_rows
+from meddistill.teachers.teaching import build_teacher, teach, with_unlabelled_rows
 from meddistill.training.callbacks import build_callbacks
 from meddistill.training.checkpoints import BEST
 from meddistill.training.fit import Fitted
@@ -75,7 +75,7 @@ def _distill(
     )
     targets = None
     if loss.needs_teacher:
-        data = with_synthetic_rows(settings["synthetic"], data)
+        data = with_unlabelled_rows(settings["synthetic"], data)
         targets, data = teach(teacher, settings, data)
     found = None
     if isinstance(loss, Searched):

@@ -59,12 +59,16 @@ def _check_read(settings: Mapping[str, Any]) -> None:
     """Refuse what a teacher alone does not read.
 
     Raises:
-        SettingError: A student that nobody teaches, or the Trainer's arguments of one.
+        SettingError: A student that nobody teaches, its rows, or the Trainer's arguments of one.
     """
     student = settings.get("student")
     if student is not None and student not in settings["teacher"].values():
         mend = "only teacher=self reads it; a student is trained by 'meddistill distill'"
         raise SettingError("student", student["_target_"], mend)
+    unlabelled = settings["data"].get("unlabelled")
+    if unlabelled is not None:
+        mend = "a teacher learns from labelled rows; its student reads these ('meddistill distill')"
+        raise SettingError("data.unlabelled", unlabelled, mend)
     plain = yaml.safe_load((conf_dir() / "accelerator" / "_trainer.yaml").read_text("utf-8"))
     for name, value in settings["trainer"].items():
         if name not in (*SHARED, *PLACE) and value != plain.get(name):

@@ -50,7 +50,20 @@ def teach(
     return targets, data.with_answers(answers(targets, data))
 
 
-def with_synthetic_rows(node: Mapping[str, Any], data: CohortDataModule) -> CohortDataModule:
+def with_unlabelled_rows(node: Mapping[str, Any], data: CohortDataModule) -> CohortDataModule:
+    """The rows with all that a teacher alone answers: the cohort's unlabelled ones, then synthetic.
+
+    Args:
+        node: Config node of what makes synthetic rows; an empty one makes none.
+        data: The cohort's rows.
+    """
+    more = data.cohort.unlabelled
+    if more is not None:
+        data = data.with_unlabelled(more.records)
+    return _with_synthetic_rows(node, data)
+
+
+def _with_synthetic_rows(node: Mapping[str, Any], data: CohortDataModule) -> CohortDataModule:
     """The rows with others made of the training rows, by the generator of a config node.
 
     An empty node makes none. A generator is called with training rows, as records and as a network
@@ -69,15 +82,16 @@ def with_synthetic_rows(node: Mapping[str, Any], data: CohortDataModule) -> Coho
     made = make(data.cohort.records.take(train), data.inputs_at(train))
     if is_main_process():
         log.info("synthetic: %d rows made of %d training rows", len(made), len(train))
-    return data.with_synthetic(made)
+    return data.with_unlabelled(made)
 
 
 def answers(targets: Targets, data: CohortDataModule) -> NDArray[np.float32]:
-    """[rows, classes] the teacher's log-probabilities of the cohort's rows, then of synthetic ones.
+    """[rows, classes] the teacher's log-probabilities of the cohort, then of unlabelled rows.
 
-    Synthetic rows are answered by the model that was fitted on all labelled training rows.
+    Unlabelled rows are answered by the model that was fitted on all labelled training rows.
     """
-    if data.synthetic is None:
+    if not data.unlabelled:
         return targets.log_probabilities
-    more = targets.model().log_probabilities(data.synthetic).astype(np.float32)
-    return np.concatenate([targets.log_probabilities, more])
+    model = targets.model()
+    more = [model.log_probabilities(each).astype(np.float32) for each in data.unlabelled]
+    return np.concatenate([targets.log_probabilities, *more])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from meddistill.config.compose import build_optimizer
 from meddistill.data.datamodule import CohortDataModule
+from meddistill.data.unlabelled import UNLABELLED
 from meddistill.errors import SettingError, UserError
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss, schedules
@@ -25,7 +26,7 @@ from meddistill.students.checks import check_on, check_teacher
 from meddistill.teachers.teaching import build_teacher
 from meddistill.trial.answers import Answers, choose
 from meddistill.trial.arms import StudentArm
-from meddistill.trial.tables import as_read
+from meddistill.trial.tables import Way, as_read
 from meddistill.trial.units import Unit
 
 
@@ -41,7 +42,7 @@ class Place:
 
 def check_students(arms: Mapping[str, StudentArm], settings: Mapping[str, Any]) -> None:
     """Build every loss and optimizer that will be tried, before anything is trained."""
-    teacher, live = build_teacher(settings), settings["answers"] == "live"
+    teacher, asked = build_teacher(settings), False
     for name, arm in arms.items():
         loss = build_loss(arm.loss, f"arms.{name}.loss")
         if isinstance(loss, Searched):
@@ -59,14 +60,23 @@ def check_students(arms: Mapping[str, StudentArm], settings: Mapping[str, Any]) 
             if arm.is_control:  # its answers are of other rows, whatever the view
                 own |= {"answers": "stored", "view": {}}
             check_teacher(own, loss, teacher)
-            live = False
+            asked = True
         elif arm.synthetic:
             mend = "its loss asks no teacher, so nothing reads synthetic rows: leave it out"
             raise SettingError(f"arms.{name}.synthetic", arm.synthetic["_target_"], mend)
         _check_tries(name, arm, settings)
-    if live:
-        raise SettingError("answers", "live", "no arm's loss asks a teacher: leave it out")
+    if not asked:
+        _check_unasked(settings)
     _refuse_twins(arms)
+
+
+def _check_unasked(settings: Mapping[str, Any]) -> None:
+    """Refuse what a teacher alone reads, where no arm has one."""
+    unread = "no arm's loss asks a teacher: leave it out"
+    if settings["answers"] == "live":
+        raise SettingError("answers", "live", unread)
+    if settings["data"].get("unlabelled") is not None:
+        raise SettingError(UNLABELLED, settings["data"]["unlabelled"], unread)
 
 
 def _check_tries(name: str, arm: StudentArm, settings: Mapping[str, Any]) -> None:
@@ -115,10 +125,10 @@ def student_answers(
     run: StackFolder,
 ) -> Iterator[Answers]:
     """Train every student there is, and answer with each arm's chosen ones, unit by unit."""
-    read = _variants(arms)
-    places, members, table = _members(arms, units, seeds, read)
+    ways, of_arm = _ways(arms, units[0].settings)
+    places, members, table = _members(arms, units, seeds, of_arm)
     with quiet("meddistill.teachers.teaching"):
-        every = as_read(tables, read)
+        every = as_read(tables, ways)
     chunks = plan(members, table, [each.data for each in every])
     train_chunks(chunks, every, run, len(members))
     yield from _chosen(arms, places, chunks, seeds, run)
@@ -128,7 +138,7 @@ def _members(
     arms: Mapping[str, StudentArm],
     units: Sequence[Unit],
     seeds: int,
-    read: Sequence[tuple[str, Mapping[str, Any]]],
+    ways: Mapping[str, int],
 ) -> tuple[list[Place], list[Member], list[int]]:
     places: list[Place] = []
     members: list[Member] = []
@@ -140,7 +150,7 @@ def _members(
                     settings = _settings(arm, changes, unit.settings, seed)
                     members.append(Member(len(members), {}, {}, settings))
                     places.append(Place(number, name, attempt, seed))
-                    table.append(len(units) * read.index(_reads(arm)) + number)
+                    table.append(len(units) * ways[name] + number)
     return places, members, table
 
 
@@ -153,14 +163,23 @@ def _settings(
     return with_changes(settings, own)
 
 
-def _variants(arms: Mapping[str, StudentArm]) -> list[tuple[str, Mapping[str, Any]]]:
-    """The different rows that arms read: whose answers, and which synthetic rows."""
-    read = [_reads(arm) for arm in arms.values()]
-    return [each for place, each in enumerate(read) if each not in read[:place]]
+def _ways(
+    arms: Mapping[str, StudentArm], settings: Mapping[str, Any]
+) -> tuple[list[Way], dict[str, int]]:
+    """The different ways in which arms read the rows, and which of them is each arm's.
 
-
-def _reads(arm: StudentArm) -> tuple[str, Mapping[str, Any]]:
-    return arm.teacher, arm.synthetic
+    An arm without a teacher reads no rows that nobody labelled.
+    """
+    ways: list[Way] = []
+    of_arm: dict[str, int] = {}
+    unlabelled = settings["data"].get("unlabelled") is not None
+    for name, arm in arms.items():
+        taught = unlabelled and build_loss(arm.loss).needs_teacher
+        way = Way(arm.teacher, arm.synthetic, taught)
+        if way not in ways:
+            ways.append(way)
+        of_arm[name] = ways.index(way)
+    return ways, of_arm
 
 
 def _chosen(

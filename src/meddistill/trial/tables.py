@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.runs.pace import Pace, quiet
 from meddistill.seeding import derive
 from meddistill.stack.tables import Table, let_go, read_rows
-from meddistill.teachers.teaching import Teachers, answers, teach, with_synthetic_rows
+from meddistill.teachers.teaching import Teachers, answers, teach, with_unlabelled_rows
 from meddistill.trial.units import Unit
 
 log = logging.getLogger(__name__)
@@ -41,31 +41,45 @@ def teach_units(units: Sequence[Unit], modules: Sequence[CohortDataModule]) -> l
     return tables
 
 
-def as_read(tables: Sequence[Table], read: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Table]:
+class Way(NamedTuple):
+    """How an arm reads a split's rows.
+
+    Attributes:
+        teacher: Whose answers: `teacher` of a `StudentArm`.
+        synthetic: Config node of what makes synthetic rows.
+        unlabelled: Whether it reads the cohort's unlabelled rows.
+    """
+
+    teacher: str
+    synthetic: Mapping[str, Any]
+    unlabelled: bool
+
+
+def as_read(tables: Sequence[Table], read: Sequence[Way]) -> list[Table]:
     """The tables in each way that arms read them, way by way; synthetic rows are made once.
 
     Args:
         tables: The units' own rows with their teacher's answers.
-        read: `teacher` and `synthetic` of a `StudentArm`.
+        read: What each way is.
     """
     made: dict[str, list[Table]] = {}
     every: list[Table] = []
-    for teacher, synthetic in read:
-        key = json.dumps(synthetic, default=str)
+    for way in read:
+        key = json.dumps([way.synthetic, way.unlabelled], default=str)
         if key not in made:
-            made[key] = [with_synthetic(table, synthetic) for table in tables]
+            made[key] = [_with_unlabelled(table, way) for table in tables]
             let_go(tables)
-        permuted = teacher == "permuted"
+        permuted = way.teacher == "permuted"
         every += [with_permuted_teacher(each) if permuted else each for each in made[key]]
     return every
 
 
-def with_synthetic(table: Table, node: Mapping[str, Any]) -> Table:
-    """The table with synthetic rows beside the training rows, if any, answered by the teacher."""
-    if not node:
+def _with_unlabelled(table: Table, way: Way) -> Table:
+    """The table with the rows that nobody labelled, if any are read, answered by the teacher."""
+    if not way.synthetic and not way.unlabelled:
         return table
     assert table.targets is not None  # a trial has a teacher in every table
-    data = with_synthetic_rows(node, table.data)
+    data = with_unlabelled_rows(way.synthetic, table.data)
     return replace(table, data=data.with_answers(answers(table.targets, data)))
 
 

@@ -85,7 +85,8 @@ def _empty_target(frame: pd.DataFrame, target: str, empty: Sequence[int], missin
     )
     return (
         f"column {shown(target)} (data.target) is empty in {len(empty)} row(s), first in row "
-        f"{frame.index[empty[0]]}: fill in the diagnosis or leave these rows out of the file"
+        f"{frame.index[empty[0]]}: fill in the diagnosis or leave these rows out of the file "
+        "(in one of their own, data.unlabelled, the teacher can answer them)"
         f"{or_class if word else ''}"
     )
 
@@ -147,17 +148,24 @@ def read_groups(
     """[rows] the group of each, a row without one by itself; what was found."""
     if group is None:
         return None, []
-    gone = [missing.covers(cell) for cell in frame[group].tolist()]
-    names = _names(frame, group)
-    different = len({name for name, none in zip(names, gone, strict=True) if not none})
-    if different + sum(gone) < 3:
+    names, gone = group_names(frame, group, missing, "row")
+    different = len(set(names.tolist())) - gone
+    if different + gone < 3:
         raise SettingError("data.group", group, "has fewer than three groups: none could be split")
     notes = [f"{different} groups by {shown(group)}, none of which is split"]
-    if any(gone):
-        notes.append(f"{sum(gone)} row(s) without {shown(group)}, each taken for a group")
-    rows = zip(names, gone, frame.index, strict=True)
-    named = [f"row {number}" if none else name for name, none, number in rows]
-    return np.array(named, dtype=object), notes
+    if gone:
+        notes.append(f"{gone} row(s) without {shown(group)}, each taken for a group")
+    return names, notes
+
+
+def group_names(
+    frame: pd.DataFrame, group: str, missing: Missing, alone: str
+) -> tuple[NDArray[np.object_], int]:
+    """[rows] the group of each, or `alone` and the row's number; how many have none."""
+    gone = [missing.covers(cell) for cell in frame[group].tolist()]
+    rows = zip(_names(frame, group), gone, frame.index, strict=True)
+    named = [f"{alone} {number}" if none else name for name, none, number in rows]
+    return np.array(named, dtype=object), sum(gone)
 
 
 def read_ids(frame: pd.DataFrame, id: str | None) -> NDArray[np.object_]:

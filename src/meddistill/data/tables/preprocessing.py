@@ -90,7 +90,9 @@ class TablePreprocessing(Preprocessing):
         """
         assert isinstance(records, TableRecords)
         fitted = Fitted(self.schema, self.numbers, self.categories)
-        remarks.warn(fitted, records.cells, records.frame)
+        as_came = records.written is records.frame
+        cells = records.cells if as_came else self.schema.read(records.written)
+        remarks.warn(fitted, cells, records.written)
 
     def describe(self) -> str:
         """The columns."""

@@ -20,21 +20,32 @@ class TableRecords(Records):
     Args:
         frame: [rows] raw ones, or prepared by the schema.
         schema: The columns that are read, by role.
+        written: The rows as they came, where `frame` holds prepared ones and what is odd about them
+            is to be said.
     """
 
     kind: ClassVar[str] = "tables"
 
-    def __init__(self, frame: pd.DataFrame, schema: Schema) -> None:
+    def __init__(
+        self, frame: pd.DataFrame, schema: Schema, written: pd.DataFrame | None = None
+    ) -> None:
         self.frame, self.schema = frame, schema
+        self.written = frame if written is None else written
 
     @staticmethod
-    def prepared(frame: pd.DataFrame, schema: Schema) -> TableRecords:
+    def prepared(frame: pd.DataFrame, schema: Schema, keep: bool = False) -> TableRecords:
         """Raw rows with their cells read: float64 and text columns, NaN where missing.
+
+        Args:
+            frame: Raw rows.
+            schema: The columns that are read.
+            keep: Whether to keep them as they came too.
 
         Raises:
             UserError: A column is absent, or a cell is not what its column needs.
         """
-        return TableRecords(schema.prepare(frame).reset_index(drop=True), schema)
+        read = schema.prepare(frame).reset_index(drop=True)
+        return TableRecords(read, schema, frame if keep else None)
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from meddistill.data.tables.reading import read_raw
 from meddistill.data.tables.records import TableRecords
 from meddistill.data.tables.roles import Roles, guess_roles
 from meddistill.data.tables.rows import nearest
+from meddistill.data.tables.unlabelled import read_unlabelled
 from meddistill.errors import SettingError, listed, shown
 
 SHARED = {("id", "group"), ("target", "drop"), ("id", "drop"), ("group", "drop")}
@@ -37,6 +39,7 @@ def table(
     decimal: str = ".",
     thousands: str | None = None,
     encoding: str = "utf-8",
+    unlabelled: str | None = None,
 ) -> Cohort:
     """Read a table with one row a patient (or visit) and a column that holds the diagnosis.
 
@@ -55,11 +58,13 @@ def table(
         decimal: Decimal mark of numbers written as text.
         thousands: Mark between their groups of three digits; found where it is sure.
         encoding: Of a CSV file.
+        unlabelled: A file of further rows, written as this one, for a teacher to answer.
 
     Raises:
         UserError: The file or its content can't be used; the message says where and how to mend.
     """
-    raw = read_raw(from_call(path), separator, decimal, encoding)
+    read = partial(read_raw, separator=separator, decimal=decimal, encoding=encoding)
+    raw = read(from_call(path))
     frame = raw.frame
     lists = {"drop": drop, "numeric": numeric, "categorical": categorical, "missing": missing}
     given = {key: _as_list(f"data.{key}", value) for key, value in lists.items()}
@@ -74,6 +79,9 @@ def table(
     roles = guess_roles(features, fixed, classified)
     records = TableRecords.prepared(features, roles.schema)
     groups, of_groups = read_groups(frame, group, gone)
+    more = None if unlabelled is None else read_unlabelled(
+        unlabelled, read, roles.schema, classes, label, id, group, gone
+    )  # fmt: skip
     return Cohort(
         name=Path(path).name,
         records=records,
@@ -87,8 +95,10 @@ def table(
             *of_labels,
             *_copies(records.frame),
             *of_groups,
+            *(more.notes if more else ()),
         ),
         group=groups,
+        unlabelled=more,
     )
 
 

@@ -1,0 +1,83 @@
+"""A file of rows without labels, read as the data's own file is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from meddistill.config.compose import from_call
+from meddistill.data.cohort import Cohort
+from meddistill.data.tables.labels import group_names, read_ids
+from meddistill.data.tables.missing import Missing
+from meddistill.data.tables.reading import Raw
+from meddistill.data.tables.records import TableRecords
+from meddistill.data.tables.rows import find_columns
+from meddistill.data.tables.schema import Schema
+from meddistill.errors import SettingError, UserError, shown
+
+KEY = "data.unlabelled"
+
+
+def read_unlabelled(
+    path: str,
+    read: Callable[[Path], Raw],
+    schema: Schema,
+    classes: tuple[str, ...],
+    target: str,
+    id: str | None,
+    group: str | None,
+    missing: Missing,
+) -> Cohort:
+    """Rows for a teacher to answer, by the schema of the data's own.
+
+    Args:
+        path: Their file, of the same kind as the data's.
+        read: The reader of such files.
+        schema: The columns that are read.
+        classes: The data's.
+        target: Column of the diagnosis; where the file has it, it is not read.
+        id: Column that names a row, or None.
+        group: Column that says which rows belong together, or None.
+        missing: Spellings of a group that is not known.
+
+    Raises:
+        UserError: The file can't be read, lacks a column, or a cell is not what its column needs.
+    """
+    try:
+        raw = read(from_call(path))
+        frame = raw.frame
+        find_columns(frame, [column for column in (id, group) if column is not None])
+        lines = np.array([str(line) for line in frame.index], dtype=object)
+        rows = lines if id is None else read_ids(frame, id)
+        groups = None if group is None else group_names(frame, group, missing, "unlabelled row")[0]
+        records = TableRecords.prepared(frame, schema, keep=True)
+    except UserError as error:
+        raise _of_this_file(error, path) from error
+    return Cohort(
+        name=Path(path).name,
+        records=records,
+        target=np.zeros(len(frame), dtype=np.int64),
+        classes=classes,
+        row=rows,
+        has_ids=id is not None,
+        notes=(_described(frame, path, target), *(f"{KEY}: {note}" for note in raw.notes)),
+        group=groups,
+    )
+
+
+def _of_this_file(error: UserError, path: str) -> UserError:
+    """The same error, which speaks of the data's own file, of this one."""
+    if isinstance(error, SettingError) and error.key != "data.path":
+        return error
+    return SettingError(KEY, path, error.mend if isinstance(error, SettingError) else str(error))
+
+
+def _described(frame: pd.DataFrame, path: str, target: str) -> str:
+    unread = f"; their column {shown(target)} is not read" if target in frame.columns else ""
+    return (
+        f"{len(frame)} rows without labels ({KEY}: {shown(Path(path).name)}) join the training "
+        f"part for the teacher to answer{unread}"
+    )
