@@ -13,24 +13,30 @@ from made_pictures import save_folder, save_npz
 from made_series import save_long, save_series
 from meddistill.config.confdir import conf_dir
 
-SHAPES = {"vector": (7,), "image": (1, 16, 16), "series": (3, 9, 5)}
+SHAPES = {"vector": (7,), "image": (1, 16, 16), "series": (3, 9, 5), "bands": (7, 6)}
 """Of a row's inputs, by layout."""
 ROWS = {"image": save_npz, "series": save_series}
 """By layout: what saves rows of it in a folder, and says so on the command line."""
-LAYOUTS = {"images": "image", "series": "series"}
+LAYOUTS = {"images": "image", "series": "series", "tables": "vector"}
 """That of a kind of rows, unless a preprocessing makes another."""
 SOURCES = {
     "image_npz": save_npz, "image_folder": save_folder,
     "series_npz": save_series, "series_table": save_long,
 }  # fmt: skip
 """The same by the name of a data source."""
-STUDENTS = {"vector": "mlp_tiny", "image": "cnn_tiny", "series": "gru_small"}
+STUDENTS = {"vector": "mlp_tiny", "image": "cnn_tiny", "series": "gru_small",
+            "bands": "scorecard"}  # fmt: skip
 """One that reads rows of a layout."""
 
 
 def layout_of(network: Mapping[str, Any]) -> str:
     """What the network of a config node reads."""
     return str(getattr(get_class(network["_target_"]), "reads", "vector"))
+
+
+def classes_of(layout: str) -> tuple[int, ...]:
+    """Numbers of classes that networks of a layout take."""
+    return (2,) if layout == "bands" else (2, 3)
 
 
 def rows_for(layout: str, folder: Path) -> list[str]:

@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import CSVLogger
 from omegaconf import OmegaConf
 
 from composing import composed
-from kinds import LAYOUTS, SHAPES, SOURCES, STUDENTS, layout_of, rows_for
+from kinds import LAYOUTS, SHAPES, SOURCES, STUDENTS, classes_of, layout_of, rows_for
 from meddistill.config.compose import (
     build,
     build_network,
@@ -120,7 +120,7 @@ def test_every_view_changes_rows_and_keeps_their_shape(name):
 def test_every_student_takes_a_training_step(name):
     node = composed("distill", f"student={name}").student
     shape = SHAPES[layout_of(node)]
-    for classes in (2, 3):
+    for classes in classes_of(layout_of(node)):
         network = build_network(node, "student", shape, classes, seed=0)
         logits = network(torch.rand(5, *shape))
         assert logits.shape == (5, classes)

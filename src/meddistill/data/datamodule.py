@@ -23,7 +23,10 @@ from meddistill.data.split import Split
 from meddistill.data.streaming import RowReader, StreamedBatches
 from meddistill.errors import SettingError, UserError, integer, number
 
-LAYOUTS = {"vector": "lists of numbers", "image": "images", "series": "series"}
+LAYOUTS = {
+    "vector": "lists of numbers", "image": "images", "series": "series",
+    "bands": "bands of columns",
+}  # fmt: skip
 """What rows of a layout are, in words."""
 
 

@@ -28,7 +28,7 @@ class Preprocessing(ABC):
 
     Attributes:
         layout: What the dimensions of `in_shape` are: `vector` [features], `image` [channels,
-            height, width] or `series` [parts, time, variables].
+            height, width], `series` [parts, time, variables] or `bands` [columns, bands].
         in_shape: Shape of one row as a network reads it.
         form: What decides how rows lie in memory, where nothing that was fitted does: rows of one
             form are shared. None where each preprocessing has inputs of its own.

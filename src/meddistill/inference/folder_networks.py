@@ -23,6 +23,8 @@ from meddistill.config.compose import flatten
 
 _trusted: ContextVar[frozenset[str]] = ContextVar("trusted", default=frozenset())
 LONGEST_TEXT = 200
+HARMLESS = 32
+"""A number in a network's settings that makes nothing large, whatever it is of."""
 
 
 @contextmanager
@@ -113,7 +115,9 @@ def _is_plain(value: Any) -> bool:
 
 def _check_sizes(node: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
     """A network is no wider than its largest weight and no deeper than it has weights."""
-    most = max([len(weights), *(size for value in weights.values() for size in value.shape)])
+    most = max(
+        [HARMLESS, len(weights), *(size for value in weights.values() for size in value.shape)]
+    )
     for key, value in flatten(node):
         if isinstance(value, int) and abs(value) > most:
             raise ValueError(f"{key}={value} is more than its checkpoint's weights have")

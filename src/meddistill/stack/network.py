@@ -12,6 +12,7 @@ from torch.func import functional_call, vmap
 
 from meddistill.stack.layers import StackedDropout, StackedLinear, Streams
 from meddistill.stack.recurrent import StackedGRU
+from meddistill.training.finishing import Finishes
 
 PROBED_MEMBERS, PROBED_ROWS, PROBED_STEPS = 2, 16, 20
 TOLERANCE = 1e-5
@@ -120,6 +121,9 @@ def _forms(owners: Set[type[nn.Module]]) -> tuple[bool, ...]:
 
 
 def _refuse_known(network: nn.Module) -> None:
+    if isinstance(network, Finishes):
+        name = type(network).__name__
+        raise NotStackableError(f"a {name} is finished by itself after its last step")
     for module in network.modules():
         if getattr(module, "track_running_stats", False):
             raise NotStackableError(f"{type(module).__name__} keeps running statistics")

@@ -22,15 +22,15 @@ NOT_LIVE = "this teacher is no network, so it can't be asked in every step: take
 
 
 def check_on(settings: Mapping[str, Any], loss: DistillationLoss, data: CohortDataModule) -> None:
-    """Refuse a student that can't read these rows, and a loss that says nothing about them."""
+    """Refuse a student that can't learn these rows, and a loss that says nothing about them."""
     target = get_class(settings["student"]["_target_"])
     name = target.__name__.lower()
     data.check_layout(getattr(target, "reads", None), "student", name, "preprocessing")
     check_loss(loss, data.num_classes)
+    student = build_network(
+        settings["student"], "student", data.in_shape, data.num_classes, settings["seed"]
+    )
     if loss.needs_features:
-        student = build_network(
-            settings["student"], "student", data.in_shape, data.num_classes, settings["seed"]
-        )
         check_features(loss, student, data)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from meddistill.config.compose import OptimizerFactory
 from meddistill.data.batches import Batch
 from meddistill.evaluation.metrics import training_metrics
-from meddistill.losses import reduce_terms
+from meddistill.losses import LossTerms, reduce_terms
 from meddistill.losses.ce import CE
 from meddistill.seeding import derive, seed_torch
 from meddistill.training.compiled import uncompiled
@@ -103,8 +103,17 @@ class Classifier(pl.LightningModule):
 
     def batch_loss(self, batch: Batch) -> Tensor:
         """Cross-entropy averaged over the labelled rows of one step."""
-        terms = self.cross_entropy(self(batch.inputs), batch.target)
+        terms = self.terms(self(batch.inputs), batch)
         return reduce_terms(terms, batch.label_weight, batch.row_weight)
+
+    def answered(self, batch: Batch) -> Batch:
+        """The batch with a teacher's answers beside its rows, where the loss reads any."""
+        return batch
+
+    def terms(self, logits: Tensor, batch: Batch) -> LossTerms:
+        """Terms [..., batch] of the loss, of logits [..., batch, classes] for an answered batch."""
+        terms: LossTerms = self.cross_entropy(logits, batch.target)
+        return terms
 
     def on_train_epoch_start(self) -> None:
         """Random numbers by (seed, epoch), so that a resumed run draws what it would have drawn."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from meddistill.config.compose import OptimizerFactory
 from meddistill.data.batches import Batch
-from meddistill.losses.base import DistillationLoss, Step, reduced, total
+from meddistill.losses.base import DistillationLoss, LossTerms, Step, reduced, total
 from meddistill.losses.building import take_settings
 from meddistill.training.classifier import Classifier
 from meddistill.training.taps import Taps
@@ -107,16 +107,22 @@ class Distiller(Classifier):
 
     def batch_loss(self, batch: Batch) -> Tensor:
         """The loss of one step; label terms over labelled rows, teacher terms over all."""
-        step = Step(self(batch.inputs), batch.target, batch.label_weight, self._answers(batch))
+        batch = self.answered(batch)
+        terms = self.terms(self(batch.inputs), batch)
+        parts = reduced(terms, batch.label_weight, batch.row_weight)
+        if len(parts) > 1:
+            self._terms.append({name: part.detach() for name, part in parts.items()})
+        return total(parts)
+
+    def terms(self, logits: Tensor, batch: Batch) -> LossTerms:
+        """Terms of the loss, and of the layers that were read while both answered."""
+        step = Step(logits, batch.target, batch.label_weight, batch.answers)
         if self._taps is not None:
             student, teacher = self._taps
             step = replace(
                 step, student_features=student.features(), teacher_features=teacher.features()
             )
-        parts = reduced(self.loss.of_step(step), batch.label_weight, batch.row_weight)
-        if len(parts) > 1:
-            self._terms.append({name: part.detach() for name, part in parts.items()})
-        return total(parts)
+        return self.loss.of_step(step)
 
     def epoch_losses(self) -> dict[str, Tensor]:
         """`train/loss`, and `train/<term>` for each term of several."""
@@ -124,9 +130,9 @@ class Distiller(Classifier):
                  for name in (self._terms[0] if self._terms else ())}  # fmt: skip
         return {**super().epoch_losses(), **terms}
 
-    def _answers(self, batch: Batch) -> Tensor | None:
+    def answered(self, batch: Batch) -> Batch:
+        """The batch with what a live teacher says, where the loss reads it."""
         if self.teacher is None or not self.loss.needs_teacher:
-            return batch.answers
+            return batch
         inputs = batch.inputs if batch.teacher_inputs is None else batch.teacher_inputs
-        answers: Tensor = self.teacher(inputs)
-        return answers
+        return batch._replace(answers=self.teacher(inputs))

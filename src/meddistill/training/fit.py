@@ -28,6 +28,7 @@ from meddistill.runs.runfolder import is_main_process
 from meddistill.training.checkpoints import BEST, LAST, BestEpoch, SaveState
 from meddistill.training.classifier import Classifier
 from meddistill.training.fast import in_runs, needs_closure, reason_for_plain
+from meddistill.training.finishing import Finishes, finish
 from meddistill.training.progress import EpochProgress
 from meddistill.training.trainer import make_trainer, quiet
 
@@ -111,6 +112,11 @@ def fit(
             best.log_loss, data.log_loss_of_shares, TRY_LOWER,
         )  # fmt: skip
     module.network.float().load_state_dict(best.weights)
+    if isinstance(module.network, Finishes):
+        finish(module, data)
+        best.forget()
+        with quiet(trainer):
+            lightning.validate(module, datamodule=data, verbose=False)
     if lightning.is_global_zero and not trainer.get("fast_dev_run"):
         save_weights(module.network.state_dict(), checkpoints / BEST)
     return Fitted(

@@ -18,7 +18,7 @@ from meddistill.seeding import derive
 
 LAST = ""
 """Path of the penultimate layer: what the last linear layer reads."""
-SAMPLE = {"vector": 2048, "image": 256, "series": 256}
+SAMPLE = {"vector": 2048, "bands": 256, "image": 256, "series": 256}
 """Most rows that a loss looks at before training, by their layout."""
 
 

@@ -18,7 +18,7 @@ from frames import inputs_of
 from meddistill.data.tables import fitting
 from meddistill.data.tables.encoding import CategoryInputs
 from meddistill.data.tables.fitting import MAX_CATEGORIES, fit_preprocessing
-from meddistill.data.tables.preprocessing import TablePreprocessing
+from meddistill.data.tables.modality import load_preprocessing
 from meddistill.data.tables.preprocessing_file import as_plain
 from meddistill.data.tables.schema import Schema
 from meddistill.errors import UserError
@@ -186,7 +186,7 @@ def saved(rare, tmp_path):
 
 def test_what_was_saved_is_loaded_with_bit_identical_inputs(rare, saved):
     fitted, path = saved
-    loaded = TablePreprocessing.load(path, SCHEMA)
+    loaded = load_preprocessing(path, SCHEMA.to_dict())
     assert inputs_of(loaded, rare).tobytes() == inputs_of(fitted, rare).tobytes()
     assert as_plain(loaded.numbers, loaded.categories) == path.read_text(encoding="utf-8")
     assert list(path.parent.iterdir()) == [path]
@@ -218,9 +218,9 @@ def test_a_damaged_file_is_refused_by_its_name(saved, damage):
     text = DAMAGES[damage](path.read_text(encoding="utf-8"))
     path.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(ValueError, match=r"preprocessing\.json'? is "):
-        TablePreprocessing.load(path, SCHEMA)
+        load_preprocessing(path, SCHEMA.to_dict())
 
 
 def test_a_file_of_other_columns_is_refused(saved):
     with pytest.raises(ValueError, match="columns are not those of the model's schema"):
-        TablePreprocessing.load(saved[1], replace(SCHEMA, numeric=("b", "a")))
+        load_preprocessing(saved[1], replace(SCHEMA, numeric=("b", "a")).to_dict())

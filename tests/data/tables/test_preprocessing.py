@@ -12,7 +12,7 @@ from frames import inputs_of, remarks_on, with_frame
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import split_cohort
 from meddistill.data.tables.encoding import FURTHEST
-from meddistill.data.tables.preprocessing import TablePreprocessing
+from meddistill.data.tables.modality import load_preprocessing
 from meddistill.data.tables.schema import Schema
 from meddistill.data.tables.table import table
 from meddistill.errors import UserError
@@ -286,7 +286,7 @@ def test_a_schema_comes_back_from_json(mixed):
 
 def test_the_data_module_saves_what_it_fitted_under_its_name(mixed, parts, fitted, tmp_path):
     CohortDataModule(mixed, parts).save_preprocessing(tmp_path)
-    loaded = TablePreprocessing.load(tmp_path / "preprocessing.json", mixed.records.schema)
+    loaded = load_preprocessing(tmp_path / "preprocessing.json", mixed.records.spec)
     assert (
         inputs_of(loaded, mixed.records.frame).tobytes()
         == inputs_of(fitted, mixed.records.frame).tobytes()

@@ -9,9 +9,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from meddistill.data.tables import fitting
+from meddistill.data.tables.bands import BandsPreprocessing
 from meddistill.data.tables.preprocessing import TablePreprocessing
 from meddistill.data.tables.records import TableRecords
 from meddistill.data.tables.schema import Schema
+from meddistill.files.model_files import read_plain_json
 
 
 def fit_preprocessing(
@@ -22,5 +24,8 @@ def fit_preprocessing(
 
 
 def load_preprocessing(path: Path, spec: Mapping[str, Any]) -> TablePreprocessing:
-    """What `TablePreprocessing.save` wrote."""
-    return TablePreprocessing.load(path, Schema.from_dict(spec))
+    """What a preprocessing of tables saved."""
+    plain, schema = read_plain_json(path.parent, path.name), Schema.from_dict(spec)
+    if isinstance(plain, dict) and "bands" in plain:
+        return BandsPreprocessing.of_plain(plain, path.name, schema)
+    return TablePreprocessing.of_plain(plain, path.name, schema)

@@ -18,7 +18,6 @@ from meddistill.data.tables.records import TableRecords
 from meddistill.data.tables.schema import Schema
 from meddistill.errors import UserError
 from meddistill.files.atomic import write_atomically
-from meddistill.files.model_files import read_plain_json
 
 
 class TablePreprocessing(Preprocessing):
@@ -111,11 +110,15 @@ class TablePreprocessing(Preprocessing):
         write_atomically(path, as_plain(self.numbers, self.categories))
 
     @staticmethod
-    def load(path: Path, schema: Schema) -> TablePreprocessing:
-        """Read what `save` wrote, every value checked.
+    def of_plain(plain: Any, name: str, schema: Schema) -> TablePreprocessing:
+        """What `save` wrote, every value checked.
+
+        Args:
+            plain: The file's JSON value.
+            name: Of the file, for messages.
+            schema: Of the model.
 
         Raises:
             ValueError: The file is damaged, or not of these columns; it says what is wrong.
         """
-        plain = read_plain_json(path.parent, path.name)
-        return TablePreprocessing(schema, *read_preprocessing(plain, path.name, schema))
+        return TablePreprocessing(schema, *read_preprocessing(plain, name, schema))

@@ -17,8 +17,14 @@ FLAG = ("mean", "scale")
 LARGEST = float(np.finfo(np.float32).max)
 
 
-def as_plain(numbers: NumberInputs, categories: CategoryInputs) -> str:
-    """The file's text: an entry a column; floats come back as they were, to the last bit."""
+def as_plain(numbers: NumberInputs, categories: CategoryInputs, **more: Any) -> str:
+    """The file's text: an entry a column; floats come back as they were, to the last bit.
+
+    Args:
+        numbers: Inputs of numeric columns.
+        categories: Inputs of categorical columns.
+        **more: What another preprocessing keeps beside them.
+    """
     flags = dict(zip(numbers.flagged.tolist(), range(len(numbers.flagged)), strict=True))
     columns: list[dict[str, Any]] = []
     for place, column in enumerate(numbers.columns):
@@ -37,7 +43,7 @@ def as_plain(numbers: NumberInputs, categories: CategoryInputs) -> str:
             categories.columns, categories.known, categories.rare, strict=True
         )
     ]
-    plain = {"version": VERSION, "numbers": columns, "categories": texts}
+    plain = {"version": VERSION, "numbers": columns, "categories": texts, **more}
     return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

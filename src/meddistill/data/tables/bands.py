@@ -1,0 +1,201 @@
+"""Tables as bands: of each column the one that a cell is in (`preprocessing=bands`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from meddistill.data.patients import Patients
+from meddistill.data.records import Records
+from meddistill.data.tables.blocks import Cells
+from meddistill.data.tables.cells import PLAIN
+from meddistill.data.tables.cuts import Cuts, Groups, cut, group
+from meddistill.data.tables.encoding import CategoryInputs, NumberInputs
+from meddistill.data.tables.fitting import fit_preprocessing
+from meddistill.data.tables.preprocessing import TablePreprocessing
+from meddistill.data.tables.preprocessing_file import as_plain, read_preprocessing
+from meddistill.data.tables.records import TableRecords
+from meddistill.data.tables.schema import Schema
+from meddistill.errors import SettingError, integer
+from meddistill.files.atomic import write_atomically
+
+MOST = 9
+"""Bands of a column that anybody may ask for."""
+NOT_KNOWN = "not known"
+
+
+class BandsPreprocessing(TablePreprocessing):
+    """Each column's cell as the number of its band; the last band is that of what is not known.
+
+    A network reads [columns, bands]: 1 in the band of each column's cell, 0 in the others.
+
+    Args:
+        schema: The columns read.
+        numbers: What the usual preprocessing has learned of numeric columns.
+        categories: Of categorical ones.
+        columns: [columns] their bands, numeric columns first.
+        most: Bands a column at most, besides that of what is not known.
+    """
+
+    layout = "bands"
+
+    def __init__(
+        self,
+        schema: Schema,
+        numbers: NumberInputs,
+        categories: CategoryInputs,
+        columns: Sequence[Cuts | Groups],
+        most: int,
+    ) -> None:
+        super().__init__(schema, numbers, categories)
+        self.columns, self.most = tuple(columns), most
+        self.in_shape = (len(self.columns), most + 1)
+
+    def __call__(self, records: Records) -> NDArray[np.uint8]:
+        """Rows that `read` has read -> [rows, columns] the number of each cell's band."""
+        assert isinstance(records, TableRecords)
+        return self.codes(records.cells)
+
+    def codes(self, cells: Cells) -> NDArray[np.uint8]:
+        """[rows, columns] the number of each cell's band."""
+        codes = np.empty((len(cells.numbers), len(self.columns)), dtype=np.uint8)
+        numeric = len(self.schema.numeric)
+        for place, column in enumerate(self.columns):
+            if isinstance(column, Cuts):
+                values = cells.numbers[:, place]
+                known = self.numbers.known[place] & ~np.isnan(values)
+                codes[:, place] = np.where(known, column.codes(values), self.most)
+            else:
+                text, names = cells.categories.codes, cells.categories.names[place - numeric]
+                codes[:, place] = column.codes(text[:, place - numeric], names, self.most)
+        return codes
+
+    def front(self, inputs: Tensor) -> Tensor:
+        """[..., columns] -> float32 [..., columns, bands] of 0 and 1."""
+        return one_hot(inputs.long(), self.most + 1).float()
+
+    @property
+    def band_names(self) -> list[list[str]]:
+        """[columns, bands of the column] what they are called, `not known` not among them."""
+        return [
+            [self.span(place, band, band) for band in range(self.count(place))]
+            for place in range(len(self.columns))
+        ]
+
+    def count(self, column: int) -> int:
+        """Bands of the column at a place, besides that of what is not known."""
+        bands = self.columns[column]
+        if isinstance(bands, Cuts):
+            return len(bands.cuts) + 1
+        return len(bands.named) + bands.others
+
+    def span(self, column: int, first: int, last: int) -> str:
+        """What cells in a column's bands from `first` to `last` have in common."""
+        bands, name = self.columns[column], self.schema.columns[column]
+        if isinstance(bands, Cuts):
+            if self.numbers.two_valued[column] and first == last and len(bands.cuts) == 1:
+                ends = self.numbers.lowest[column], self.numbers.highest[column]
+                return self.schema.notation.get(name, PLAIN).written(ends[first])
+            return bands.name(first, last, self.schema.notation.get(name, PLAIN))
+        return ", ".join(bands.name(band) for band in range(first, last + 1))
+
+    @property
+    def learned(self) -> str:
+        """Of columns; nothing of a few patients alone."""
+        return f"{super().learned}; where columns are cut into bands"
+
+    def save(self, path: Path) -> None:
+        """Write to `path` (JSON), whole or not at all."""
+        bands: list[Mapping[str, Any]] = [
+            {"cuts": list(column.cuts), "whole": column.whole}
+            if isinstance(column, Cuts)
+            else {"named": list(column.named), "others": column.others}
+            for column in self.columns
+        ]
+        kept = {"most": self.most, "columns": bands}
+        write_atomically(path, as_plain(self.numbers, self.categories, bands=kept))
+
+    @staticmethod
+    def of_plain(plain: Mapping[str, Any], name: str, schema: Schema) -> BandsPreprocessing:
+        """What `save` wrote, every value checked.
+
+        Raises:
+            ValueError: A value is none that could have been fitted.
+        """
+        usual = {key: value for key, value in plain.items() if key != "bands"}
+        fitted = read_preprocessing(usual, name, schema)
+        try:
+            most, columns = _bands(plain["bands"], schema)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"{name} is damaged, or another version's: bands: {error}") from error
+        return BandsPreprocessing(schema, *fitted, columns, most)
+
+
+def _bands(plain: Any, schema: Schema) -> tuple[int, list[Cuts | Groups]]:
+    """How many bands there are at most, and each column's."""
+    most, entries = plain["most"], plain["columns"]
+    if type(most) is not int or not 2 <= most <= MOST or len(entries) != len(schema.columns):
+        raise ValueError("they are not those of the model's columns")
+    numeric = len(schema.numeric)
+    found: list[Cuts | Groups] = [_cuts(**entry) for entry in entries[:numeric]]
+    found += [_groups(**entry) for entry in entries[numeric:]]
+    counts = [len(c.cuts) + 1 if isinstance(c, Cuts) else len(c.named) + c.others for c in found]
+    if max(counts, default=0) > most:
+        raise ValueError(f"a column has more than {most}")
+    return most, found
+
+
+def _cuts(cuts: Any, whole: Any) -> Cuts:
+    numbers = isinstance(cuts, list) and all(
+        type(each) in (int, float) and math.isfinite(each) for each in cuts
+    )
+    if not numbers or sorted(set(cuts)) != cuts or not isinstance(whole, bool):
+        raise ValueError(f"{cuts!r:.80} are no cuts")
+    return Cuts(tuple(map(float, cuts)), whole)
+
+
+def _groups(named: Any, others: Any) -> Groups:
+    texts = isinstance(named, list) and all(isinstance(each, str) for each in named)
+    if not texts or len(set(named)) < len(named) or not isinstance(others, bool):
+        raise ValueError(f"{named!r:.80} are no categories")
+    return Groups(tuple(named), others)
+
+
+class Bands:
+    """The choice of `BandsPreprocessing` (`preprocessing=bands`).
+
+    Args:
+        most: Bands a column at most, from 2 to 9; what is not known has one besides.
+    """
+
+    reads: ClassVar[str] = "tables"
+
+    def __init__(self, most: int = 5) -> None:
+        self.most = integer("most", most, at_least=2)
+        if most > MOST:
+            raise SettingError("most", most, f"must be a whole number from 2 to {MOST}")
+
+    def fit(
+        self, records: TableRecords, fewest: int, group_of: NDArray[Any] | None
+    ) -> BandsPreprocessing:
+        """Cut columns by training rows."""
+        cells = records.cells
+        usual = fit_preprocessing(records.schema, cells, fewest, group_of)
+        patients = Patients.of(len(records), fewest, group_of)
+        columns: list[Cuts | Groups] = [
+            cut(values, patients, self.most) if known else Cuts(())
+            for values, known in zip(cells.numbers.T, usual.numbers.known, strict=True)
+        ]
+        texts = usual.categories
+        for place, (known, rare) in enumerate(zip(texts.known, texts.rare, strict=True)):
+            named = [name for name in known if name is not None]
+            codes, names = cells.categories.codes[:, place], cells.categories.names[place]
+            columns.append(group(codes, names, named, rare, self.most))
+        return BandsPreprocessing(records.schema, usual.numbers, texts, columns, self.most)

@@ -1,0 +1,136 @@
+"""Where columns are cut into bands: by training rows alone, at round numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meddistill.data.patients import Patients
+from meddistill.data.tables.blocks import Codes, Floats
+from meddistill.data.tables.cells import PLAIN, Notation
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """Bands of a column of numbers: a number is in the band of as many cuts as it reaches.
+
+    Attributes:
+        cuts: Ascending; none is one band.
+        whole: Whether training had whole numbers alone, so that bands are named by these.
+    """
+
+    cuts: tuple[float, ...]
+    whole: bool = False
+
+    def codes(self, values: Floats) -> NDArray[np.intp]:
+        """[rows] the band of each number, that of none for NaN."""
+        return np.searchsorted(np.array(self.cuts), values, side="right")
+
+    def name(self, first: int, last: int, marks: Notation = PLAIN) -> str:
+        """What numbers in the bands from `first` to `last` have in common."""
+        low = marks.written(self.cuts[first - 1]) if first else ""
+        end = self.cuts[last] if last < len(self.cuts) else None
+        high = "" if end is None else marks.written(end - self.whole)
+        if not low or not high:
+            below = f"up to {high}" if self.whole else f"under {high}"
+            return f"{low} or more" if low else below if high else "any"
+        if self.whole:
+            return low if low == high else f"{low} to {high}"
+        return f"{low} to under {high}"
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Bands of a column of categories: the most frequent by themselves, the others together.
+
+    Attributes:
+        named: Categories with a band of their own.
+        others: Whether there is a band for all others; they are not known without it.
+    """
+
+    named: tuple[str, ...]
+    others: bool
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The band of each category with one of its own."""
+        return {name: place for place, name in enumerate(self.named)}
+
+    def codes(self, cells: Codes, names: Sequence[str], unknown: int) -> NDArray[np.intp]:
+        """[rows] the band of each cell, `unknown` for an empty one and a category without.
+
+        Args:
+            cells: [rows] places among `names`, -1 where empty.
+            names: The cells' different categories.
+            unknown: The band of what is not known.
+        """
+        other = len(self.named) if self.others else unknown
+        found = [*(self.places.get(name, other) for name in names), unknown]
+        return np.array(found)[cells]
+
+    def name(self, band: int) -> str:
+        """The category, or what the others are called."""
+        return self.named[band] if band < len(self.named) else "any other"
+
+
+def cut(values: Floats, patients: Patients, most: int) -> Cuts:
+    """Cut at the training numbers themselves where they are few, and else at round quantiles.
+
+    No band has fewer patients than may have something in common to be learned.
+
+    Args:
+        values: [training rows], NaN where empty.
+        patients: Of the rows.
+        most: Bands.
+    """
+    known = np.isfinite(values)
+    seen = values[known]
+    different = np.unique(seen)
+    if len(different) <= most:
+        found = [each for each in different[1:] if patients.are_enough(values == each)]
+    else:
+        found = _quantiles(seen, different, most)
+    kept: list[float] = []
+    for each in map(float, found):
+        below = known & (values < each) & (values >= (kept[-1] if kept else -math.inf))
+        if patients.are_enough(below) and patients.are_enough(known & (values >= each)):
+            kept.append(each)
+    return Cuts(tuple(kept), bool((seen == np.round(seen)).all()))
+
+
+def _quantiles(seen: Floats, different: Floats, most: int) -> Floats:
+    """Quantiles at numbers as round as a tenth of the spread allows.
+
+    Where the lowest number is a quantile, as 0 often is, it has a band of its own.
+    """
+    low, high = np.quantile(seen, [0.1, 0.9])
+    spread = (high - low) or (different[-1] - different[0])
+    digits = -math.floor(math.log10(spread / 10))
+    rounded = np.round(np.quantile(seen, np.arange(1, most) / most), digits)
+    above = np.round(different[0] + 10.0**-digits, digits)
+    found: Floats = np.unique(np.where(rounded > different[0], rounded, above))
+    return found
+
+
+def group(
+    codes: Codes, names: Sequence[str], known: Sequence[str], rare: bool, most: int
+) -> Groups:
+    """The most frequent categories by themselves, the others together where they are too many.
+
+    Args:
+        codes: [training rows] places among `names`, -1 where empty.
+        names: The column's different categories.
+        known: Those that enough patients have.
+        rare: Whether enough patients have one of the others.
+        most: Bands.
+    """
+    counts = dict(zip(names, np.bincount(codes[codes >= 0], minlength=len(names)), strict=True))
+    frequent = sorted(known, key=lambda name: (-counts[name], name))
+    if len(frequent) + rare <= most:
+        return Groups(tuple(frequent), rare)
+    return Groups(tuple(frequent[: most - 1]), True)
