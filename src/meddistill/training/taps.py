@@ -18,6 +18,7 @@ from meddistill.seeding import derive
 
 LAST = ""
 """Path of the penultimate layer: what the last linear layer reads."""
+OF_ANSWERS = "it has no layers at all, so take a loss of answers (loss=kd)"
 SAMPLE = {"vector": 2048, "bands": 256, "image": 256, "series": 256}
 """Most rows that a loss looks at before training, by their layout."""
 
@@ -145,7 +146,8 @@ def _last_linear(network: nn.Module, key: str) -> nn.Module:
     linear = [module for module in network.modules() if isinstance(module, nn.Linear)]
     if not linear:
         modules = dict(network.named_modules())
-        raise SettingError(key, None, f"there is no linear layer; name one of {_listed(modules)}")
+        mend = f"name one of {_listed(modules)}" if len(modules) > 1 else OF_ANSWERS
+        raise SettingError(key, None, f"a {type(network).__name__} has no linear layer: {mend}")
     return linear[-1]
 
 
