@@ -92,19 +92,30 @@ class Points:
 
     def fitted(self, objective: Objective, whole: bool = False) -> Points:
         """The same with the offset and the points of least cost, or, of whole points, the scale."""
-        moved = (self.scale if whole else self.points, self.offset)
-        moved = tuple(each.clone().requires_grad_() for each in moved)
-        name = "scale" if whole else "points"
-        optimizer = torch.optim.LBFGS(moved, max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+        own = (self.scale if whole else self.points).clone().requires_grad_()
+        offset = self.offset.clone().requires_grad_()
+        optimizer = torch.optim.LBFGS(
+            [own, offset], max_iter=ITERATIONS, line_search_fn="strong_wolfe"
+        )
 
         def closure() -> Tensor:
             optimizer.zero_grad()
-            cost = replace(self, **{name: moved[0]}, offset=moved[1]).cost(objective)
+            cost = self._with(own, offset, whole).cost(objective)
             torch.autograd.backward(cost)
             return cost
 
-        optimizer.step(closure)  # type: ignore[arg-type]
-        return replace(self, **{name: moved[0].detach()}, offset=moved[1].detach())
+        optimizer.step(closure)  # type: ignore[no-untyped-call]
+        return self._with(own.detach(), offset.detach(), whole)
+
+    def _with(self, own: Tensor, offset: Tensor, whole: bool) -> Points:
+        if whole:
+            return replace(self, scale=own, offset=offset)
+        return replace(self, points=own, offset=offset)
+
+    @property
+    def columns(self) -> Tensor:
+        """Those that are left."""
+        return self.column.bincount().nonzero().flatten()
 
     def without(self, columns: Tensor) -> Points:
         """The same without some columns."""
@@ -142,7 +153,7 @@ def whole_points(
 
 def few_columns(card: Points, objective: Objective, most: int) -> Points:
     """Take away, half of the excess at a time, the columns whose absence costs least; fit again."""
-    while (excess := len(card.column.unique()) - most) > 0:
+    while (excess := len(card.columns) - most) > 0:
         columns, cost = _absences(card, objective)
         card = card.without(columns[cost.argsort()[: max(1, excess // 2)]]).fitted(objective)
     return card
@@ -150,9 +161,8 @@ def few_columns(card: Points, objective: Objective, most: int) -> Points:
 
 def _absences(card: Points, objective: Objective) -> tuple[Tensor, Tensor]:
     """Columns, and the loss without each of them where its rows have its mean instead."""
-    columns, place = card.column.unique(return_inverse=True)
-    share = torch.zeros(len(columns), len(place), dtype=torch.float64)
-    share[place, torch.arange(len(place))] = card.scale * card.points
+    columns = card.columns
+    share = (columns[:, None] == card.column) * (card.scale * card.points)
     parts = share @ card.inputs.T
     without = card.log_odds() - parts + parts.mean(1, keepdim=True)
     return columns, torch.stack([objective(each) for each in without])

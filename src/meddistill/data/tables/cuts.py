@@ -91,12 +91,12 @@ def cut(values: Floats, patients: Patients, most: int) -> Cuts:
     known = np.isfinite(values)
     seen = values[known]
     different = np.unique(seen)
-    if len(different) <= most:
-        found = [each for each in different[1:] if patients.are_enough(values == each)]
-    else:
-        found = _quantiles(seen, different, most)
+    few = len(different) <= most
+    found = different[1:] if few else _quantiles(seen, different, most)
     kept: list[float] = []
-    for each in map(float, found):
+    for each in found.tolist():
+        if few and not patients.are_enough(values == each):
+            continue  # it is no round number, but somebody's
         below = known & (values < each) & (values >= (kept[-1] if kept else -math.inf))
         if patients.are_enough(below) and patients.are_enough(known & (values >= each)):
             kept.append(each)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from meddistill.data.preprocessing import Preprocessing
 from meddistill.data.records import Records
@@ -58,7 +59,7 @@ class TablePreprocessing(Preprocessing):
         _ = records.cells  # what is wrong with them is said now
         return records
 
-    def __call__(self, records: Records) -> Inputs:
+    def __call__(self, records: Records) -> NDArray[Any]:
         """Rows that `read` has read -> inputs [rows, features]."""
         assert isinstance(records, TableRecords)
         return self.inputs(records.cells)
