@@ -59,6 +59,7 @@ def test_this_file_has_a_test_for_every_group():
         "teacher",
         "student",
         "loss",
+        "init",
         "optimizer",
         "scheduler",
         "callbacks",
@@ -162,6 +163,16 @@ def test_every_way_to_synthetic_rows_runs(name, meddistill):
     code, out, err = meddistill("distill", f"synthetic={name}", *small)
     assert code == 0, err
     assert ("synthetic:" in out) == (name != "none")
+
+
+@pytest.mark.parametrize("name", names("init"))
+def test_every_start_of_a_student_is_said(name, meddistill):
+    small = ["teacher=mlp", "teacher.network.width=8", "teacher.trainer.max_epochs=1"]
+    small += ["student.width=4", "trainer.max_epochs=1"]
+    code, out, err = meddistill("distill", f"init={name}", "loss=ce", *small)
+    assert code == 0, err
+    assert ("what the student takes of its teacher" in out) == (name != "scratch")
+    assert ("started student" in out) == (name != "scratch")
 
 
 @pytest.mark.parametrize("name", names("optimizer"))

@@ -14,6 +14,7 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.losses import DistillationLoss
 from meddistill.losses.building import by_epoch, is_scheduled
 from meddistill.students.checks import asks_live
+from meddistill.students.start import started
 from meddistill.teachers.targets import Targets
 from meddistill.training.callbacks import build_callbacks
 from meddistill.training.compiled import compiled
@@ -32,9 +33,10 @@ def train_student(
     folder: Path,
     loggers: Sequence[Logger] = (),
 ) -> Fitted:
-    """Train `student` in `folder` and leave it with its best epoch's weights."""
+    """Start and train `student` in `folder`, and leave it with its best epoch's weights."""
+    freeze = started(settings, student, targets, data, folder)
     teacher = None
-    if targets is not None and asks_live(settings, loss):
+    if targets is not None and loss.needs_teacher and asks_live(settings, loss):
         teacher, data = _live(targets, data)
     if teacher is not None and loss.needs_features:
         connect(loss, student, teacher.network, data, settings["seed"])
@@ -42,7 +44,7 @@ def train_student(
         compiled(student, settings["compile"]), data.num_classes,
         build_optimizer(settings["optimizer"], "optimizer"), loss,
         seed=settings["seed"], threshold=settings["threshold"], loss_at=_schedule(settings["loss"]),
-        teacher=teacher,
+        teacher=teacher, freeze=freeze,
         scheduler=schedule_of(settings["scheduler"], settings["trainer"]["max_epochs"]),
     )  # fmt: skip
     return fit(

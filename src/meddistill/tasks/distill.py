@@ -23,12 +23,13 @@ from meddistill.runs.runfolder import RunFolder
 from meddistill.stack.search import search
 from meddistill.students.checks import check_on, check_teacher, check_unread
 from meddistill.students.rows import student_rows
+from meddistill.students.start import Starts, build_init, student_name
 from meddistill.students.training import train_student
 from meddistill.tasks.common import check_student
 from meddistill.teachers.base import Teacher
 from meddistill.teachers.judging import judge_teacher
 from meddistill.teachers.targets import Targets
-from meddistill.teachers.teaching import build_teacher, teach, with_unlabelled_rows
+from meddistill.teachers.teaching import build_teacher, find, teach, with_unlabelled_rows
 from meddistill.training.callbacks import build_callbacks
 from meddistill.training.checkpoints import BEST
 from meddistill.training.fit import Fitted
@@ -52,6 +53,7 @@ def distill(settings: Mapping[str, Any], run: RunFolder, in_sweep: bool = False)
         check_teacher(settings, loss, teacher)
     else:
         check_unread(settings, loss, in_sweep)
+    build_init(settings)
     build_optimizer(settings["optimizer"], "optimizer")
     build_callbacks(settings["callbacks"], bool(settings["logger"]))
     loggers = build_loggers(settings["logger"], run.path, settings)
@@ -73,10 +75,13 @@ def _distill(
     student = build_network(
         settings["student"], "student", data.in_shape, data.num_classes, settings["seed"]
     )
+    Starts().rehearse(settings, teacher, data)
     targets = None
     if loss.needs_teacher:
         data = with_unlabelled_rows(settings["synthetic"], data)
         targets, data = teach(teacher, settings, data)
+    elif settings["init"]:
+        targets = find(teacher, settings, data)
     found = None
     if isinstance(loss, Searched):
         found = search(loss, settings, data, run.path / "search")
@@ -108,7 +113,7 @@ def _conclude(
     save_known_rows(run.path, rows_known(data))
     save_card(run.path, card)
     model = NetworkModel(card, MeanOfProbabilities([student.cpu()]), data.preprocessing)
-    name = "distilled student" if loss.ever_distils else "student alone"
+    name = student_name(loss.ever_distils, bool(settings["init"]))
     judged = judge_model(
         name, model.num_parameters, model.log_probabilities(cohort.records), cohort, split, labels,
         threshold, run.path / "predictions.parquet",

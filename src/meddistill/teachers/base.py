@@ -4,16 +4,34 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from meddistill.data.cohort import Cohort
+from meddistill.data.preprocessing import Preprocessing
 from meddistill.data.split import Split
 from meddistill.inference.loading import load_model
 from meddistill.teachers.out_of_fold import teaching_answers
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """What a teacher that is a network, or several, looks like before it is trained.
+
+    Attributes:
+        network: One of its networks; its weights mean nothing.
+        members: How many it has.
+        preprocessing: How they read rows.
+    """
+
+    network: nn.Module
+    members: int
+    preprocessing: Preprocessing
 
 
 class Teacher(ABC):
@@ -38,6 +56,10 @@ class Teacher(ABC):
     def parts(self) -> Mapping[str, Teacher]:
         """Teachers whose folders `fit` finds in its own, at `mixture.part_folder`, by name."""
         return {}
+
+    def blueprint(self, cohort: Cohort, split: Split) -> Blueprint | None:
+        """What its networks look like; None of a teacher that is none."""
+        return None
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:

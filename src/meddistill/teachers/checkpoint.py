@@ -17,7 +17,8 @@ from meddistill.files.model_files import read_regular
 from meddistill.inference.card import NETWORK
 from meddistill.inference.known_rows import seen_in_test
 from meddistill.inference.loading import copy_model, load_model
-from meddistill.teachers.base import Teacher
+from meddistill.inference.network import MeanOfProbabilities
+from meddistill.teachers.base import Blueprint, Teacher
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,13 @@ class CheckpointTeacher(Teacher):
     def trains(self) -> bool:
         """It was trained before."""
         return False
+
+    def blueprint(self, cohort: Cohort, split: Split) -> Blueprint | None:
+        """The network itself, where it is one."""
+        network = self.model.frozen
+        if not isinstance(network, MeanOfProbabilities):
+            return None
+        return Blueprint(network.members[0], len(network.members), self.model.preprocessing)
 
     def identity(self) -> dict[str, Any]:
         """The content of its files, wherever they lie."""

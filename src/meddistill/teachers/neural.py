@@ -26,7 +26,7 @@ from meddistill.inference.card import Card, save_card
 from meddistill.inference.known_rows import rows_known, save_known_rows
 from meddistill.inference.loading import load_model
 from meddistill.seeding import derive
-from meddistill.teachers.base import Teacher
+from meddistill.teachers.base import Blueprint, Teacher
 from meddistill.teachers.calibrate import calibration, temperature_of
 from meddistill.training.checkpoints import BEST
 from meddistill.training.classifier import Classifier
@@ -130,6 +130,12 @@ class NeuralTeacher(Teacher):
         group = "preprocessing@teacher.preprocessing"
         data.check_layout(getattr(target, "reads", None), "teacher", target.__name__, group)
         return data.with_view(build_view(self.view, cohort.records.kind, "teacher.view"))
+
+    def blueprint(self, cohort: Cohort, split: Split) -> Blueprint:
+        """Its network with first weights."""
+        data = self.rows(cohort, split)
+        network, _ = self.built(data, self.seed)
+        return Blueprint(network, self.members, data.preprocessing)
 
     def save(self, folder: Path, card: Card, data: CohortDataModule) -> None:
         """Write the card, with the temperature that suits the labelled validation rows."""

@@ -43,11 +43,17 @@ class Teachers:
 def teach(
     teacher: Teacher, settings: Mapping[str, Any], data: CohortDataModule
 ) -> tuple[Targets, CohortDataModule]:
-    """Find the teacher's answers, or train it; and the rows with its answers beside them."""
+    """Find the teacher, or train it; and the rows with its answers beside them."""
+    targets = find(teacher, settings, data)
+    return targets, data.with_answers(answers(targets, data))
+
+
+def find(teacher: Teacher, settings: Mapping[str, Any], data: CohortDataModule) -> Targets:
+    """The teacher from the store; it is trained first where nobody did."""
     store, trainer = from_call(settings["store"]), settings["trainer"]
     targets = find_targets(teacher, data.cohort, data.split, store, trainer)
     log.debug("teacher: %d parameters", targets.parameters)  # known before the store may be gone
-    return targets, data.with_answers(answers(targets, data))
+    return targets
 
 
 def with_unlabelled_rows(node: Mapping[str, Any], data: CohortDataModule) -> CohortDataModule:

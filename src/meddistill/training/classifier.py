@@ -20,6 +20,7 @@ from meddistill.losses import LossTerms, reduce_terms
 from meddistill.losses.ce import CE
 from meddistill.seeding import derive, seed_torch
 from meddistill.training.compiled import uncompiled
+from meddistill.training.freeze import Freeze
 from meddistill.training.kernels import by_kernel
 from meddistill.training.schedulers import Schedule
 from meddistill.training.stepping import Stepping, last_group
@@ -41,6 +42,7 @@ class Classifier(pl.LightningModule):
         seed: Of the random numbers drawn while training (dropout).
         threshold: Probability from which a row is called positive (two classes).
         scheduler: How the learning rate moves; None where it doesn't.
+        freeze: Parameters that stay as they are in the first epochs.
     """
 
     def __init__(
@@ -51,13 +53,14 @@ class Classifier(pl.LightningModule):
         seed: int = 0,
         threshold: float = 0.5,
         scheduler: Schedule | None = None,
+        freeze: Freeze | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters("num_classes", "seed", "threshold")
         self.network = uncompiled(network)
         self._answering = (network,)  # as it was compiled; a tuple hides it from checkpoints
         self.optimizer_factory = optimizer
-        self.seed, self.scheduler = seed, scheduler
+        self.seed, self.scheduler, self.frozen = seed, scheduler, freeze or Freeze()
         self.logs_steps = False  # `fit` sets it from the Trainer's arguments
         self.cross_entropy = CE()
         metrics = training_metrics(num_classes, threshold)
@@ -134,6 +137,10 @@ class Classifier(pl.LightningModule):
         accumulate, number = trainer.accumulate_grad_batches, trainer.fit_loop.batch_idx + 1
         share = last_group(accumulate, number, int(trainer.num_training_batches))
         super().backward(loss * share, *args, **kwargs)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """What is frozen has no gradient to clip, or to step by."""
+        self.frozen.drop_gradients(self.network, self.current_epoch)
 
     def configure_gradient_clipping(
         self,

@@ -139,6 +139,7 @@ class _Runs:
             loss = Classifier.training_step(self.module, batch, number - 1)
             torch.autograd.backward(self.stepping.scaled(loss, number, batches))
             if self.stepping.is_due(number, batches):
+                self.module.on_before_optimizer_step(optimizer)
                 self.stepping.clip(parameters)
                 counted.increment_ready()
                 optimizer.step()

@@ -1,0 +1,1 @@
+"""What passes from a teacher to a student besides answers: a part of its parameters."""

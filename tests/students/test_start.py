@@ -1,0 +1,160 @@
+"""How a student starts from its teacher: what is refused, kept, frozen, and never done twice."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from composing import composed
+from kinds import rows_for
+from meddistill.config.compose import build_network, register_resolvers, resolved
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.errors import UserError
+from meddistill.losses.ce import CE
+from meddistill.students.start import Starts, started
+from meddistill.students.training import train_student
+from meddistill.teachers.checkpoint import CheckpointTeacher
+from meddistill.teachers.targets import Targets
+from meddistill.teachers.teaching import build_teacher
+
+TEACHER = ("teacher=mlp", "teacher.network.width=16", "teacher.network.depth=1",
+           "teacher.trainer.max_epochs=2")  # fmt: skip
+EQUAL = ("student.width=16", "student.depth=1")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, cohort, split):
+    """A trained teacher's."""
+    path = tmp_path_factory.mktemp("teacher")
+    teacher = build_teacher(settings(*TEACHER))
+    teacher.fit(cohort, split, path, {"accelerator": "cpu", "devices": 1})
+    return path
+
+
+@pytest.fixture
+def targets(folder, cohort):
+    answers = np.log(np.full((len(cohort.target), 2), 0.5, dtype=np.float32))
+    return Targets("key", folder, answers)
+
+
+def settings(*more):
+    register_resolvers()
+    given = ("init=subset", "loss=ce", "trainer.max_epochs=3", "logger=none")
+    return resolved(composed("distill", *given, *more))
+
+
+def student_of(chosen, data):
+    return build_network(chosen["student"], "student", data.in_shape, data.num_classes, 0)
+
+
+def trained(chosen, data, targets, path):
+    """A student after training, and its last epoch's weights."""
+    student = student_of(chosen, data)
+    before = Starts()(chosen, first := student_of(chosen, data), targets, data)
+    train_student(chosen, student, CE(), data, targets, path)
+    return first.state_dict(), student.state_dict(), before
+
+
+def test_a_student_like_its_teacher_answers_as_it_does_before_its_first_step(meddistill):
+    code, out, err = meddistill(
+        "distill", "loss=ce", "init=subset", *TEACHER, *EQUAL, "optimizer.lr=0",
+        "trainer.max_epochs=1", "hydra.run.dir=run",
+    )  # fmt: skip
+    assert code == 0, err
+    metrics = json.loads(Path("run/metrics.json").read_text())
+    for measure, value in metrics["teacher"]["test"].items():
+        assert metrics["student"]["test"][measure] == pytest.approx(value, abs=1e-6), measure
+    plan = json.loads(Path("run/init.json").read_text())["layers"]
+    assert [line["units"] for line in plan] == [list(range(16)), [0, 1]]
+    assert "layers.0         layers.0         16 of 16: 0 1 2 3 4 5 6 7 ..." in out
+
+
+def test_a_student_from_scratch_has_no_plan_and_the_identity_it_always_had(meddistill):
+    code, _, _ = meddistill("distill", "loss=ce", "trainer.max_epochs=1", "hydra.run.dir=run")
+    assert code == 0
+    assert not Path("run/init.json").exists()
+    identity = json.loads(Path("run/identity.json").read_text())
+    assert not any(key.startswith("init") for key in identity)
+
+
+def test_a_forest_as_teacher_is_refused_before_it_is_trained(meddistill):
+    code, _, err = meddistill("distill", "init=subset", "loss=ce", "teacher=forest")
+    assert code == 2
+    assert "init=subset: the teacher is no network" in err
+    assert not [*Path("outputs").glob("*"), *Path().glob("store")]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("teacher=several",), "init=subset: the teacher is no network"),
+        (("init.member=1",), "init.member=1: the teacher has 1, counted from 0"),
+        (("init.share=0",), "init.share=0: must be a number above 0 and at most 1"),
+        (("init.choose=best",), "init.choose=best: must be one of random, uniform"),
+        (("init.layers={a:b}",), "'a' is no layer of the student; there are layers.0"),
+        (("student.width=64",), "layers.0: it has 64 units, and layers.0 has 16"),
+        (("student=logistic", "teacher=mlp"), "no layer of the student takes a part"),
+        (("+init.units=3",), "init.units=3: no such setting"),
+    ],
+)
+def test_what_can_not_correspond_is_refused_by_name(given, said, data):
+    sizes = () if {"student=logistic", "teacher=several"} & {*given} else (*EQUAL, *TEACHER)
+    chosen = settings(*sizes, *given)
+    with pytest.raises(UserError) as caught:
+        Starts().rehearse(chosen, build_teacher(chosen), data)
+    assert said in str(caught.value)
+
+
+def test_a_teacher_that_reads_other_inputs_is_refused(meddistill, tmp_path):
+    rows = [each for each in rows_for("series", tmp_path) if not each.startswith("student=")]
+    code, _, err = meddistill(
+        "distill", *rows, "teacher=gru", "student=mlp_tiny", "preprocessing=summary", "init=subset"
+    )
+    assert code == 2
+    assert "init=subset: the teacher reads other inputs than the student" in err
+
+
+def test_a_teacher_whose_inputs_were_scaled_by_other_rows_is_told_of(folder, cohort, split, caplog):
+    data = CohortDataModule(cohort, replace(split, train=split.train[:200]))
+    teacher = CheckpointTeacher(str(folder))
+    Starts().rehearse(settings(*TEACHER, *EQUAL), teacher, data)
+    assert "scaled by other rows than the student's" in caplog.text
+
+
+def test_a_resumed_training_does_not_start_its_student_again(targets, data, tmp_path):
+    chosen = settings("init.freeze_epochs=2", *EQUAL)
+    first = started(chosen, student_of(chosen, data), targets, data, tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").touch()
+    student = student_of(chosen, data)
+    before = {name: value.clone() for name, value in student.state_dict().items()}
+    gone = replace(targets, folder=tmp_path / "gone")
+    assert started(chosen, student, gone, data, tmp_path) == first
+    assert all(torch.equal(before[name], value) for name, value in student.state_dict().items())
+
+
+@pytest.mark.parametrize("plain", [(), ("trainer.log_every_n_steps=1", "logger=csv")])
+def test_layers_that_are_taken_stay_frozen_for_so_many_epochs(plain, targets, data, tmp_path):
+    chosen = settings("init.freeze_epochs=9", "optimizer.weight_decay=0.1", *EQUAL, *plain)
+    before, after, _ = trained(chosen, data, targets, tmp_path)
+    for name in ("layers.0.weight", "layers.0.bias"):
+        assert torch.equal(before[name], after[name])
+    assert not torch.equal(before["layers.2.weight"], after["layers.2.weight"])
+
+
+def test_layers_learn_when_they_are_no_longer_frozen(targets, data, tmp_path):
+    chosen = settings("init.freeze_epochs=1", *EQUAL)
+    before, after, _ = trained(chosen, data, targets, tmp_path)
+    assert not torch.equal(before["layers.0.weight"], after["layers.0.weight"])
+
+
+def test_to_freeze_where_only_the_layer_of_the_classes_is_taken_is_refused(data):
+    chosen = settings("init.freeze_epochs=1", "student=logistic")
+    chosen["teacher"]["network"] = chosen["student"]
+    with pytest.raises(UserError, match=r"init\.freeze_epochs=1: only the layer that gives the"):
+        Starts().rehearse(chosen, build_teacher(chosen), data)
