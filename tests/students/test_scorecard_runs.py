@@ -29,11 +29,12 @@ def patients(rows=240):
 
 def test_the_kept_model_is_the_card_and_answers_by_the_sum_of_whole_points(meddistill):
     patients().to_csv("patients.csv", index=False)
-    code, _, err = meddistill(
+    code, out, err = meddistill(
         "distill", "data=table", "data.path=patients.csv", "data.target=ill", "data.labels=0.3",
         *SMALL_TEACHER, *CARD,
     )  # fmt: skip
     assert code == 0, err
+    assert "Risk by sum" in out
     run, frame = package.load_model("run"), patients().drop(columns="ill")
     card = run.network.members[0].requires_grad_(False)
     assert torch.equal(card.points, card.points.round())
@@ -86,5 +87,6 @@ def test_cards_of_a_stack_are_trained_one_by_one_and_a_picked_one_answers(meddis
     assert "a ScoreCard is finished by itself" in out
     code, _, err = meddistill("pick", "job", "seed=1", "--to", "picked")
     assert code == 0, err
+    assert "scorecard" in json.loads(Path("picked/metrics.json").read_text())
     points = package.load_model("picked").network.members[0].points
     assert torch.equal(points, points.round())

@@ -137,10 +137,11 @@ def reliability(
     held = count > 0
     mean = np.bincount(place, confidence)[held] / count[held]
     share = np.bincount(place, right.astype(np.float64))[held] / count[held]
-    return mean, share, count[held], *_wilson(share, count[held])
+    return mean, share, count[held], *wilson(share, count[held])
 
 
-def _wilson(share: Numbers, count: NDArray[np.int64]) -> tuple[Numbers, Numbers]:
+def wilson(share: Numbers, count: NDArray[np.int64]) -> tuple[Numbers, Numbers]:
+    """Low and high of Wilson's 95 % intervals of shares of `count` rows, 1 at least."""
     z = NormalDist().inv_cdf(0.975)
     centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)

@@ -74,10 +74,15 @@ def _write_page(folder: Path, page: Page) -> None:
 
 
 def report_run(folder: Path, metrics: Mapping[str, Any]) -> None:
-    """A single run: its table, and `report.md`."""
-    table = run_table(metrics)
-    table.show()
-    _write(folder, [table])
+    """A single run: its table, that of a card, and `report.md`."""
+    tables = [run_table(metrics)]
+    if card := metrics.get("scorecard"):
+        from meddistill.report.scorecard import card_table
+
+        tables.append(card_table(card, metrics["data"]["positive"]))
+    for table in tables:
+        table.show()
+    _write(folder, tables)
 
 
 def report_members(folder: Path) -> pd.DataFrame:

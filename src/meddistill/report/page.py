@@ -42,12 +42,21 @@ class Verdicts:
 
 @dataclass(frozen=True)
 class DataTable:
-    """A table that sorts by a click on a head; the first column holds names."""
+    """A table that sorts by a click on a head; the first column holds names.
+
+    Args:
+        columns: Heads.
+        rows: Cells.
+        notes: Lines below it.
+        caption: Above it.
+        fixed: Whether its order is to be kept, so that no head sorts it.
+    """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     notes: Sequence[str] = ()
     caption: str = ""
+    fixed: bool = False
     kind = "table"
 
     def cells(self) -> list[list[tuple[str, str]]]:
@@ -76,11 +85,13 @@ class Section:
         title: Its head.
         parts: What it holds.
         side_by_side: Whether plots stand beside each other where there is room.
+        own_page: Whether it is printed on a page of its own.
     """
 
     title: str
     parts: Sequence[Text | Notice | Verdicts | DataTable | Plot]
     side_by_side: bool = False
+    own_page: bool = False
 
 
 @dataclass(frozen=True)

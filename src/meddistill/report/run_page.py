@@ -17,6 +17,7 @@ from meddistill.files.atomic import read_json
 from meddistill.report.classes import classes_table
 from meddistill.report.curves import Answered, curves
 from meddistill.report.page import Cell, DataTable, Notice, Page, Section, Text
+from meddistill.report.scorecard import card_section
 from meddistill.report.tables import meaning, number
 from meddistill.report.trial_tables import CALIBRATION, MAIN, OPERATING
 from meddistill.runs.reading import check_numbers, read_predictions
@@ -52,9 +53,11 @@ def run_page(folder: Path, metrics: Mapping[str, Any], examples: int | None = No
         test.probabilities, test.target, held.probabilities, held.target, threshold
     )
     found = {**model["test"], **more}
+    card = metrics.get("scorecard")
     lead = f"{data['name']}: {model['name']} with {model['parameters']:,} parameters"
     sections = [
         Section("What was found", [_models(metrics), *_area(test), Notice("One run", ONE_RUN)]),
+        *([card_section(card, test, data["positive"])] if card else []),
         Section("Curves", curves([test], classes, "run", ROWS), side_by_side=True),
         Section("More measures", [
             _measures(found, CALIBRATION, "Calibration"),

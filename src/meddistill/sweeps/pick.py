@@ -130,9 +130,11 @@ def _copied(job: Path, to: Path | None) -> Path:
 def _written(job: Path, row: pd.Series[Any], to: Path | None) -> Path:
     """A member of a job, in the files of a single run."""
     from meddistill.data.preprocessing import PREPROCESSING
+    from meddistill.inference import scorecard
     from meddistill.inference.card import save_card
     from meddistill.inference.card_checks import card_of
     from meddistill.inference.known_rows import save_known_rows
+    from meddistill.inference.loading import load_model
 
     entry = _entry(job, int(row["member"]))
     settings = _settings(job, entry["changes"])
@@ -151,7 +153,9 @@ def _written(job: Path, row: pd.Series[Any], to: Path | None) -> Path:
         _save_weights(job, entry, path / card.checkpoints[0])
         table = _predictions(job, entry["member"])
         write_atomically(path / PREDICTIONS, table.to_parquet(index=False))
-        run.finish(_metrics(job, entry, row, table, card.classes))
+        metrics = _metrics(job, entry, row, table, card.classes)
+        described = scorecard.described(load_model(path))
+        run.finish({**metrics, **({"scorecard": described} if described else {})})
     finally:
         run.close()
     return path

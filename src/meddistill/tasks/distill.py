@@ -13,6 +13,7 @@ from meddistill.config.compose import build_network, build_optimizer
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.source import describe_data, prepare
 from meddistill.evaluation.predictions import judge_model
+from meddistill.inference import scorecard
 from meddistill.inference.card import Card, save_card
 from meddistill.inference.known_rows import rows_known, save_known_rows
 from meddistill.inference.network import MeanOfProbabilities, NetworkModel
@@ -118,6 +119,7 @@ def _conclude(
         name, model.num_parameters, model.log_probabilities(cohort.records), cohort, split, labels,
         threshold, run.path / "predictions.parquet",
     )  # fmt: skip
+    described = scorecard.described(model)
     judged_teacher = judge_teacher(targets, cohort, split, labels, threshold) if targets else None
     return {
         "score": fitted.score,
@@ -129,4 +131,5 @@ def _conclude(
         "data": describe_data(cohort, split),
         "teacher": judged_teacher,
         "student": judged,
+        **({"scorecard": described} if described else {}),
     }
