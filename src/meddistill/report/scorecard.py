@@ -34,7 +34,7 @@ def card_table(card: Mapping[str, Any], positive: str) -> Table:
 def card_section(card: Mapping[str, Any], test: Answered, positive: str) -> Section:
     """The card and its ladder, on a page of their own when printed."""
     columns, rows = _even([[each["column"], *_points(each)] for each in card["columns"]])
-    parts = [
+    parts: list[Text | DataTable] = [
         Text(ADD_UP.format(positive=positive)),
         DataTable(columns, rows, (), "Points", fixed=True),
         _lookup(card),
