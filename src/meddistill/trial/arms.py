@@ -70,7 +70,10 @@ class StudentArm(Arm):
     @property
     def title(self) -> str:
         """Says where the student learns from synthetic rows too."""
-        return f"{self.label}, synthetic rows" if self.synthetic else self.label
+        if not self.synthetic:
+            return self.label
+        way = str(self.synthetic["_target_"]).rpartition(".")[2].lower()
+        return f"{self.label}, synthetic rows ({way})"
 
     @property
     def is_control(self) -> bool:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
+from meddistill.data.tables.generator import Generator
 from meddistill.data.tables.records import TableRecords
 from meddistill.errors import integer, number
-from meddistill.seeding import derive
 
 CANDIDATES = 10_000
 """Rows among which neighbours are looked for, drawn where there are more: distances grow by the
 square of the rows."""
 
 
-class Munge:
+class Munge(Generator):
     """MUNGE: rows in which some cells are those of a similar row.
 
     After Bucilua, Caruana and Niculescu-Mizil 2006, Model Compression, doi:10.1145/1150402.1150464.
@@ -35,35 +36,29 @@ class Munge:
         SettingError: A setting is out of its range.
     """
 
-    reads = "tables"
-
     def __init__(
         self, copies: int = 4, exchange: float = 0.25, neighbours: int = 1, seed: int = 0
     ) -> None:
-        self.copies = integer("copies", copies, at_least=1)
+        super().__init__(copies, seed)
         self.exchange = number("exchange", exchange, above=0, at_most=0.5)
         self.neighbours = integer("neighbours", neighbours, at_least=1)
-        self.seed = integer("seed", seed)
 
-    def __call__(self, records: TableRecords, inputs: NDArray[np.float32]) -> TableRecords:
-        """New rows, `copies` times as many.
-
-        Args:
-            records: [rows] prepared training rows.
-            inputs: [rows, ...] the same as a network reads them.
-        """
-        random = np.random.default_rng(derive(self.seed, "munge"))
+    def made(
+        self,
+        records: TableRecords,
+        inputs: NDArray[np.float32],
+        own: NDArray[np.int64],
+        random: np.random.Generator,
+    ) -> dict[str, NDArray[Any]]:
+        """[made rows] the cells of each column."""
         similar = self._similar(inputs.reshape(len(inputs), -1), random)
-        features = records.frame
-        own = np.tile(np.arange(len(features)), self.copies)
-        drawn = random.integers(0, similar.shape[1], len(own))
-        other = similar[own, drawn]
-        made = {}
-        for column in features.columns:
-            cells = features[column].to_numpy()
+        other = similar[own, random.integers(0, similar.shape[1], len(own))]
+        made: dict[str, NDArray[Any]] = {}
+        for column, values in records.frame.items():
+            cells = values.to_numpy()
             exchanged = random.random(len(own)) < self.exchange
-            made[column] = np.where(exchanged, cells[other], cells[own])
-        return TableRecords(pd.DataFrame(made, columns=features.columns), records.schema)
+            made[str(column)] = np.where(exchanged, cells[other], cells[own])
+        return made
 
     def _similar(
         self, inputs: NDArray[np.float32], random: np.random.Generator
