@@ -26,6 +26,7 @@ from meddistill.data.source import SPLIT_KEYS
 from meddistill.losses import DistillationLoss, Step, reduce_terms
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss, loss_at
+from meddistill.students.columns import build_columns
 from meddistill.training.callbacks import build_callbacks
 from meddistill.training.classifier import Classifier
 from meddistill.training.fit import fit
@@ -71,6 +72,7 @@ def test_this_file_has_a_test_for_every_group():
         "synthetic",
         "preprocessing",
         "view",
+        "columns",
         "debug",
     }
     assert set(GROUPS) == tested
@@ -305,6 +307,12 @@ def test_every_experiment_runs(name, meddistill):
     assert "distilled student" in out
     if name != "optuna":  # it tries alpha = 0 by chance only
         assert "student alone" in out
+
+
+@pytest.mark.parametrize("name", names("columns"))
+def test_every_choice_of_columns_is_built(name):
+    columns = build_columns(resolved(composed("distill", f"columns={name}")))
+    assert columns.asks_teacher == (name != "all")
 
 
 @pytest.mark.parametrize("name", names("debug"))

@@ -32,7 +32,15 @@ WITHOUT_EFFECT = (
     "stack.chunk", "data.in_memory", "data.workers",
 )  # fmt: skip
 """Keys that change no result: runs that differ in these alone are one run."""
-SINCE = {"data.unlabelled": None}
+SINCE = {
+    "data.unlabelled": None,
+    "columns._target_": "meddistill.students.columns.Columns",
+    "columns.keep": None,
+    "columns.most": None,
+    "columns.costs": None,
+    "columns.budget": None,
+    "trial.columns": None,
+}
 """Keys that earlier versions did not have, and the value that does what those did: with it a run is
 the one that it was."""
 FILES = (".path", "_path", "data.unlabelled")

@@ -48,6 +48,7 @@ class CohortDataModule(pl.LightningDataModule):
         key: Where `preprocessing` stands in the config, for messages.
 
     Attributes:
+        records: [rows] the cohort's, of which only the columns that the network reads are read.
         in_shape: Shape of one row as a network reads it.
         num_classes: Number of classes.
         preprocessing: What was fitted on the training rows.
@@ -80,23 +81,29 @@ class CohortDataModule(pl.LightningDataModule):
         self.num_classes = len(cohort.classes)
         self.labelled = split.labelled(cohort.target, labels)
         self.in_runs, self.fewest_rows = False, 1
-        self._fit(preprocessing or {}, key)
+        self.records: Records = cohort.records
+        self._start(preprocessing or {}, key)
+
+    def _start(self, node: Mapping[str, Any], key: str) -> None:
+        """The cohort's rows alone, by a preprocessing fitted to them; there is no teacher yet."""
+        self._target = torch.tensor(self.cohort.target)
+        self._known = torch.from_numpy(self.labelled).float()
+        self.train_rows: Positions = self.split.train
+        self.unlabelled: tuple[Records, ...] = ()
+        self.answers: Tensor | None = None
+        self._fit(node, key)
 
     def _fit(self, node: Mapping[str, Any], key: str) -> None:
-        """Fit a preprocessing to the training rows; there is no teacher yet."""
+        """Fit a preprocessing to the training rows; no live teacher reads them yet."""
         cohort, split = self.cohort, self.split
         group = None if cohort.group is None else cohort.group[split.train]
-        train = cohort.records.take(split.train)
+        train = self.records.take(split.train)
         self.preprocessing = fit_preprocessing(node, train, cohort.fewest, group, key)
+        self._method = node, key
         self.in_shape = self.preprocessing.in_shape
-        self._inputs = Inputs(self.preprocessing, cohort.records)
-        self._target = torch.tensor(cohort.target)
-        self._known = torch.from_numpy(self.labelled).float()
-        self.answers: Tensor | None = None
+        self._inputs = Inputs(self.preprocessing, self.records, self.unlabelled)
         self.live: Preprocessing | None = None
         self._teacher_inputs: Inputs | None = None
-        self.train_rows: Positions = split.train
-        self.unlabelled: tuple[Records, ...] = ()
 
     def with_preprocessing(self, node: Mapping[str, Any], key: str) -> CohortDataModule:
         """The same rows by another preprocessing, without a teacher; an empty node changes nothing.
@@ -108,7 +115,20 @@ class CohortDataModule(pl.LightningDataModule):
         if not node:
             return self
         made = copy.copy(self)
-        made._fit(node, key)
+        made._start(node, key)
+        return made
+
+    def with_columns(self, columns: Sequence[str] | None) -> Self:
+        """The same rows and answers for a network that reads these columns alone; None is all.
+
+        A live teacher is put beside them later.
+        """
+        whole = self.cohort.records
+        records = whole if columns is None else whole.only(columns)
+        if records is self.records:
+            return self
+        made = self._with(records=records)
+        made._fit(*made._method)
         return made
 
     def check_layout(self, reads: str | None, key: str, name: str, group: str) -> None:
@@ -140,7 +160,7 @@ class CohortDataModule(pl.LightningDataModule):
         return self._with(
             train_rows=np.concatenate([self.train_rows, np.arange(first, first + count)]),
             unlabelled=unlabelled,
-            _inputs=Inputs(self.preprocessing, self.cohort.records, unlabelled),
+            _inputs=Inputs(self.preprocessing, self.records, unlabelled),
             _target=torch.cat([self._target, torch.zeros(count, dtype=torch.int64)]),
             _known=torch.cat([self._known, torch.zeros(count)]),
             answers=None, live=None, _teacher_inputs=None,

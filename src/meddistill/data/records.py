@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -47,6 +48,19 @@ class Records(ABC):
     @abstractmethod
     def describe(self) -> str:
         """What a row is, in a few words: `30 columns`."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """Names of what can be left out of a row; nothing where a row is one whole."""
+        return ()
+
+    def only(self, columns: Sequence[str]) -> Self:
+        """The rows as who reads these columns alone reads them."""
+        raise NotImplementedError(f"{self.kind} have no columns")
+
+    def dealt(self, column: str, places: Positions) -> Self:
+        """The rows with the cells of one column that the rows at `places` have there."""
+        raise NotImplementedError(f"{self.kind} have no columns")
 
     @property
     def index(self) -> pd.Index[Any]:

@@ -18,7 +18,7 @@ from meddistill.report.classes import classes_table
 from meddistill.report.curves import Answered, curves
 from meddistill.report.page import Cell, DataTable, Notice, Page, Section, Text
 from meddistill.report.scorecard import card_section
-from meddistill.report.tables import meaning, number
+from meddistill.report.tables import columns_said, meaning, number
 from meddistill.report.trial_tables import CALIBRATION, MAIN, OPERATING
 from meddistill.runs.reading import check_numbers, read_predictions
 
@@ -27,6 +27,12 @@ ONE_RUN = (
     "These are one student's measures on one split of the patients: another split would give "
     "others. Whether the teacher was worth it is a comparison with the same student alone over "
     "many splits: 'meddistill trial' makes it, with the same settings."
+)
+
+IMPORTANCE = (
+    "Importance: by how many nats the teacher's answers to validation rows change (mean "
+    "Kullback-Leibler divergence) where the column's cells are dealt out anew among these rows. Of "
+    "columns that say the same the teacher may use either, and each then counts for less."
 )
 
 
@@ -58,6 +64,7 @@ def run_page(folder: Path, metrics: Mapping[str, Any], examples: int | None = No
     sections = [
         Section("What was found", [_models(metrics), *_area(test), Notice("One run", ONE_RUN)]),
         *([card_section(card, test, data["positive"])] if card else []),
+        *_columns(metrics),
         Section("Curves", curves([test], classes, "run", ROWS), side_by_side=True),
         Section("More measures", [
             _measures(found, CALIBRATION, "Calibration"),
@@ -87,6 +94,27 @@ def _answered(predictions: pd.DataFrame, part: str, classes: list[str], label: s
     values = rows[probability_columns(classes)].to_numpy(dtype=np.float64)
     target = pd.Categorical(rows["label"], categories=classes).codes
     return Answered(label, 0, values, np.asarray(target, dtype=np.int64))
+
+
+def _columns(metrics: Mapping[str, Any]) -> list[Section]:
+    """What the student reads of a row, and why, where this is not all."""
+    if "columns" not in metrics:
+        return []
+    found = metrics["columns"]
+    said, known, costs = columns_said(metrics), found["importance"], found["costs"]
+    if not known:
+        return [Section("Columns", [Text(*said)])]
+    rows: list[list[Cell]] = [
+        [
+            name,
+            ("yes", 0.0) if name in found["columns"] else ("no", 1.0),
+            (f"{value:.3g}", value),
+            *([(f"{costs.get(name, 0):g}", costs.get(name, 0.0))] if costs else []),
+        ]
+        for name, value in known.items()
+    ]
+    heads = ["column", "read", "importance", *(["cost"] if costs else [])]
+    return [Section("Columns", [DataTable(heads, rows, [*said, IMPORTANCE], "Columns")])]
 
 
 def _models(metrics: Mapping[str, Any]) -> DataTable:

@@ -6,12 +6,15 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from meddistill.errors import listed
 from meddistill.report.writing import line, markdown, one_line
 
 log = logging.getLogger(__name__)
 
 WIDTH = 160
 """Columns of a table that goes into a file or a pipe."""
+SEVERAL = 20
+"""Names of columns in a note, at most."""
 SHOWN = {
     "auroc": "AUROC",
     "accuracy": "accuracy",
@@ -79,10 +82,21 @@ def run_table(metrics: Mapping[str, Any]) -> Table:
         rows=[model_row(model) for model in models],
         notes=[
             meaning(data["positive"], len(data["classes"]), metrics["threshold"]),
+            *columns_said(metrics),
             *_undefined(models),
             *_unchecked(metrics),
         ],
     )
+
+
+def columns_said(metrics: Mapping[str, Any]) -> list[str]:
+    """Which columns the student reads, where these are not all."""
+    if "columns" not in metrics:
+        return []
+    names, cost = metrics["columns"]["columns"], metrics["columns"]["cost"]
+    every = f" of {len(found)}" if (found := metrics["columns"]["importance"]) else ""
+    priced = f", which cost {cost:g}" if metrics["columns"]["costs"] else ""
+    return [f"The student reads {len(names)}{every} column(s){priced}: {listed(names, SEVERAL)}."]
 
 
 def _undefined(models: Sequence[Mapping[str, Any]]) -> list[str]:

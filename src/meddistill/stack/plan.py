@@ -24,10 +24,10 @@ CHUNK_BYTES = {"cpu": 2**28, "cuda": 2**33, "mps": 2**31}
 """Largest size of a chunk's weights, gradients, momenta and answers, and again of its tables."""
 MEMBERS_OWN = {
     "seed", "data", "synthetic", "teacher", "store", "stack", "save_seconds", "logger", "loss",
-    "optimizer",
+    "optimizer", "columns",
 }  # fmt: skip
 """What may differ within a stack; of loss and optimizer their numbers."""
-IN_NAMES = ("seed", "data", "synthetic", "teacher", "loss", "optimizer")
+IN_NAMES = ("seed", "data", "columns", "synthetic", "teacher", "loss", "optimizer")
 """The settings by which a finished part is found; the others are one for all, or change nothing."""
 
 

@@ -29,6 +29,7 @@ from meddistill.stack.folder import MEMBERS, METRICS, PREDICTIONS, StackFolder, 
 from meddistill.stack.members import Member
 from meddistill.stack.plan import Chunk
 from meddistill.stack.tables import Table
+from meddistill.students.columns import columns_read
 from meddistill.teachers.judging import judge_teacher
 
 ROWS_AT_ONCE = 2**17
@@ -200,7 +201,8 @@ def _facts(table: Table) -> dict[str, Any]:
             table.targets, data.cohort, data.split, settings["data"]["labels"],
             settings["threshold"],
         )  # fmt: skip
-    return {"data": describe_data(data.cohort, data.split), "teacher": teacher}
+    facts = {"data": describe_data(data.cohort, data.split), "teacher": teacher}
+    return facts | columns_read(table.choice)
 
 
 def _add_table(archive: zipfile.ZipFile, number: int, table: Table, run: StackFolder) -> None:

@@ -12,9 +12,10 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.source import read_cohort, source, split_rows
 from meddistill.losses import DistillationLoss
 from meddistill.stack.members import Member
-from meddistill.students.rows import student_rows
+from meddistill.students.columns import Choice, Importances
+from meddistill.students.rows import lesson, student_rows
 from meddistill.teachers.targets import Targets
-from meddistill.teachers.teaching import Teachers, teach, with_unlabelled_rows
+from meddistill.teachers.teaching import Teachers
 
 
 @dataclass(frozen=True)
@@ -25,15 +26,19 @@ class Table:
         settings: Of the first member that reads it; those that matter here are equal in all.
         data: Its rows, preprocessed by its own training rows.
         targets: The teacher and its answers, where the loss needs one.
+        choice: The columns that its students read; None is all.
     """
 
     settings: Mapping[str, Any]
     data: CohortDataModule
     targets: Targets | None
+    choice: Choice | None = None
 
 
 HELD = 2**28
 """Bytes that the inputs of all tables of a job may take together in memory."""
+READ = ("data", "privacy", "batch_size", "preprocessing", "view", "columns")
+"""Settings that decide which rows a member reads, and how, whoever teaches it."""
 Check = Callable[[Mapping[str, Any], DistillationLoss, CohortDataModule], None]
 """Refuses a member's settings and loss on its rows."""
 
@@ -63,13 +68,10 @@ def make_tables(
     for loss in dict.fromkeys(losses):
         first = losses.index(loss)
         check(members[first].settings, loss, modules[of_member[first]])
-    tables, teachers = [], Teachers()
+    tables, teachers, importances = [], Teachers(), Importances()
     for (settings, loss), data in zip(readers, modules, strict=True):
-        targets = None
-        if loss.needs_teacher:
-            data = with_unlabelled_rows(settings["synthetic"], data)
-            targets, data = teach(teachers.of(settings), settings, data)
-        tables.append(Table(settings, data, targets))
+        own = lesson(settings, data, loss, teachers, importances)
+        tables.append(Table(settings, own.data, own.targets, own.choice))
     return tables, of_member
 
 
@@ -82,7 +84,7 @@ def let_go(tables: Sequence[Table]) -> None:
 
 def _key(settings: Mapping[str, Any], needs_teacher: bool) -> str:
     taught = [settings["teacher"], settings["synthetic"]] if needs_teacher else None
-    own = [settings[key] for key in ("data", "privacy", "batch_size", "preprocessing", "view")]
+    own = [settings[key] for key in READ]
     return json.dumps([*own, taught], default=str)
 
 

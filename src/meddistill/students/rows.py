@@ -1,23 +1,30 @@
-"""A student's rows: split, preprocessed, and seen as its settings say."""
+"""A student's rows: split, preprocessed, seen as its settings say, and with what it is taught."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
 from meddistill.data.unlabelled import check_unlabelled
+from meddistill.losses import DistillationLoss
+from meddistill.students.columns import Choice, Importances, build_columns, check_asked, read_chosen
+from meddistill.teachers.targets import Targets
+from meddistill.teachers.teaching import Teachers, answers, find, with_unlabelled_rows
 from meddistill.views.building import build_view
 
 
 def student_rows(settings: Mapping[str, Any], cohort: Cohort, split: Split) -> CohortDataModule:
-    """The rows that a resolved config's student learns from, without a teacher's answers.
+    """The rows that a resolved config's student learns from, whole and without a teacher's answers.
 
     Raises:
-        UserError: The cohort's unlabelled rows can't join them.
+        UserError: It is to read columns that these rows have not, or the cohort's unlabelled rows
+            can't join them.
     """
+    build_columns(settings).check_on(cohort.records, settings["data"])
     data = CohortDataModule(
         cohort, split,
         labels=settings["data"]["labels"],
@@ -28,3 +35,47 @@ def student_rows(settings: Mapping[str, Any], cohort: Cohort, split: Split) -> C
     )  # fmt: skip
     check_unlabelled(data)
     return data
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a student learns from.
+
+    Attributes:
+        data: The rows as it reads them, with the teacher's answers where its loss reads any.
+        targets: The teacher, where its loss or its start asks one.
+        choice: The columns that it reads; None is all.
+    """
+
+    data: CohortDataModule
+    targets: Targets | None = None
+    choice: Choice | None = None
+
+
+def lesson(
+    settings: Mapping[str, Any],
+    data: CohortDataModule,
+    loss: DistillationLoss,
+    teachers: Teachers,
+    importances: Importances,
+) -> Lesson:
+    """A student's rows with what a teacher says of them, found or trained now.
+
+    Args:
+        settings: A resolved config.
+        data: Its rows, whole.
+        loss: The student's.
+        teachers: Where built teachers are kept.
+        importances: Where is kept what their answers rest on.
+    """
+    columns, targets = build_columns(settings), None
+    asks = loss.needs_teacher or bool(settings["init"])
+    if asks or columns.asks_teacher:
+        teacher = teachers.of(settings)
+        check_asked(columns, teacher)
+        targets = find(teacher, settings, data)
+    if loss.needs_teacher and targets is not None:
+        data = with_unlabelled_rows(settings["synthetic"], data)
+        data = data.with_answers(answers(targets, data))
+    read, choice = read_chosen(columns, data, targets, importances)
+    return Lesson(read, targets if asks else None, choice)

@@ -18,6 +18,7 @@ from meddistill.errors import SettingError
 from meddistill.evaluation.choice import ALONE
 from meddistill.inference.network import MeanOfProbabilities
 from meddistill.runs.runfolder import is_main_process
+from meddistill.students.columns import build_columns
 from meddistill.teachers.base import Teacher
 from meddistill.teachers.targets import Targets
 from meddistill.training.checkpoints import LAST
@@ -35,6 +36,11 @@ NO_NETWORK = (
 OTHER_INPUTS = (
     "the teacher reads other inputs than the student, so that their first layers don't correspond: "
     "give both one preprocessing (preprocessing, teacher.preprocessing), or take init=scratch"
+)
+
+OTHER_COLUMNS = (
+    "the teacher reads columns that the student does not, so that their first layers don't "
+    "correspond: take columns=all, or init=scratch"
 )
 
 
@@ -104,6 +110,8 @@ class Starts:
         if init.member >= blueprint.members:
             mend = f"the teacher has {blueprint.members}, counted from 0"
             raise SettingError("init.member", init.member, mend)
+        if not build_columns(settings).are_all:
+            raise SettingError("init", "subset", OTHER_COLUMNS)
         _check_inputs(data, blueprint.preprocessing)
         student = build_network(
             settings["student"], "student", data.in_shape, data.num_classes, settings["seed"]

@@ -10,7 +10,6 @@ from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from meddistill.config.compose import build_network, build_optimizer
-from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.source import describe_data, prepare
 from meddistill.evaluation.predictions import judge_model
 from meddistill.inference import scorecard
@@ -20,17 +19,16 @@ from meddistill.inference.network import MeanOfProbabilities, NetworkModel
 from meddistill.losses import DistillationLoss
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss
-from meddistill.runs.runfolder import RunFolder
+from meddistill.runs.runfolder import RunFolder, is_main_process
 from meddistill.stack.search import search
 from meddistill.students.checks import check_on, check_teacher, check_unread
-from meddistill.students.rows import student_rows
+from meddistill.students.columns import Importances, build_columns, columns_read
+from meddistill.students.rows import Lesson, lesson, student_rows
 from meddistill.students.start import Starts, build_init, student_name
 from meddistill.students.training import train_student
 from meddistill.tasks.common import check_student
-from meddistill.teachers.base import Teacher
 from meddistill.teachers.judging import judge_teacher
-from meddistill.teachers.targets import Targets
-from meddistill.teachers.teaching import build_teacher, find, teach, with_unlabelled_rows
+from meddistill.teachers.teaching import Teachers
 from meddistill.training.callbacks import build_callbacks
 from meddistill.training.checkpoints import BEST
 from meddistill.training.fit import Fitted
@@ -49,49 +47,49 @@ def distill(settings: Mapping[str, Any], run: RunFolder, in_sweep: bool = False)
     """
     check_student(settings)
     loss = build_loss(settings["loss"])
-    teacher = build_teacher(settings)
+    teachers = Teachers()
+    teacher = teachers.of(settings)
     if loss.needs_teacher:
         check_teacher(settings, loss, teacher)
     else:
         check_unread(settings, loss, in_sweep)
     build_init(settings)
+    build_columns(settings)
     build_optimizer(settings["optimizer"], "optimizer")
     build_callbacks(settings["callbacks"], bool(settings["logger"]))
     loggers = build_loggers(settings["logger"], run.path, settings)
     with finalized(loggers):
-        return _distill(settings, run, loss, teacher, loggers)
+        return _distill(settings, run, loss, teachers, loggers)
 
 
 def _distill(
     settings: Mapping[str, Any],
     run: RunFolder,
     loss: DistillationLoss,
-    teacher: Teacher,
+    teachers: Teachers,
     loggers: Sequence[Logger],
 ) -> dict[str, Any]:
     """The same with what was built."""
     cohort, split = prepare(settings)
     data = student_rows(settings, cohort, split)
     check_on(settings, loss, data)
+    Starts().rehearse(settings, teachers.of(settings), data)
+    taught = lesson(settings, data, loss, teachers, Importances())
+    if taught.choice is not None and is_main_process():
+        log.info("%s", taught.choice.describe())
+    data = taught.data
     student = build_network(
         settings["student"], "student", data.in_shape, data.num_classes, settings["seed"]
     )
-    Starts().rehearse(settings, teacher, data)
-    targets = None
-    if loss.needs_teacher:
-        data = with_unlabelled_rows(settings["synthetic"], data)
-        targets, data = teach(teacher, settings, data)
-    elif settings["init"]:
-        targets = find(teacher, settings, data)
     found = None
     if isinstance(loss, Searched):
         found = search(loss, settings, data, run.path / "search")
         settings = {**settings, "loss": found["node"]}
         loss = build_loss(found["node"])
-    fitted = train_student(settings, student, loss, data, targets, run.path, loggers)
+    fitted = train_student(settings, student, loss, data, taught.targets, run.path, loggers)
     if not fitted.is_main:
         return {"score": fitted.score}
-    metrics = _conclude(settings, run, data, loss, student, targets, fitted)
+    metrics = _conclude(settings, run, taught, loss, student, fitted)
     log_test(loggers, metrics["student"]["test"], fitted.steps)
     run.finish({**metrics, "search": found})
     return metrics
@@ -100,14 +98,14 @@ def _distill(
 def _conclude(
     settings: Mapping[str, Any],
     run: RunFolder,
-    data: CohortDataModule,
+    taught: Lesson,
     loss: DistillationLoss,
     student: nn.Module,
-    targets: Targets | None,
     fitted: Fitted,
 ) -> dict[str, Any]:
     """Save the model, score every row once, and put the numbers together."""
-    cohort, split, threshold = data.cohort, data.split, settings["threshold"]
+    data, targets, threshold = taught.data, taught.targets, settings["threshold"]
+    cohort, split = data.cohort, data.split
     labels = settings["data"]["labels"]
     data.save_preprocessing(run.path)
     card = Card.of(settings["student"], [f"checkpoints/{BEST}"], data)
@@ -132,4 +130,5 @@ def _conclude(
         "teacher": judged_teacher,
         "student": judged,
         **({"scorecard": described} if described else {}),
+        **columns_read(taught.choice),
     }

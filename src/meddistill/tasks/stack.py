@@ -24,11 +24,12 @@ from meddistill.stack.results import merge
 from meddistill.stack.search import search
 from meddistill.stack.tables import Table, make_tables
 from meddistill.students.checks import check_on, check_teacher, check_unread
+from meddistill.students.columns import build_columns
 from meddistill.tasks.common import check_student
 from meddistill.teachers.teaching import Teachers
 
 log = logging.getLogger(__name__)
-COMPONENTS = ("seed", "loss", "optimizer", "data", "synthetic", "teacher")
+COMPONENTS = ("seed", "loss", "optimizer", "data", "columns", "synthetic", "teacher")
 
 
 def distill_stack(config: DictConfig, run: StackFolder, in_sweep: bool = False) -> dict[str, Any]:
@@ -73,6 +74,7 @@ def _check(members: Sequence[Member], in_sweep: bool) -> list[DistillationLoss]:
         once("common", common, lambda s=settings: check_student(s))
         node = settings["optimizer"]
         once("optimizer", node, lambda n=node: build_optimizer(n, "optimizer"))
+        once("columns", settings["columns"], lambda s=settings: build_columns(s))
         node = settings["loss"]
         losses.append(once("loss", node, lambda n=node: build_loss(n)))
         if losses[-1].needs_teacher:

@@ -85,7 +85,8 @@ def _with_synthetic_rows(node: Mapping[str, Any], data: CohortDataModule) -> Coh
     if make.reads != kind:
         name = node["_target_"].rpartition(".")[2].lower()
         raise SettingError("synthetic", name, f"makes rows of {make.reads}, and these are {kind}")
-    made = make(data.cohort.records.take(train), data.inputs_at(train))
+    whole = data.with_columns(None)  # rows are alike by all that is known of them
+    made = make(whole.records.take(train), whole.inputs_at(train))
     if is_main_process():
         log.info("synthetic: %d rows made of %d training rows", len(made), len(train))
     return data.with_unlabelled(made)

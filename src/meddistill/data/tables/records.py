@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -65,6 +66,20 @@ class TableRecords(Records):
             UserError: A column is absent, or a cell is not what its column needs.
         """
         return self.schema.read(self.frame)
+
+    @property
+    def columns(self) -> list[str]:
+        """Those that are read."""
+        return self.schema.columns
+
+    def only(self, columns: Sequence[str]) -> TableRecords:
+        """The same frame, of which these columns alone are read."""
+        return TableRecords(self.frame, self.schema.only(columns))
+
+    def dealt(self, column: str, places: Positions) -> TableRecords:
+        """The rows with one column's cells of the rows at `places`."""
+        cells = self.frame[column].array.take(places)
+        return TableRecords(self.frame.assign(**{column: cells}), self.schema)
 
     def hashes(self) -> NDArray[np.uint64]:
         """[rows] A hash of each row's cells."""

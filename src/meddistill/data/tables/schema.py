@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -59,6 +59,21 @@ class Schema:
     def columns(self) -> list[str]:
         """All feature columns, numeric ones first."""
         return [*self.numeric, *self.categorical]
+
+    def only(self, columns: Collection[str]) -> Schema:
+        """What is known of these columns, in the order that they have here."""
+
+        def kept(names: Iterable[str]) -> tuple[str, ...]:
+            return tuple(name for name in names if name in columns)
+
+        return replace(
+            self,
+            numeric=kept(self.numeric),
+            categorical=kept(self.categorical),
+            notation={name: self.notation[name] for name in kept(self.notation)},
+            literal=kept(self.literal),
+            spelled=kept(self.spelled),
+        )
 
     @cached_property
     def gone(self) -> Missing:
