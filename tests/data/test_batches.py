@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from made_series import made_records
 from meddistill.data.batches import (
     STEPS_A_RUN,
     Batches,
@@ -16,6 +18,8 @@ from meddistill.data.batches import (
     batch_sizes,
     patience_for,
 )
+from meddistill.data.images.records import ImageRecords
+from meddistill.data.tables.breast_cancer import breast_cancer
 from meddistill.losses.base import LossTerms, reduce_terms
 
 ROWS, CLASSES = 23, 3
@@ -237,6 +241,15 @@ def test_the_loss_of_a_step_is_the_plain_mean_over_its_rows():
 def test_the_default_batch_grows_with_the_table_and_is_64_on_small_ones():
     sizes = {569: 64, 10_000: 64, 10_001: 128, 20_000: 128, 101_766: 1024, 10**7: 1024}
     assert {rows: batch_size_for(rows) for rows in sizes} == sizes
+
+
+def test_the_default_batch_of_large_pictures_stays_small_however_many_there_are():
+    assert [batch_size_for(10**6, side**2) for side in (28, 64, 128, 224, 1024)] == [
+        1024, 1024, 256, 64, 64,
+    ]  # fmt: skip
+    assert ImageRecords.of(np.zeros((2, 3, 12, 10), dtype=np.uint8)).numbers == 3 * 12 * 10
+    assert made_records(steps=8).numbers == 8 * (1 + 3 + 2)  # time, variables, static columns
+    assert breast_cancer().records.numbers == 1
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from torch import Tensor
 from meddistill.seeding import derive
 
 SMALLEST_BATCH, LARGEST_BATCH, FEW_ROWS = 64, 1024, 10_000
+MOST_IN_A_BATCH = 2**22
+"""Numbers in a step's rows beyond which it is not made larger: 83 grey pictures of 224 x 224."""
 MOST_PATIENCE, LEAST_PATIENCE = 20, 5
 GATHERED = 2**25
 """Bytes of inputs that are gathered at once, where a batch does not take more."""
@@ -194,13 +196,18 @@ class Batches:
         return [part[self.rank :: self.ranks] for part in parts] if self.ranks > 1 else parts
 
 
-def batch_size_for(rows: int) -> int:
+def batch_size_for(rows: int, numbers: int = 1) -> int:
     """Rows of a step where nobody says: 64, doubled with every doubling of a table beyond 10,000.
 
-    So an epoch takes 100 steps or so however many rows there are, up to 1,024 rows a step.
+    So an epoch takes 100 steps or so however many rows there are, up to 1,024 rows a step, and as
+    far as memory goes.
+
+    Args:
+        rows: How many there are.
+        numbers: In one of them.
     """
-    size = SMALLEST_BATCH
-    while rows > FEW_ROWS * size // SMALLEST_BATCH and size < LARGEST_BATCH:
+    size, most = SMALLEST_BATCH, min(LARGEST_BATCH, MOST_IN_A_BATCH // numbers)
+    while rows > FEW_ROWS * size // SMALLEST_BATCH and 2 * size <= most:
         size *= 2
     return size
 

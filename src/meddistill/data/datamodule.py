@@ -73,7 +73,8 @@ class CohortDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         number("labels", labels, above=0, at_most=1)
-        size = batch_size_for(len(cohort.target)) if batch_size is None else batch_size
+        usual = batch_size_for(len(cohort.target), cohort.records.numbers)
+        size = usual if batch_size is None else batch_size
         integer("batch_size", size, at_least=1)
         integer("seed", seed)
         self.cohort, self.split = cohort, split

@@ -68,6 +68,11 @@ class Records(ABC):
         return pd.RangeIndex(len(self))
 
     @property
+    def numbers(self) -> int:
+        """Numbers in one row, where that may be many: a step then takes fewer rows."""
+        return 1
+
+    @property
     def in_memory(self) -> bool:
         """Whether they lie in memory; others are read from their files when they are taken."""
         return True

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from meddistill.config.compose import build
-from meddistill.data.batches import FEW_ROWS, batch_size_for
+from meddistill.data.batches import SMALLEST_BATCH, batch_size_for
 from meddistill.data.cohort import Cohort
 from meddistill.data.split import OFFICIAL, PARTS, RANDOM, Split, split_cohort
 from meddistill.errors import SettingError, integer
@@ -39,7 +39,7 @@ def read_cohort(settings: Mapping[str, Any]) -> Cohort:
         log.info("%s", cohort.describe())
         for note in (*cohort.notes, *_of_parts(settings, cohort)):
             log.info("  %s", note, **NOTE)
-        _say_batch_size(settings, len(cohort.target))
+        _say_batch_size(settings, cohort)
     return cohort
 
 
@@ -61,11 +61,11 @@ def _check_threshold(threshold: float, classes: int) -> None:
         raise SettingError("threshold", threshold, f"{mend}: leave it out")
 
 
-def _say_batch_size(settings: Mapping[str, Any], rows: int) -> None:
+def _say_batch_size(settings: Mapping[str, Any], cohort: Cohort) -> None:
     """Where it goes by the rows and is not the usual one."""
     by_rows = "batch_size" in settings and settings["batch_size"] is None
-    if by_rows and rows > FEW_ROWS:
-        size = batch_size_for(rows)
+    size = batch_size_for(len(cohort.target), cohort.records.numbers)
+    if by_rows and size > SMALLEST_BATCH:
         log.info(
             "  batch_size: %d rows a step, by the number of rows (batch_size=64 sets it)", size
         )

@@ -114,6 +114,11 @@ class ImageRecords(Records):
         return pd.Index([str(path) for path in self.files])
 
     @property
+    def numbers(self) -> int:
+        """Of one picture."""
+        return int(np.prod(self.format.shape))
+
+    @property
     def in_memory(self) -> bool:
         """Whether they are held."""
         return self._pixels is not None

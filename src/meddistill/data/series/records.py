@@ -170,6 +170,11 @@ class SeriesRecords(Records):
         cells = int(self.lengths.sum()) * len(self.variables)
         return 1 - int((~np.isnan(self.values)).sum()) / max(1, cells)
 
+    @property
+    def numbers(self) -> int:
+        """Of all steps of one row."""
+        return int(np.prod(self.block.shape[1:]))
+
     def describe(self) -> str:
         """One line: steps, variables, missing cells and static columns."""
         fewest, most = self.lengths.min(initial=self.block.shape[1]), self.block.shape[1]
