@@ -23,6 +23,7 @@ from meddistill.training.callbacks import build_callbacks
 from meddistill.training.loggers import make_loggers
 from meddistill.trial.answers import Answers
 from meddistill.trial.arms import Arm, EstimatorArm, PrunedTeacherArm, StudentArm, TeacherArm
+from meddistill.trial.columns import columns_read
 from meddistill.trial.costs import costs
 from meddistill.trial.folder import PREDICTIONS, TRIES, TrialFolder
 from meddistill.trial.forecast import say_forecast
@@ -36,7 +37,7 @@ from meddistill.trial.rivals import (
 )
 from meddistill.trial.students import check_on_rows, check_students, student_answers
 from meddistill.trial.tables import read_units, teach_units
-from meddistill.trial.units import Unit, label_settings, make_units, setting_title
+from meddistill.trial.units import Unit, make_units, setting_title, trial_settings
 
 log = logging.getLogger(__name__)
 MEASURES = ("accuracy", "auroc", "average_precision", "brier", "calibration_error", "log_loss",
@@ -213,7 +214,8 @@ def _summary(
             for name, arm in arms.items()
             if name in answered
         },
-        "settings": [setting_title(changes) for changes in label_settings(settings)],
+        "settings": [setting_title(changes) for changes in trial_settings(settings)],
+        **columns_read(units, tables),
         "units": [
             {
                 "setting": unit.setting,

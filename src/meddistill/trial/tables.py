@@ -15,6 +15,7 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.runs.pace import Pace, quiet
 from meddistill.seeding import derive
 from meddistill.stack.tables import Table, let_go, read_rows
+from meddistill.students.columns import Importances, build_columns, check_asked, read_chosen
 from meddistill.teachers.teaching import Teachers, answers, teach, with_unlabelled_rows
 from meddistill.trial.units import Unit
 
@@ -29,14 +30,21 @@ def read_units(units: Sequence[Unit]) -> Iterator[CohortDataModule]:
 
 
 def teach_units(units: Sequence[Unit], modules: Sequence[CohortDataModule]) -> list[Table]:
-    """Each unit's own rows with its teacher's answers, from the store or trained now."""
+    """Each unit's own rows as students read them, with the answers of its teacher.
+
+    Teachers are in the store, or trained now.
+    """
     tables: list[Table] = []
+    importances = Importances()
     teachers, pace = Teachers(), Pace("teachers: {} splits", len(units))
     log.info("teachers: from the store (%s), or trained now", units[0].settings["store"])
     with quiet("meddistill.teachers"):
         for unit, data in zip(units, modules, strict=True):
-            targets, taught = teach(teachers.of(unit.settings), unit.settings, data)
-            tables.append(Table(unit.settings, taught, targets))
+            teacher, columns = teachers.of(unit.settings), build_columns(unit.settings)
+            check_asked(columns, teacher)
+            targets, taught = teach(teacher, unit.settings, data)
+            read, choice = read_chosen(columns, taught, targets, importances)
+            tables.append(Table(unit.settings, read, targets, choice))
             pace.step()
     return tables
 

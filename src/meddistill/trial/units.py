@@ -41,9 +41,44 @@ def make_units(settings: Mapping[str, Any]) -> list[Unit]:
     """Every setting with every split, a setting's splits side by side."""
     return [
         Unit(number, with_changes(settings, {**changes, **split}))
-        for number, changes in enumerate(label_settings(settings))
+        for number, changes in enumerate(trial_settings(settings))
         for split in _splits(settings)
     ]
+
+
+def trial_settings(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a trial is repeated for: how many labels there are, and which columns are read."""
+    return [
+        labels | columns
+        for labels in label_settings(settings)
+        for columns in column_settings(settings)
+    ]
+
+
+def column_settings(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The columns that students read: as configured, or `trial.columns` one after the other.
+
+    These are numbers of columns, or budgets where columns have costs; None among them is all.
+
+    Raises:
+        SettingError: They are no such list, or other settings say which columns are read.
+    """
+    values, own = settings["trial"]["columns"], settings["columns"]
+    if values is None:
+        return [{}]
+    name = "most" if own["costs"] is None else "budget"
+    if not isinstance(values, list) or not values:
+        raise SettingError("trial.columns", values, "must be a list: trial.columns=[2,4,8]")
+    if len({str(value) for value in values}) < len(values):
+        raise SettingError("trial.columns", values, "names a value twice")
+    for key in ("keep", name):
+        if own[key] is not None:
+            mend = (
+                f"trial.columns sets columns.{name} to each of {values}: leave one of the two out"
+            )
+            raise SettingError(f"columns.{key}", own[key], mend)
+    every = {f"columns.{key}": None for key in ("most", "costs", "budget")}
+    return [every if value is None else {f"columns.{name}": value} for value in values]
 
 
 def label_settings(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -67,9 +102,19 @@ def setting_title(changes: Mapping[str, Any]) -> str:
     share = changes["data.labels"]
     labels = "All labels" if share == 1 else f"{share:.0%} of the labels"
     teachers = changes.get("teacher.labels", share)
-    if teachers == share:
-        return labels
-    return f"{labels} at the student's site, {_share(teachers)} at the teacher's"
+    if teachers != share:
+        labels += f" at the student's site, {_share(teachers)} at the teacher's"
+    return labels + _columns(changes)
+
+
+def _columns(changes: Mapping[str, Any]) -> str:
+    """Which columns are read, as the end of a setting's title."""
+    if changes.get("columns.budget") is not None:
+        return f"; columns for {changes['columns.budget']:g}"
+    if "columns.most" not in changes:
+        return ""
+    most = changes["columns.most"]
+    return "; all columns" if most is None else f"; {most} column{'s' if most > 1 else ''}"
 
 
 def _share(labels: float) -> str:
