@@ -17,6 +17,8 @@ Curve = tuple[str, int, Numbers, Numbers]
 """Name, number of the arm (its style), x and y."""
 GOOD, BAD, OPEN = SERIES[4], SERIES[1], INK
 SQUARE = 3.6
+FAR_APART = 15
+"""The last of some places over the first, from which they are drawn by their logarithm."""
 COLOURS = {"BETTER": GOOD, "WORSE": BAD}
 
 
@@ -160,6 +162,39 @@ def pareto_plot(
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(x_label)
         axes.set_ylabel("log loss on test rows")
+        _legend_below(figure)
+        return as_svg(figure, name)
+
+
+def levels_plot(
+    name: str, arms: Sequence[tuple[str, int, Numbers, Numbers]], level: tuple[str, float],
+    places: Numbers, labels: tuple[str, str],
+) -> str:  # fmt: skip
+    """How good arms are in each of several places, with intervals, beside one level for all.
+
+    Args:
+        name: Of the figure.
+        arms: Name, number of the arm, means [places] and ends of their intervals [2, places].
+        level: Name and height of a line.
+        places: [places] on the x axis, ascending; by their logarithm where they are far apart.
+        labels: Of the axes.
+    """
+    with drawing(6.4, 4.2) as (figure, axes):
+        apart = 0.012 * (places[-1] - places[0])
+        wide = places[0] > 0 and places[-1] > FAR_APART * places[0]
+        for k, (label, number, mean, ends) in enumerate(arms):
+            own, shift = style(number), k - (len(arms) - 1) / 2
+            x = places * 1.03**shift if wide else places + apart * shift
+            axes.vlines(x, *ends, color=own.color, linewidth=1.4, alpha=0.6)
+            axes.plot(x, mean, color=own.color, linestyle=own.linestyle, marker=own.marker,
+                      markersize=6, label=figure_text(label))  # fmt: skip
+        axes.axhline(level[1], color=INK, linewidth=1, linestyle=":", label=figure_text(level[0]))
+        if wide:
+            axes.set_xscale("log")
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xticks(places, [f"{place:g}" for place in places.round(1)])
+        axes.set_xlabel(labels[0])
+        axes.set_ylabel(labels[1])
         _legend_below(figure)
         return as_svg(figure, name)
 

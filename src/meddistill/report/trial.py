@@ -18,6 +18,7 @@ from meddistill.report.classes import classes_table
 from meddistill.report.page import DataTable, Notice, Page, Section, Text, Verdicts, render
 from meddistill.report.publishing import noted, publish
 from meddistill.report.tables import Table
+from meddistill.report.trial_columns import columns_sections, columns_tables
 from meddistill.runs.notes import notes_of
 from meddistill.runs.reading import read_csv, read_predictions
 from meddistill.trial.folder import (
@@ -117,6 +118,7 @@ def trial_page(
         f"{positive}. The {main} against the {baseline}, over {found[0]['splits']} splits."
     )
     sections = [Section("What was found", _verdict_parts(found, summary))]
+    sections += columns_sections(found, summary)
     for setting in found:
         sections += _setting_sections(setting, summary, predictions)
     sections.append(Section("Cost of use", _cost_parts(found, summary)))
@@ -309,4 +311,7 @@ def _print(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> No
         notes += [setting["simplest"]["sentence"]] if setting["simplest"] else []
         title = f"{setting['title']}: test rows, mean over {setting['splits']} splits"
         Table(title, ["arm", *list(tables.MAIN.values())[:4]], rows, notes).show()
+        print()
+    for table in columns_tables(found, summary):
+        table.show()
         print()

@@ -1,44 +1,80 @@
-"""Which columns the students of a trial read, setting by setting."""
+"""Which columns the students of a trial read, and what each more of them buys."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from meddistill.evaluation.resampling import estimate
+from meddistill.measures import largest_difference
 from meddistill.stack.tables import Table
-from meddistill.trial.units import Unit
+from meddistill.trial.units import Unit, setting_title
 
 
 def columns_read(units: Sequence[Unit], tables: Sequence[Table]) -> dict[str, Any]:
     """`columns` of a trial's summary: of each setting what its splits' students read.
 
-    The mean `count` and `cost` of the columns, the `share` of the splits in which each is read, and
-    its mean `importance` for the teacher; nothing where every student reads all columns.
+    How many `labels` there are in words, the mean `count` and `cost` of the columns, the `share` of
+    the splits in which each is read, and its mean `importance` for the teacher's answers; nothing
+    where every student reads all columns.
     """
     if all(table.choice is None for table in tables):
         return {}
-    settings = range(1 + max(unit.setting for unit in units))
-    of_setting = [
-        [table for unit, table in zip(units, tables, strict=True) if unit.setting == number]
-        for number in settings
-    ]
-    return {"columns": [_of_setting(each) for each in of_setting]}
+    prices: dict[str, float] = {}
+    for table in tables:
+        prices |= table.choice.costs if table.choice is not None else {}
+    of_setting: dict[int, list[Table]] = {}
+    for unit, table in zip(units, tables, strict=True):
+        of_setting.setdefault(unit.setting, []).append(table)
+    return {"columns": [_of_setting(each, prices) for each in of_setting.values()]}
 
 
-def _of_setting(tables: Sequence[Table]) -> dict[str, Any]:
+def _of_setting(tables: Sequence[Table], prices: Mapping[str, float]) -> dict[str, Any]:
     every = list(tables[0].data.cohort.records.columns)
     choices = [table.choice for table in tables if table.choice is not None]
-    if not choices:
-        return {"count": len(every), "cost": None, "share": {}, "importance": {}}
-    shares = {name: np.mean([name in choice.columns for choice in choices]) for name in every}
-    known = [name for name in every if name in choices[0].importance]
+    read = [choice.columns for choice in choices] or [every]
+    known = choices[0].importance if choices else {}
+    shares = {name: float(np.mean([name in names for names in read])) for name in every}
     return {
-        "count": float(np.mean([len(choice.columns) for choice in choices])),
-        "cost": float(np.mean([choice.cost for choice in choices])) if choices[0].costs else None,
-        "share": {name: float(share) for name, share in shares.items() if share},
+        "labels": _labels(tables[0].settings),
+        "count": float(np.mean([len(names) for names in read])),
+        "cost": float(np.mean([sum(prices.get(name, 0) for name in names) for names in read]))
+        if prices
+        else None,
+        "share": {name: share for name, share in shares.items() if share},
         "importance": {
             name: float(np.mean([choice.importance[name] for choice in choices])) for name in known
         },
     }
+
+
+def _labels(settings: Mapping[str, Any]) -> str:
+    """How many labels there are, in words."""
+    known = {"data.labels": settings["data"]["labels"]}
+    if "labels" in settings["teacher"]:
+        known["teacher.labels"] = settings["teacher"]["labels"]
+    return setting_title(known)
+
+
+def levels(measures: pd.DataFrame, summary: Mapping[str, Any], ratio: float) -> dict[str, Any]:
+    """Mean and 95 % interval over splits of each arm on each measure with a verdict.
+
+    The interval is the corrected one (Nadeau and Bengio 2003) of the mean itself: of how good an
+    arm is, not of how it differs from another. No such measure is below 0.
+
+    Args:
+        measures: Of one setting, a line for each split and arm.
+        summary: What the trial compared.
+        ratio: Test rows over training rows.
+    """
+    found: dict[str, Any] = {}
+    for name in summary["margins"]:
+        found[name] = {}
+        for arm in summary["arms"]:
+            values = measures.loc[measures["arm"] == arm, name].to_numpy(dtype=np.float64)
+            own = estimate(values, ratio, largest_difference(name))
+            found[name][arm] = {"mean": own.mean, "low": max(0.0, own.low), "high": own.high}
+    return found

@@ -15,6 +15,7 @@ from meddistill.evaluation.predictions import probability_columns
 from meddistill.evaluation.resampling import holm
 from meddistill.evaluation.verdict import Verdict, judge_differences, sentence
 from meddistill.measures import largest_difference, lower_is_better
+from meddistill.trial.columns import levels
 from meddistill.trial.folder import PART
 from meddistill.trial.judge import by_model
 from meddistill.trial.simplest import simplest
@@ -49,6 +50,7 @@ def results(
         judged = {name: wide(own, name) for name in summary["margins"]}
         found.append(
             {
+                **_columns(summary, number, own, ratio),
                 "title": title,
                 "splits": len(units),
                 "ratio": ratio,
@@ -65,6 +67,15 @@ def results(
             }
         )  # fmt: skip
     return found
+
+
+def _columns(
+    summary: Mapping[str, Any], number: int, measures: pd.DataFrame, ratio: float
+) -> dict[str, Any]:
+    """Which columns the students of a setting read, and how good its arms are with them."""
+    if "columns" not in summary:
+        return {}
+    return {"columns": {**summary["columns"][number], "levels": levels(measures, summary, ratio)}}
 
 
 def _ratio(units: Sequence[Mapping[str, Any]], official: bool) -> float:
