@@ -17,8 +17,9 @@ from meddistill.report.trial_tables import plain, signed_interval
 Found = Sequence[Mapping[str, Any]]
 BOUGHT = (
     "Both students of a line read the same columns; the teacher reads all of them. Whiskers and "
-    "brackets: 95 % intervals of the corrected resampled t-test. Two arms differ where the interval "
-    "of their difference excludes zero, whether or not their own overlap: it is paired by split."
+    "brackets: 95 % intervals of the corrected resampled t-test. Two arms differ where the "
+    "interval of their difference, which is paired by split, excludes zero, whether or not their "
+    "own overlap."
 )
 WHY = (
     "Importance: by how many nats the teacher's answers to validation rows change where a column's "
