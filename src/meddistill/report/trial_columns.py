@@ -133,7 +133,11 @@ def _plot(group: Found, summary: Mapping[str, Any], measure: str) -> Plot:
         f"{label}: " + ", ".join(f"{m:.4f} at {p:g}" for m, p in zip(means, places, strict=True))
         for label, _, means, _ in arms
     )
-    return Plot(svg, f"{name} against the {x_label}. {said}.", f"{name}. {BOUGHT}")
+    return Plot(
+        svg,
+        f"{name} against the {x_label}. {said}.",
+        f"{name} against the {x_label}; dotted: the teacher, which reads all.",
+    )
 
 
 def _teacher(group: Found, measure: str) -> tuple[str, float]:
