@@ -69,7 +69,7 @@ def test_a_student_like_its_teacher_answers_as_it_does_before_its_first_step(med
     metrics = json.loads(Path("run/metrics.json").read_text())
     for measure, value in metrics["teacher"]["test"].items():
         assert metrics["student"]["test"][measure] == pytest.approx(value, abs=1e-6), measure
-    plan = json.loads(Path("run/init.json").read_text())["layers"]
+    plan = json.loads(Path("run/init.json").read_text())["students"][0]
     assert [line["units"] for line in plan] == [list(range(16)), [0, 1]]
     assert "layers.0         layers.0         16 of 16: 0 1 2 3 4 5 6 7 ..." in out
 

@@ -49,6 +49,8 @@ LARGEST_RATE = 1e30
 """Above it a single step is lost for float32, whose largest number is 3.4e38."""
 MISSING = re.compile(r"missing \d+ required \S+ arguments?: '(\w+)'")
 """What Python says of an argument that is not there."""
+LATER = ("init.seed", "init.share", "init.choose", "init.member", "init.scale")
+"""Axes that stack by now: sweeps that were made before have the same name."""
 TRIALS = ("n_trials", "n_jobs", "max_failure_rate")
 """Settings of a sweeper that change no trial: sweeps that differ in these alone are one sweep."""
 
@@ -106,6 +108,8 @@ def register_resolvers() -> None:
         overrides = sorted(filter(_has_effect, _root_.hydra.overrides.task))
         node = cast(dict[str, Any], OmegaConf.to_container(_root_.hydra.sweeper, resolve=True))
         sweeper = {k: v for k, v in node.items() if k not in TRIALS}
+        if "stackable" in sweeper:
+            sweeper["stackable"] = [key for key in sweeper["stackable"] if key not in LATER]
         return short_hash([identity(resolved(_root_)), overrides, sweeper])
 
     OmegaConf.register_new_resolver("meddistill.choices", _choices, replace=True)

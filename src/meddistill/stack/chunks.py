@@ -6,6 +6,8 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +20,17 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.evaluation.predictions import evaluate
 from meddistill.inference.network import MeanOfProbabilities
 from meddistill.losses.building import build_loss
-from meddistill.runs.pace import Pace
+from meddistill.runs.pace import Pace, quiet
 from meddistill.stack.alone import own_loggers
 from meddistill.stack.fit import fit_stack
 from meddistill.stack.folder import StackFolder
 from meddistill.stack.plan import Chunk
+from meddistill.stack.starts import FirstNetworks
 from meddistill.stack.tables import Table, let_go
 from meddistill.students.training import train_student
 from meddistill.training.fit import DivergedError, Fitted
 from meddistill.training.loggers import build_loggers, finalized, log_test
+from meddistill.transfer.table import read_plan
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +45,11 @@ def train_chunks(
     if left < total:
         log.info("%d of %d students were trained before", total - left, total)
     pace = Pace("trained {} students", left)
+    said = False  # what the first student takes of its teacher; the others' is in the job's table
     for chunk in missing:
-        run.save_part(chunk.name, _train_chunk(chunk, tables, run))
+        with quiet("meddistill.students.start") if said else nullcontext():
+            run.save_part(chunk.name, _train_chunk(chunk, tables, run))
+        said = said or bool(chunk.members[0].settings["init"])
         let_go(tables)
         pace.step(len(chunk.members))
 
@@ -60,9 +67,11 @@ def _train_chunk(chunk: Chunk, tables: Sequence[Table], run: StackFolder) -> dic
     if chunk.reason is not None:
         logs = run.path / "logs" / f"member-{chunk.members[0].number}"
         return _train_alone(settings, tables[chunk.tables[0]], folder, logs)
+    own = [(m.settings, tables[t]) for m, t in zip(chunk.members, chunk.tables, strict=True)]
+    first = FirstNetworks(own, folder / "checkpoints")
     fitted = fit_stack(
         chunk.recipe, chunk.students, [table.data for table in tables], folder / "checkpoints",
-        save_seconds=settings["save_seconds"],
+        networks=first.networks, freeze=first.freeze, save_seconds=settings["save_seconds"],
     )  # fmt: skip
     return {
         "weights": fitted.weights,
@@ -71,6 +80,7 @@ def _train_chunk(chunk: Chunk, tables: Sequence[Table], run: StackFolder) -> dic
         "epochs": torch.from_numpy(fitted.epochs),
         "probabilities": torch.from_numpy(fitted.probabilities),
         "seconds": fitted.seconds / len(chunk.members),
+        "plans": [[asdict(line) for line in lines] for lines in first.plans],
     }
 
 
@@ -92,6 +102,7 @@ def _train_alone(
     except DivergedError:
         fitted = Fitted(score=math.nan, epochs=0, steps=0, seconds=0, is_main=True)
         answers = _answers(student, data)
+    plans = read_plan(folder) if settings["init"] else []
     return {
         "weights": {name: value.unsqueeze(0) for name, value in student.state_dict().items()},
         "parameters": sum(parameter.numel() for parameter in student.parameters()),
@@ -99,6 +110,7 @@ def _train_alone(
         "epochs": torch.tensor([fitted.epochs]),
         "probabilities": answers.unsqueeze(0),
         "seconds": fitted.seconds,
+        "plans": [[asdict(line) for line in lines] for lines in plans],
     }
 
 

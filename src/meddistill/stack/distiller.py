@@ -20,6 +20,7 @@ from meddistill.stack.optimizer import MemberGroups
 from meddistill.stack.rows import MemberRows, StackedEpochs
 from meddistill.stack.schedulers import MemberSchedulers
 from meddistill.training.classifier import probabilities
+from meddistill.training.freeze import Freeze
 from meddistill.training.schedulers import Schedule
 from meddistill.training.stepping import Stepping
 
@@ -60,6 +61,7 @@ class StackedDistiller(pl.LightningModule):
         halt: Asked after every epoch which members may go on.
         scheduled: Whether settings of the loss change from epoch to epoch.
         scheduler: How the learning rates move; None where they don't.
+        freeze: Parameters that stay as they are in the first epochs.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class StackedDistiller(pl.LightningModule):
         halt: Halt | None = None,
         scheduled: bool = False,
         scheduler: Schedule | None = None,
+        freeze: Freeze | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -85,7 +88,7 @@ class StackedDistiller(pl.LightningModule):
         self.best = BestMembers(network.tensors(), patience, trainer.get("min_epochs") or 0)
         self.members = torch.arange(len(settings))  # of those in the stack, their first numbers
         self._groups: MemberGroups | None = None
-        self.scheduler = scheduler
+        self.scheduler, self.frozen = scheduler, freeze or Freeze()
         self._schedulers: MemberSchedulers | None = None
         self._resumed: dict[int, dict[str, Any]] | None = None
 
@@ -135,6 +138,7 @@ class StackedDistiller(pl.LightningModule):
             loss = reduce_terms(self.loss.of_step(step), batch.label_weight, batch.row_weight)
             torch.autograd.backward(self.stepping.scaled(loss, number, self.rows.steps))
             if self.stepping.is_due(number, self.rows.steps):
+                self.frozen.drop_gradients(self.network.network, self.current_epoch)
                 if self.stepping.clip_value:
                     groups.clip(self.stepping.clip_value, self.stepping.clip_algorithm)
                 groups.share_gradients()

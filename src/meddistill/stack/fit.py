@@ -27,6 +27,7 @@ from meddistill.stack.memory import keep_freed_memory
 from meddistill.stack.network import StackedNetwork, stack_networks
 from meddistill.stack.rows import MemberRows
 from meddistill.training.fit import TRY_LOWER, train
+from meddistill.training.freeze import Freeze
 from meddistill.training.schedulers import schedule_of
 
 log = logging.getLogger(__name__)
@@ -98,6 +99,8 @@ def fit_stack(
     tables: Sequence[CohortDataModule],
     checkpoints: Path,
     *,
+    networks: Sequence[nn.Module] | None = None,
+    freeze: Freeze | None = None,
     save_seconds: float = 10,
     halt: Halt | None = None,
 ) -> StackFit:
@@ -109,6 +112,8 @@ def fit_stack(
         tables: The splits, with the teacher's answers where the loss needs them; those that these
             students read have equal numbers of inputs, training rows and labelled validation rows.
         checkpoints: Folder of the training state.
+        networks: One a student, with first weights; None draws them by each one's seed.
+        freeze: Parameters that stay as they are in the first epochs.
         save_seconds: Seconds between two saves of it.
         halt: Asked after every epoch which members may go on.
 
@@ -121,9 +126,11 @@ def fit_stack(
     order = sorted(range(len(students)), key=lambda m: json.dumps(dict(students[m].optimizer)))
     back = torch.tensor(order).argsort()
     in_order = None if halt is None else _InOrder(halt, order, back)
+    networks = networks or _networks(recipe, students, tables[students[0].table])
     best, answers, parameters = _fit_in_order(
-        recipe, [students[m] for m in order], tables, checkpoints, save_seconds, in_order
-    )
+        recipe, [students[m] for m in order], [networks[m] for m in order], tables, checkpoints,
+        freeze or Freeze(), save_seconds, in_order,
+    )  # fmt: skip
     shares = np.array([tables[student.table].log_loss_of_shares for student in students])
     if worse := int((best.score[back].numpy() > shares).sum()):
         log.warning(
@@ -161,14 +168,16 @@ class _InOrder:
 def _fit_in_order(
     recipe: Recipe,
     students: Sequence[Student],
+    networks: Sequence[nn.Module],
     tables: Sequence[CohortDataModule],
     checkpoints: Path,
+    freeze: Freeze,
     save_seconds: float,
     halt: Halt | None,
 ) -> tuple[BestMembers, Tensor, int]:
     """The best of each member, its answers [M, rows, classes], and its number of parameters."""
     used = sorted({student.table for student in students})
-    network = stack_networks(_networks(recipe, students, tables[used[0]]), tables[used[0]].in_shape)
+    network = stack_networks(networks, tables[used[0]].in_shape)
     rows = MemberRows(
         [tables[number] for number in used],
         [used.index(student.table) for student in students],
@@ -181,7 +190,7 @@ def _fit_in_order(
         build_optimizer(recipe.optimizer, "optimizer"), [s.optimizer for s in students],
         patience, recipe.trainer, halt,
         scheduled=any(is_scheduled({**recipe.loss, **student.loss}) for student in students),
-        scheduler=schedule_of(recipe.scheduler, recipe.trainer["max_epochs"]),
+        scheduler=schedule_of(recipe.scheduler, recipe.trainer["max_epochs"]), freeze=freeze,
     )  # fmt: skip
     train(module, checkpoints, recipe.trainer, save_seconds=save_seconds)
     answers = _probabilities(network, rows, module.best.weights)

@@ -24,9 +24,11 @@ CHUNK_BYTES = {"cpu": 2**28, "cuda": 2**33, "mps": 2**31}
 """Largest size of a chunk's weights, gradients, momenta and answers, and again of its tables."""
 MEMBERS_OWN = {
     "seed", "data", "synthetic", "teacher", "store", "stack", "save_seconds", "logger", "loss",
-    "optimizer", "columns",
+    "optimizer", "columns", "init",
 }  # fmt: skip
-"""What may differ within a stack; of loss and optimizer their numbers."""
+"""What may differ within a stack; of loss and optimizer their numbers, of a start most."""
+STARTS_SHARED = ("_target_", "layers", "freeze_epochs")
+"""Of a start from a teacher what all members have alike: it says which parameters are frozen."""
 IN_NAMES = ("seed", "data", "columns", "synthetic", "teacher", "loss", "optimizer")
 """The settings by which a finished part is found; the others are one for all, or change nothing."""
 
@@ -48,7 +50,7 @@ class Chunk:
     @cached_property
     def name(self) -> str:
         """A name that only the same members have: by their settings, not their places alone."""
-        own = [(m.number, *(m.settings[key] for key in IN_NAMES)) for m in self.members]
+        own = [(m.number, *in_names(m.settings).values()) for m in self.members]
         return f"{own[0][0]:06d}-{short_hash([own, self.reason is None])}"
 
     @property
@@ -146,9 +148,16 @@ def _shared(settings: Mapping[str, Any], data: CohortDataModule) -> str:
     ):
         shared[name] = {k: v for k, v in settings[name].items() if k not in mine}
         shared[f"{name}, names"] = sorted(mine)  # one that another lacks would be nobody's
+    shared["init"] = {key: settings["init"].get(key) for key in STARTS_SHARED}
     rows = [len(data.cohort.target), len(data.train_rows), len(data.labelled_validation)]
     sizes = [*rows, data.in_shape, data.num_classes]
     return json.dumps([shared, sizes], sort_keys=True, default=str)
+
+
+def in_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings by which a finished part is found; a start from scratch is not among them."""
+    start = {"init": settings["init"]} if settings["init"] else {}
+    return {key: settings[key] for key in IN_NAMES} | start
 
 
 def _per_member(loss: Mapping[str, Any]) -> dict[str, Any]:

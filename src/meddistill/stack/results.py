@@ -21,6 +21,7 @@ from meddistill.data.preprocessing import PREPROCESSING
 from meddistill.data.source import describe_data
 from meddistill.evaluation.members import evaluate_members
 from meddistill.evaluation.predictions import probability_columns
+from meddistill.files.atomic import write_atomically
 from meddistill.inference.card import Card
 from meddistill.inference.known_rows import rows_known
 from meddistill.losses import DistillationLoss
@@ -30,8 +31,10 @@ from meddistill.stack.members import Member
 from meddistill.stack.plan import Chunk
 from meddistill.stack.tables import Table
 from meddistill.students.columns import columns_read
+from meddistill.students.start import student_name
 from meddistill.teachers.judging import judge_teacher
 
+PLANS = "init.csv"
 ROWS_AT_ONCE = 2**17
 """Rows of predictions that are put together and written as one group."""
 DIVERGED = "training diverged: validation log loss was never a finite number"
@@ -46,12 +49,18 @@ def merge(
 ) -> dict[str, Any]:
     """Write the job's three result files from its parts, one part in memory at a time.
 
+    Where members start from a teacher, a table of what each took of it is the fourth.
+
     Returns:
         The job's summary.
     """
     facts = [_facts(table) for table in tables]
-    distils = {m.number: loss.ever_distils for m, loss in zip(members, losses, strict=True)}
+    called = {
+        m.number: student_name(loss.ever_distils, bool(m.settings["init"]))
+        for m, loss in zip(members, losses, strict=True)
+    }
     frames: list[pd.DataFrame] = []
+    plans: list[dict[str, Any]] = []
     index: list[dict[str, Any]] = []
     with (
         _renamed(run.parts / PREDICTIONS, run.path / PREDICTIONS) as predictions,
@@ -67,12 +76,25 @@ def merge(
             index += _entries(chunk)
             probabilities = part["probabilities"].numpy()
             writer.write(chunk, tables, probabilities)
-            frames.append(_metrics(chunk, part, probabilities, tables, facts, distils))
+            frames.append(_metrics(chunk, part, probabilities, tables, facts, called))
+            plans += _plans(chunk, part)
         archive.writestr("index.json", json.dumps(index, default=str))
     frame = pd.concat(frames).sort_values("member")
     with _renamed(run.parts / METRICS, run.path / METRICS) as path:
         frame.to_csv(path, index=False)
+    if plans:
+        text = pd.DataFrame(plans).sort_values("member", kind="stable").to_csv(index=False)
+        write_atomically(run.path / PLANS, text)
     return _summary(frame, members, facts)
+
+
+def _plans(chunk: Chunk, part: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row for each layer of each member that started from its teacher."""
+    return [
+        {"member": member.number, **line, "units": " ".join(map(str, line["units"]))}
+        for member, lines in zip(chunk.members, part.get("plans", ()), strict=False)
+        for line in lines
+    ]
 
 
 class _Predictions:
@@ -145,7 +167,7 @@ def _metrics(
     probabilities: NDArray[np.float32],
     tables: Sequence[Table],
     facts: Sequence[Mapping[str, Any]],
-    distils: Mapping[int, bool],
+    called: Mapping[int, str],
 ) -> pd.DataFrame:
     """A row a member of a chunk: what `flat_metrics` says of a single run."""
     first = chunk.members[0].settings
@@ -160,7 +182,7 @@ def _metrics(
     failed = ~np.isfinite(score)
     frame["status"] = np.where(failed, "failed", "completed")
     frame["error"] = np.where(failed, DIVERGED, "")
-    frame["name"] = ["distilled student" if distils[n] else "student alone" for n in numbers]
+    frame["name"] = [called[n] for n in numbers]
     frame["parameters"] = part["parameters"]
     frame["score"] = score
     frame["monitor"], frame["threshold"] = first["monitor"], first["threshold"]

@@ -11,13 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import UserError
 from meddistill.losses.base import Searched
 from meddistill.seeding import derive
 from meddistill.stack.alone import why_alone
 from meddistill.stack.fit import Recipe, Student, fit_stack
 from meddistill.stack.plan import numbers
+from meddistill.stack.starts import FirstNetworks
+from meddistill.stack.tables import Table
 
 log = logging.getLogger(__name__)
 
@@ -66,14 +67,14 @@ class Halving:
 
 
 def search(
-    loss: Searched, settings: Mapping[str, Any], data: CohortDataModule, folder: Path
+    loss: Searched, settings: Mapping[str, Any], table: Table, folder: Path
 ) -> dict[str, Any]:
     """Find the settings of a loss for one student.
 
     Args:
         loss: What is searched.
         settings: The student's resolved config.
-        data: Its rows, with the teacher's answers.
+        table: Its rows, with the teacher's answers, and its teacher.
         folder: Of the training state.
 
     Returns:
@@ -85,7 +86,7 @@ def search(
     """
     candidates = loss.candidates()
     node = loss.node(candidates[0])
-    reason = why_alone({**settings, "loss": node}, data)
+    reason = why_alone({**settings, "loss": node}, table.data)
     if reason:
         raise UserError(f"{type(loss).__name__}: its search trains a stack, and {reason}")
     recipe = Recipe(
@@ -101,10 +102,13 @@ def search(
         for setting in candidates
         for k in range(loss.seeds)
     ]
+    own = [({**settings, "seed": student.seed}, table) for student in students]
+    first = FirstNetworks(own, folder)
     halving = Halving(len(candidates), loss.seeds, loss.epochs, loss.eta)
     fitted = fit_stack(  # short: saved only when it is told to stop
-        recipe, students, [data], folder, save_seconds=float("inf"), halt=halving
-    )
+        recipe, students, [table.data], folder, networks=first.networks, freeze=first.freeze,
+        save_seconds=float("inf"), halt=halving,
+    )  # fmt: skip
     best = int(halving.means(torch.from_numpy(fitted.score)).argmin())
     found = {
         "node": loss.node(candidates[best]),

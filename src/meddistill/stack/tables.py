@@ -14,6 +14,7 @@ from meddistill.losses import DistillationLoss
 from meddistill.stack.members import Member
 from meddistill.students.columns import Choice, Importances
 from meddistill.students.rows import lesson, student_rows
+from meddistill.students.start import Starts
 from meddistill.teachers.targets import Targets
 from meddistill.teachers.teaching import Teachers
 
@@ -25,7 +26,7 @@ class Table:
     Attributes:
         settings: Of the first member that reads it; those that matter here are equal in all.
         data: Its rows, preprocessed by its own training rows.
-        targets: The teacher and its answers, where the loss needs one.
+        targets: The teacher and its answers, where the loss needs one, or the student's start.
         choice: The columns that its students read; None is all.
     """
 
@@ -58,7 +59,7 @@ def make_tables(
     places: dict[str, int] = {}
     of_member, readers = [], []
     for member, loss in zip(members, losses, strict=True):
-        key = _key(member.settings, loss.needs_teacher)
+        key = _key(member.settings, loss.needs_teacher or bool(member.settings["init"]))
         if key not in places:
             places[key] = len(places)
             readers.append((member.settings, loss))
@@ -69,10 +70,24 @@ def make_tables(
         first = losses.index(loss)
         check(members[first].settings, loss, modules[of_member[first]])
     tables, teachers, importances = [], Teachers(), Importances()
+    _rehearse(members, [modules[place] for place in of_member], teachers)
     for (settings, loss), data in zip(readers, modules, strict=True):
         own = lesson(settings, data, loss, teachers, importances)
         tables.append(Table(settings, own.data, own.targets, own.choice))
     return tables, of_member
+
+
+def _rehearse(
+    members: Sequence[Member], modules: Sequence[CohortDataModule], teachers: Teachers
+) -> None:
+    """Refuse students that can't start from their teachers; each kind of start on each of rows."""
+    starts, seen = Starts(), set[str]()
+    for member, data in zip(members, modules, strict=True):
+        init = {k: v for k, v in member.settings["init"].items() if k not in ("seed", "share")}
+        key = json.dumps([init, id(data), member.settings["teacher"]], default=str)
+        if init and key not in seen:
+            seen.add(key)
+            starts.rehearse(member.settings, teachers.of(member.settings), data)
 
 
 def let_go(tables: Sequence[Table]) -> None:

@@ -19,6 +19,7 @@ from meddistill.evaluation.choice import ALONE
 from meddistill.inference.network import MeanOfProbabilities
 from meddistill.runs.runfolder import is_main_process
 from meddistill.students.columns import build_columns
+from meddistill.students.columns import build_columns
 from meddistill.teachers.base import Teacher
 from meddistill.teachers.targets import Targets
 from meddistill.training.checkpoints import LAST
@@ -32,6 +33,10 @@ log = logging.getLogger(__name__)
 NO_NETWORK = (
     "the teacher is no network, so it has no layers to take a part of: take one that is "
     "(teacher=mlp_ensemble), or init=scratch"
+)
+OTHER_COLUMNS = (
+    "the student reads a part of the teacher's columns, so that their first layers don't "
+    "correspond: take columns=all, or init=scratch"
 )
 OTHER_INPUTS = (
     "the teacher reads other inputs than the student, so that their first layers don't correspond: "
@@ -73,18 +78,23 @@ def started(
     if init is None or targets is None:
         return Freeze()
     if (folder / "checkpoints" / LAST).exists() and (folder / PLAN).exists():
-        return frozen(init, read_plan(folder))
+        return frozen(settings, read_plan(folder)[0])
     lines = Starts()(settings, student, targets, data)
     if is_main_process():
-        save_plan(folder, lines)
-        log.info("%s", table(lines))
-    return frozen(init, lines)
+        save_plan(folder, [lines])
+        say_plan(lines)
+    return frozen(settings, lines)
 
 
-def frozen(init: Subset, lines: Sequence[Line]) -> Freeze:
+def say_plan(lines: Sequence[Line]) -> None:
+    """Print what a student took of its teacher."""
+    log.info("%s", table(lines))
+
+
+def frozen(settings: Mapping[str, Any], lines: Sequence[Line]) -> Freeze:
     """The layers taken, for as long as they stay as they are."""
     names = frozenset(name for line in lines for name in line.freezable)
-    return Freeze(names, init.freeze_epochs)
+    return Freeze(names, settings["init"].get("freeze_epochs", 0))
 
 
 class Starts:
@@ -104,6 +114,8 @@ class Starts:
         init = build_init(settings)
         if init is None:
             return
+        if not build_columns(settings).are_all:
+            raise SettingError("init", "subset", OTHER_COLUMNS)
         blueprint = teacher.blueprint(data.cohort, data.split)
         if blueprint is None:
             raise SettingError("init", "subset", NO_NETWORK)

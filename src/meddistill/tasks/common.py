@@ -45,8 +45,6 @@ def check_student(settings: Mapping[str, Any]) -> None:
 def _check_stack(settings: Mapping[str, Any]) -> None:
     """Refuse axes where nothing would expand them."""
     axes, members = settings["stack"]["axes"], settings["stack"]["members"]
-    if settings["init"] and (axes or settings["verb"] == "trial"):
-        raise SettingError("init", "subset", "starts students that are trained one by one")
     if members is not None and not axes:
         raise SettingError("stack.members", members, "is a part of the students of stack.axes")
     if axes and settings["verb"] == "trial":

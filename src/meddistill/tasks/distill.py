@@ -21,6 +21,7 @@ from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss
 from meddistill.runs.runfolder import RunFolder, is_main_process
 from meddistill.stack.search import search
+from meddistill.stack.tables import Table
 from meddistill.students.checks import check_on, check_teacher, check_unread
 from meddistill.students.columns import Importances, build_columns, columns_read
 from meddistill.students.rows import Lesson, lesson, student_rows
@@ -83,7 +84,7 @@ def _distill(
     )
     found = None
     if isinstance(loss, Searched):
-        found = search(loss, settings, data, run.path / "search")
+        found = search(loss, settings, Table(settings, data, taught.targets), run.path / "search")
         settings = {**settings, "loss": found["node"]}
         loss = build_loss(found["node"])
     fitted = train_student(settings, student, loss, data, taught.targets, run.path, loggers)

@@ -19,17 +19,18 @@ from meddistill.losses.building import build_loss
 from meddistill.stack.chunks import train_chunks
 from meddistill.stack.folder import StackFolder
 from meddistill.stack.members import Member, expand
-from meddistill.stack.plan import IN_NAMES, plan
+from meddistill.stack.plan import in_names, plan
 from meddistill.stack.results import merge
 from meddistill.stack.search import search
 from meddistill.stack.tables import Table, make_tables
 from meddistill.students.checks import check_on, check_teacher, check_unread
 from meddistill.students.columns import build_columns
+from meddistill.students.start import build_init
 from meddistill.tasks.common import check_student
 from meddistill.teachers.teaching import Teachers
 
 log = logging.getLogger(__name__)
-COMPONENTS = ("seed", "loss", "optimizer", "data", "columns", "synthetic", "teacher")
+COMPONENTS = ("seed", "loss", "optimizer", "data", "columns", "synthetic", "teacher", "init")
 
 
 def distill_stack(config: DictConfig, run: StackFolder, in_sweep: bool = False) -> dict[str, Any]:
@@ -75,6 +76,7 @@ def _check(members: Sequence[Member], in_sweep: bool) -> list[DistillationLoss]:
         node = settings["optimizer"]
         once("optimizer", node, lambda n=node: build_optimizer(n, "optimizer"))
         once("columns", settings["columns"], lambda s=settings: build_columns(s))
+        once("init", settings["init"], lambda s=settings: build_init(s))
         node = settings["loss"]
         losses.append(once("loss", node, lambda n=node: build_loss(n)))
         if losses[-1].needs_teacher:
@@ -94,11 +96,10 @@ def _search(
     found_members, found_losses = [], []
     for member, loss, table in zip(members, losses, tables, strict=True):
         if isinstance(loss, Searched):
-            own = {key: member.settings[key] for key in IN_NAMES}
-            file = run.parts / f"search-{short_hash(own)}.json"
+            file = run.parts / f"search-{short_hash(in_names(member.settings))}.json"
             if not file.exists():
                 folder = run.parts / "search"
-                write_json(file, search(loss, member.settings, table.data, folder))
+                write_json(file, search(loss, member.settings, table, folder))
             found = read_json(file)
             settings = {**member.settings, "loss": found["node"]}
             member = replace(member, settings=settings, found=found["setting"])

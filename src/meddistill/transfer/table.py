@@ -24,14 +24,15 @@ def table(lines: Sequence[Line]) -> str:
     return "\n".join(["init: what the student takes of its teacher", *map(str.rstrip, shown)])
 
 
-def save_plan(folder: Path, lines: Sequence[Line]) -> None:
-    """Keep the plan in a run's folder."""
-    write_json(folder / PLAN, {"layers": [asdict(line) for line in lines]})
+def save_plan(folder: Path, students: Sequence[Sequence[Line]]) -> None:
+    """Keep the plans of one student, or of several, in a folder."""
+    plain = [[asdict(line) for line in lines] for lines in students]
+    write_json(folder / PLAN, {"students": plain})
 
 
-def read_plan(folder: Path) -> list[Line]:
-    """A plan that was kept."""
-    return [Line(**line) for line in read_json(folder / PLAN)["layers"]]
+def read_plan(folder: Path) -> list[list[Line]]:
+    """The plans that were kept, one a student."""
+    return [[Line(**line) for line in lines] for lines in read_json(folder / PLAN)["students"]]
 
 
 def _cells(line: Line) -> tuple[str, str, str, str]:
