@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,7 +18,10 @@ from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split, split_cohort
 from meddistill.data.tables.breast_cancer import breast_cancer
+from meddistill.teachers.targets import Targets
+from meddistill.teachers.teaching import build_teacher
 from meddistill.trial import costs
+from started import TEACHER, settings
 
 SMALL_TEACHER = (
     "teacher=mlp",
@@ -51,6 +55,16 @@ def cohort() -> Cohort:
 @pytest.fixture(scope="session")
 def split(cohort: Cohort) -> Split:
     return split_cohort(cohort)
+
+
+@pytest.fixture(scope="session")
+def targets(tmp_path_factory, cohort: Cohort, split: Split) -> Targets:
+    """A small trained network, whose answers say nothing."""
+    folder = tmp_path_factory.mktemp("teacher")
+    teacher = build_teacher(settings(*TEACHER))
+    teacher.fit(cohort, split, folder, {"accelerator": "cpu", "devices": 1})
+    answers = np.full((len(cohort.target), 2), np.log(0.5), dtype=np.float32)
+    return Targets("key", folder, answers)
 
 
 @pytest.fixture

@@ -6,50 +6,18 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from composing import composed
 from kinds import rows_for
-from meddistill.config.compose import build_network, register_resolvers, resolved
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import UserError
 from meddistill.losses.ce import CE
 from meddistill.students.start import Starts, started
 from meddistill.students.training import train_student
 from meddistill.teachers.checkpoint import CheckpointTeacher
-from meddistill.teachers.targets import Targets
 from meddistill.teachers.teaching import build_teacher
-
-TEACHER = ("teacher=mlp", "teacher.network.width=16", "teacher.network.depth=1",
-           "teacher.trainer.max_epochs=2")  # fmt: skip
-EQUAL = ("student.width=16", "student.depth=1")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory, cohort, split):
-    """A trained teacher's."""
-    path = tmp_path_factory.mktemp("teacher")
-    teacher = build_teacher(settings(*TEACHER))
-    teacher.fit(cohort, split, path, {"accelerator": "cpu", "devices": 1})
-    return path
-
-
-@pytest.fixture
-def targets(folder, cohort):
-    answers = np.log(np.full((len(cohort.target), 2), 0.5, dtype=np.float32))
-    return Targets("key", folder, answers)
-
-
-def settings(*more):
-    register_resolvers()
-    given = ("init=subset", "loss=ce", "trainer.max_epochs=3", "logger=none")
-    return resolved(composed("distill", *given, *more))
-
-
-def student_of(chosen, data):
-    return build_network(chosen["student"], "student", data.in_shape, data.num_classes, 0)
+from started import EQUAL, TEACHER, settings, student_of
 
 
 def trained(chosen, data, targets, path):
@@ -119,9 +87,11 @@ def test_a_teacher_that_reads_other_inputs_is_refused(meddistill, tmp_path):
     assert "init=subset: the teacher reads other inputs than the student" in err
 
 
-def test_a_teacher_whose_inputs_were_scaled_by_other_rows_is_told_of(folder, cohort, split, caplog):
+def test_a_teacher_whose_inputs_were_scaled_by_other_rows_is_told_of(
+    targets, cohort, split, caplog
+):
     data = CohortDataModule(cohort, replace(split, train=split.train[:200]))
-    teacher = CheckpointTeacher(str(folder))
+    teacher = CheckpointTeacher(str(targets.folder))
     Starts().rehearse(settings(*TEACHER, *EQUAL), teacher, data)
     assert "scaled by other rows than the student's" in caplog.text
 

@@ -27,7 +27,10 @@ def arms(*overrides):
 
 def test_the_default_trial_has_every_arm_but_those_of_other_losses_and_rows():
     others = set(choices("arm")) - set(arms())
-    assert others < set(choices("loss")) | set(choices("synthetic"))
+    assert others < set(choices("loss")) | set(choices("synthetic")) | {
+        "subset",
+        "subset_distilled",
+    }
     assert {"student_alone", "distilled", "permuted_teacher"} <= set(arms())
 
 

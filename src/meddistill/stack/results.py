@@ -91,10 +91,16 @@ def merge(
 def _plans(chunk: Chunk, part: Mapping[str, Any]) -> list[dict[str, Any]]:
     """A row for each layer of each member that started from its teacher."""
     return [
-        {"member": member.number, **line, "units": " ".join(map(str, line["units"]))}
+        {"member": member.number, **_cells(line)}
         for member, lines in zip(chunk.members, part.get("plans", ()), strict=False)
         for line in lines
     ]
+
+
+def _cells(line: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of a plan, its units in one cell."""
+    kept = {name: value for name, value in line.items() if name != "freezable"}
+    return {**kept, "units": " ".join(map(str, line["units"]))}
 
 
 class _Predictions:

@@ -19,7 +19,6 @@ from meddistill.evaluation.choice import ALONE
 from meddistill.inference.network import MeanOfProbabilities
 from meddistill.runs.runfolder import is_main_process
 from meddistill.students.columns import build_columns
-from meddistill.students.columns import build_columns
 from meddistill.teachers.base import Teacher
 from meddistill.teachers.targets import Targets
 from meddistill.training.checkpoints import LAST

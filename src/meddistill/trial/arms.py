@@ -54,26 +54,29 @@ class Arm:
 
 @dataclass(frozen=True)
 class StudentArm(Arm):
-    """The student, trained with a loss; `tune` may hold `loss.*` and `optimizer.*`.
+    """The student, trained with a loss; `tune` may hold `loss.*`, `optimizer.*` and `init.*`.
 
     Args:
         loss: Config node of the loss.
         teacher: Whose answers it learns from, where the loss reads any: `true`, or `permuted`, the
             same answers dealt out to other rows.
         synthetic: Config node of what makes rows for the teacher to answer; an empty one is none.
+        init: Config node of what it takes of its teacher to start from; an empty one is nothing.
     """
 
     loss: Mapping[str, Any] = field(default_factory=dict)
     teacher: str = "true"
     synthetic: Mapping[str, Any] = field(default_factory=dict)
+    init: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
-        """Says where the student learns from synthetic rows too."""
+        """Says where the student starts from its teacher, and learns from synthetic rows too."""
+        label = f"{self.label}, started from its teacher" if self.init else self.label
         if not self.synthetic:
-            return self.label
+            return label
         way = str(self.synthetic["_target_"]).rpartition(".")[2].lower()
-        return f"{self.label}, synthetic rows ({way})"
+        return f"{label}, synthetic rows ({way})"
 
     @property
     def is_control(self) -> bool:
@@ -85,8 +88,11 @@ class StudentArm(Arm):
         if self.teacher not in TEACHERS:
             raise SettingError("teacher", self.teacher, f"must be one of {', '.join(TEACHERS)}")
         for key in self.tune:
-            if not key.startswith(("loss.", "optimizer.")):
-                raise UserError(f"tune.{key}: a student's tries may change loss.* and optimizer.*")
+            if not key.startswith(("loss.", "optimizer.", *(["init."] if self.init else []))):
+                raise UserError(
+                    f"tune.{key}: a student's tries may change loss.* and optimizer.*, and init.* "
+                    "where it starts from its teacher"
+                )
 
 
 @dataclass(frozen=True)

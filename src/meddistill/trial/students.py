@@ -23,6 +23,7 @@ from meddistill.stack.members import Member, with_changes
 from meddistill.stack.plan import Chunk, plan
 from meddistill.stack.tables import Table
 from meddistill.students.checks import check_on, check_teacher
+from meddistill.students.start import Starts, build_init
 from meddistill.teachers.teaching import build_teacher
 from meddistill.trial.answers import Answers, choose
 from meddistill.trial.arms import StudentArm
@@ -67,6 +68,8 @@ def check_students(arms: Mapping[str, StudentArm], settings: Mapping[str, Any]) 
         _check_tries(name, arm, settings)
     if not asked:
         _check_unasked(settings)
+    if settings["init"] and not any(arm.init for arm in arms.values()):
+        raise SettingError("init", "subset", "no arm reads it: take arm=[...,distilled,subset]")
     _refuse_twins(arms)
 
 
@@ -91,6 +94,7 @@ def _check_tries(name: str, arm: StudentArm, settings: Mapping[str, Any]) -> Non
         node = _settings(arm, attempt, settings, 0)
         try:
             build_loss(node["loss"], f"arms.{name}.loss")
+            build_init(node)
             build_optimizer(node["optimizer"], "optimizer")
         except UserError as error:
             raise UserError(
@@ -112,9 +116,12 @@ def _refuse_twins(arms: Mapping[str, StudentArm]) -> None:
 def check_on_rows(
     arms: Mapping[str, StudentArm], settings: Mapping[str, Any], data: CohortDataModule
 ) -> None:
-    """Refuse a loss that says nothing about these data, before a teacher is trained."""
+    """Refuse losses and starts that these data don't allow, before a teacher is trained."""
     for name, arm in arms.items():
         check_on(settings, build_loss(arm.loss, f"arms.{name}.loss"), data)
+        if arm.init:
+            teacher = build_teacher(settings)
+            Starts().rehearse({**settings, "init": arm.init}, teacher, data)
 
 
 def student_answers(
@@ -157,7 +164,10 @@ def _members(
 def _settings(
     arm: StudentArm, changes: Mapping[str, Any], settings: Mapping[str, Any], seed: int
 ) -> dict[str, Any]:
-    own = {"loss": dict(arm.loss), **changes, "seed": settings["seed"] + seed}
+    init = dict(arm.init)
+    if "seed" in init:  # no two of the students that are averaged start from the same units
+        init["seed"] += seed
+    own = {"loss": dict(arm.loss), "init": init, **changes, "seed": settings["seed"] + seed}
     if arm.is_control:  # what a live teacher answers can't be dealt out to other rows
         own["answers"] = "stored"
     return with_changes(settings, own)
