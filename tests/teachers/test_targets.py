@@ -84,7 +84,7 @@ def test_answers_are_found_by_row_id_and_not_by_position(targets, cohort, tmp_pa
 
     frame = pd.read_parquet(targets.folder / ANSWERS).sample(frac=1, random_state=0)
     frame.to_parquet(tmp_path / ANSWERS, index=False)
-    assert np.array_equal(_read(tmp_path / ANSWERS, cohort), targets.log_probabilities)
+    assert np.array_equal(_read(tmp_path / ANSWERS, cohort.row), targets.log_probabilities)
 
 
 def test_an_ensemble_answers_with_the_mean_of_its_members_probabilities(targets, cohort):
@@ -209,4 +209,4 @@ def test_answers_that_are_no_table_are_named(store, targets, cohort, tmp_path):
     for content in (b"", b"PAR1", (targets.folder / ANSWERS).read_bytes()[:-9]):
         (tmp_path / ANSWERS).write_bytes(content)
         with pytest.raises(UserError, match=r"answers\.parquet is damaged .* makes it again"):
-            _read(tmp_path / ANSWERS, cohort)
+            _read(tmp_path / ANSWERS, cohort.row)

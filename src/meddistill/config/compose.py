@@ -34,6 +34,9 @@ WITHOUT_EFFECT = (
 """Keys that change no result: runs that differ in these alone are one run."""
 SINCE = {
     "data.unlabelled": None,
+    "teacher.keep": "model",
+    "teacher.most_rows": None,
+    "teacher.batch_rows": None,
     "columns._target_": "meddistill.students.columns.Columns",
     "columns.keep": None,
     "columns.most": None,
@@ -42,7 +45,7 @@ SINCE = {
     "trial.columns": None,
 }
 """Keys that earlier versions did not have, and the value that does what those did: with it a run is
-the one that it was."""
+the one that it was. Of a teacher they are those of each in a committee too."""
 FILES = (".path", "_path", "data.unlabelled")
 """How keys end whose values are files, the content of which decides what a run is."""
 LARGEST_RATE = 1e30
@@ -51,6 +54,8 @@ MISSING = re.compile(r"missing \d+ required \S+ arguments?: '(\w+)'")
 """What Python says of an argument that is not there."""
 LATER = ("init.seed", "init.share", "init.choose", "init.member", "init.scale")
 """Axes that stack by now: sweeps that were made before have the same name."""
+OF_COMMITTEE = re.compile(r"(?<=^teacher)(\.of\.[^.]+)+")
+"""Where a teacher stands in a committee."""
 TRIALS = ("n_trials", "n_jobs", "max_failure_rate")
 """Settings of a sweeper that change no trial: sweeps that differ in these alone are one sweep."""
 
@@ -73,12 +78,24 @@ def resolved(config: DictConfig) -> dict[str, Any]:
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """What decides a run's results, as flat keys: settings, and the content of files they name."""
     flat = dict(flatten(config))
-    kept = {key: value for key, value in flat.items() if not is_without_effect(key)}
-    kept = {key: value for key, value in kept.items() if SINCE.get(key, ...) != value}
-    for key, value in flat.items():
-        if key.endswith(FILES) and isinstance(value, str):
-            kept[f"content of {key}"] = _content(from_call(value))
+    kept = {
+        key: value
+        for key, value in flat.items()
+        if not is_without_effect(key) and SINCE.get(OF_COMMITTEE.sub("", key), ...) != value
+    }
+    for key, path in files_named(config):
+        kept[f"content of {key}"] = _content(path)
     return kept
+
+
+def files_named(node: Any, prefix: str = "") -> Iterable[tuple[str, Path]]:
+    """The files that settings name, with their dotted keys; those within lists too."""
+    inner = node.items() if isinstance(node, Mapping) else ()
+    for key, value in enumerate(node) if isinstance(node, list) else inner:
+        if isinstance(value, (Mapping, list)):
+            yield from files_named(value, f"{prefix}{key}.")
+        elif f"{prefix}{key}".endswith(FILES) and isinstance(value, str):
+            yield f"{prefix}{key}", from_call(value)
 
 
 def is_without_effect(key: str) -> bool:

@@ -30,6 +30,7 @@ class EstimatorAnswers(nn.Module):
         columns: Class number of each of its columns; none is every class in order. Classes that
             its rows did not have get the lowest probability.
         temperature: Divides the log-probabilities before they are normalised.
+        batch_rows: Rows that it is asked for at once, at most; None is as they come.
     """
 
     def __init__(
@@ -39,16 +40,19 @@ class EstimatorAnswers(nn.Module):
         num_classes: int,
         columns: Sequence[int] = (),
         temperature: float = 1.0,
+        batch_rows: int | None = None,
     ) -> None:
         super().__init__()
+        self.batch_rows = batch_rows
         self.estimator, self.clamp, self.temperature = estimator, clamp, temperature
         self.num_classes, self.columns = num_classes, list(columns) or list(range(num_classes))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """[batch, features] -> log-probabilities [batch, classes] in nats."""
-        answers = asked(self.estimator, inputs.cpu().numpy(), len(self.columns))
+        parts = torch.split(inputs.cpu(), self.batch_rows or max(1, len(inputs)))
+        answers = [asked(self.estimator, part.numpy(), len(self.columns)) for part in parts]
         probabilities = np.zeros((len(inputs), self.num_classes))
-        probabilities[:, self.columns] = answers
+        probabilities[:, self.columns] = np.concatenate(answers)
         found = clamped_log(torch.from_numpy(probabilities), self.clamp)
         return tempered(found, self.temperature).to(inputs.device)
 

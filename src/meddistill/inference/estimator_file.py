@@ -122,10 +122,7 @@ def dump_estimator(estimator: Any) -> bytes:
     return content
 
 
-MEND = (
-    "take another classifier, or teach by its answers alone (write its probabilities to a file, "
-    "teacher=scores)"
-)
+MEND = "take another classifier, or teach by its answers alone (teacher.keep=answers)"
 
 
 def save_estimator(folder: Path, estimator: Any) -> None:

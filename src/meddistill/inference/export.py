@@ -81,7 +81,10 @@ def _write(model: Model, run: Path, folder: Path, with_rows: bool) -> None:
     """The model's own files, those of its parts below."""
     card = model.card
     if card.kind == SCORES:
-        raise UserError(f"{run} is a file of scores (teacher=scores), which answers for no new row")
+        raise UserError(
+            f"{run} holds answers alone (a file of scores, or those of a model "
+            "that was dropped: teacher=scores, teacher.keep=answers), and none for a new row"
+        )
     write_atomically(folder / PREPROCESSING, read_regular(run, PREPROCESSING))
     if isinstance(model, MixedModel):
         for name, part in model.by_name.items():

@@ -1,4 +1,4 @@
-"""A model that is only a file of answers."""
+"""A model of which there are answers alone: a file of scores, or those of one that was dropped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from meddistill.inference.model import Model
 
 
 class ScoresModel(Model):
-    """In place of a model where there are answers for a file's own rows and nothing else."""
+    """In place of a model where there are answers for certain rows and nothing else."""
 
     answers_new_rows = False
 
@@ -26,8 +26,8 @@ class ScoresModel(Model):
             UserError: Always.
         """
         raise UserError(
-            "this teacher is a file of scores (teacher=scores): it has answers for its own rows "
-            "alone and can't be asked for others"
+            "this teacher is answers alone, a file of scores (teacher=scores) or those of a model "
+            "that was dropped (teacher.keep=answers): it can't be asked for others"
         )
 
     def answer(self, prepared: Any) -> NoReturn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from torch import nn
 
 from meddistill.data.cohort import Cohort
 from meddistill.data.preprocessing import Preprocessing
+from meddistill.data.records import Records
 from meddistill.data.split import Split
 from meddistill.inference.loading import load_model
 from meddistill.teachers.out_of_fold import teaching_answers
@@ -45,6 +46,11 @@ class Teacher(ABC):
     @property
     def answers_new_rows(self) -> bool:
         """Whether its model can answer rows that are not the cohort's."""
+        return True
+
+    @property
+    def keeps_model(self) -> bool:
+        """Whether its folder holds what answers; of others the answers alone are kept."""
         return True
 
     @property
@@ -82,3 +88,12 @@ class Teacher(ABC):
         Rows that it was fitted on have their out-of-fold answers where the folder holds any.
         """
         return teaching_answers(load_model(folder), cohort, folder)
+
+    def last_answers(
+        self, cohort: Cohort, more: Sequence[Records]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Answers of what `fit` has just fitted, which is gone after: the cohort's, and of `more`.
+
+        Of a teacher that keeps no model, in the place of `answers`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} keeps its model")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,20 +17,32 @@ from meddistill.config.compose import build
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.folds import fold_rows
-from meddistill.data.records import Positions
+from meddistill.data.records import Positions, Records
 from meddistill.data.split import Split
-from meddistill.errors import SettingError, integer, number
-from meddistill.inference.card import ESTIMATOR, Card, save_card
+from meddistill.errors import SettingError, integer, number, optional_integer
+from meddistill.inference.card import ESTIMATOR, Card
 from meddistill.inference.classifiers import check_classifier, fit_classifier
-from meddistill.inference.estimator import EstimatorAnswers
-from meddistill.inference.estimator_file import FILE, dump_estimator, save_estimator
+from meddistill.inference.estimator import EstimatorAnswers, EstimatorModel
+from meddistill.inference.estimator_file import FILE, dump_estimator
 from meddistill.inference.known_rows import rows_known, save_known_rows
+from meddistill.seeding import derive
 from meddistill.teachers.base import Teacher
 from meddistill.teachers.calibrate import calibration, temperature_of
 from meddistill.teachers.finished_folds import FinishedFolds, Numbers
-from meddistill.teachers.out_of_fold import answer_out_of_fold, save_out_of_fold
+from meddistill.teachers.kept import (
+    Fit,
+    files_of,
+    save_fit,
+    save_without_model,
+    say_dropped,
+    some_of_each,
+)  # fmt: skip
+from meddistill.teachers.out_of_fold import answer_out_of_fold
 
 log = logging.getLogger(__name__)
+KEEPS = ("model", "answers")
+PLAIN = {"keep": "model", "most_rows": None, "batch_rows": None}
+"""Settings by which a teacher is what it was before it had them."""
 
 
 class EstimatorTeacher(Teacher):
@@ -50,6 +62,9 @@ class EstimatorTeacher(Teacher):
         calibrate: `temperature`: one, fitted on the out-of-fold answers, or on labelled validation
             rows without; `none`; None is what is usual for the kind.
         preprocessing: Config node of what makes inputs of raw rows; empty is the usual one.
+        keep: `model`, or `answers` alone: of a classifier that can't be stored, or must not be.
+        most_rows: Rows that it is fitted on at most, each class by its share; None is all.
+        batch_rows: Rows that it is asked for at once, at most; None is thousands.
 
     Raises:
         UserError: The classifier can't be built, has no `predict_proba`, or can't be stored.
@@ -68,7 +83,16 @@ class EstimatorTeacher(Teacher):
         folds: int = 5,
         calibrate: str | None = None,
         preprocessing: Mapping[str, Any] | None = None,
+        keep: str = "model",
+        most_rows: int | None = None,
+        batch_rows: int | None = None,
     ) -> None:
+        if keep not in KEEPS:
+            raise SettingError("keep", keep, f"must be one of {', '.join(KEEPS)}")
+        self.keep = keep
+        self.most_rows = optional_integer("most_rows", most_rows, at_least=2)
+        self.batch_rows = optional_integer("batch_rows", batch_rows, at_least=1)
+        self._fit: Fit | None = None
         self.estimator = dict(estimator)
         self.clamp = number("clamp", clamp, above=0, at_most=0.1)
         self.seed = integer("seed", seed)
@@ -84,19 +108,27 @@ class EstimatorTeacher(Teacher):
         """No: it is no torch code, and asking it in every step would rule the run's time."""
         return False
 
+    @property
+    def keeps_model(self) -> bool:
+        """Unless its answers are all that is kept."""
+        return self.keep == "model"
+
     def identity(self) -> dict[str, Any]:
-        """All of its settings."""
-        own = dict(vars(self))
+        """All of its settings; those that are as they were before there were any are left out."""
+        every = {key: value for key, value in vars(self).items() if not key.startswith("_")}
+        own = {key: value for key, value in every.items() if PLAIN.get(key, ...) != value}
         if not self.out_of_fold:
             del own["folds"]
-        return {"estimator": own}
+        return {"estimator": own, **files_of(self.estimator)}
 
     def check(self) -> None:
         """Refuse a classifier that can't answer or be stored, before a long fit shows it."""
         classifier = self.build()
-        dump_estimator(classifier)
+        if self.keeps_model:
+            dump_estimator(classifier)
         check_classifier(classifier, self.estimator["_target_"], "teacher.estimator")
-        dump_estimator(classifier)  # now that it holds what a fit makes
+        if self.keeps_model:
+            dump_estimator(classifier)  # now that it holds what a fit makes
 
     def build(self) -> Any:
         """The classifier, not fitted, with the teacher's seed where it takes one."""
@@ -122,31 +154,43 @@ class EstimatorTeacher(Teacher):
         finished = FinishedFolds(folder, [self.identity(), cohort.fingerprint, split.fingerprint])
         held = self._out_of_fold(data, rows, finished) if self.out_of_fold else None
         whole = self.fit_rows(data, rows)
-        save_estimator(folder, whole.estimator)
-        if held is not None:
-            save_out_of_fold(folder, cohort, rows, held)
-        data.save_preprocessing(folder)
-        save_known_rows(folder, rows_known(data))
-        card = Card.of({}, [FILE], data, ESTIMATOR, self.clamp)
-        save_card(
-            folder,
-            replace(
-                card,
-                temperature=self._temperature(data, rows, whole, held),
-                columns=whole.columns,
-                out_of_fold=held is not None,
-            ),
+        card = replace(
+            Card.of({}, [FILE], data, ESTIMATOR, self.clamp),
+            temperature=self._temperature(data, rows, whole, held),
+            columns=whole.columns,
+            out_of_fold=held is not None,
         )
+        whole.temperature = card.temperature
+        fit = Fit(EstimatorModel(card, whole, data.preprocessing), rows, held)
+        save_known_rows(folder, rows_known(data))
+        if self.keeps_model:
+            save_fit(folder, cohort, fit)
+        else:
+            self._fit = fit
+            save_without_model(folder, data, self.clamp)
+            say_dropped(self.estimator["_target_"])
         finished.forget()
+
+    def last_answers(
+        self, cohort: Cohort, more: Sequence[Records]
+    ) -> tuple[Numbers, Numbers | None]:
+        """Answers of the last fit, out of fold where that is asked for; it is dropped."""
+        fit, self._fit = self._fit, None
+        assert fit is not None  # `fit` comes first
+        return fit.answers(cohort), fit.answers_of(more)
 
     def fit_rows(self, data: CohortDataModule, rows: Positions) -> EstimatorAnswers:
         """The classifier fitted on `rows`, positions in the cohort."""
+        random = np.random.default_rng(derive(self.seed, "rows to fit"))
+        rows = some_of_each(rows, data.cohort.target[rows], self.most_rows, random)
         columns, target = np.unique(data.cohort.target[rows], return_inverse=True)
         # Most classifiers refuse rows of one class, as a fold of a rare one may leave them.
         classifier = self.build() if len(columns) > 1 else DummyClassifier()
         what = f"teacher.estimator ({self.estimator['_target_']})"
         fit_classifier(classifier, data.inputs_at(rows), target, what)
-        return EstimatorAnswers(classifier, self.clamp, data.num_classes, columns.tolist())
+        return EstimatorAnswers(
+            classifier, self.clamp, data.num_classes, columns.tolist(), batch_rows=self.batch_rows
+        )
 
     def _out_of_fold(
         self, data: CohortDataModule, rows: Positions, finished: FinishedFolds

@@ -17,10 +17,10 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
 from meddistill.errors import SettingError, number
 from meddistill.files.atomic import checksum
-from meddistill.inference.card import SCORES, Card, save_card
 from meddistill.inference.estimator import clamped_log
 from meddistill.inference.known_rows import save_known_rows
 from meddistill.teachers.base import Teacher
+from meddistill.teachers.kept import save_without_model
 from meddistill.teachers.score_file import (
     match_rows,
     read_column,
@@ -89,10 +89,8 @@ class ScoresTeacher(Teacher):
 
     def fit(self, cohort: Cohort, split: Split, folder: Path, trainer: Mapping[str, Any]) -> None:
         """Write a model without answers for new rows; there is nothing to train."""
-        data = CohortDataModule(cohort, split)
-        data.save_preprocessing(folder)
+        save_without_model(folder, CohortDataModule(cohort, split), self.clamp)
         save_known_rows(folder, [])  # the file's own; what made the scores is not known
-        save_card(folder, Card.of({}, [], data, SCORES, self.clamp))
 
     def answers(self, cohort: Cohort, folder: Path) -> NDArray[np.float64]:
         """[rows, classes] log-probabilities of the cohort's rows.

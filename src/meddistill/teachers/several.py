@@ -52,6 +52,10 @@ class SeveralTeacher(Teacher):
             name: build(_with_labels(node, share), f"teacher.of.{name}", _recursive_=False)
             for name, node in of.items()
         }
+        dropped = [name for name, teacher in self.teachers.items() if not teacher.keeps_model]
+        if dropped:
+            mend = "a committee's folder holds its teachers: keep the model, or let it teach alone"
+            raise SettingError(f"of.{dropped[0]}.keep", "answers", mend)
 
     @property
     def live(self) -> bool:

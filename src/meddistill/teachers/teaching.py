@@ -51,7 +51,7 @@ def teach(
 def find(teacher: Teacher, settings: Mapping[str, Any], data: CohortDataModule) -> Targets:
     """The teacher from the store; it is trained first where nobody did."""
     store, trainer = from_call(settings["store"]), settings["trainer"]
-    targets = find_targets(teacher, data.cohort, data.split, store, trainer)
+    targets = find_targets(teacher, data.cohort, data.split, store, trainer, data.unlabelled)
     log.debug("teacher: %d parameters", targets.parameters)  # known before the store may be gone
     return targets
 
@@ -93,12 +93,7 @@ def _with_synthetic_rows(node: Mapping[str, Any], data: CohortDataModule) -> Coh
 
 
 def answers(targets: Targets, data: CohortDataModule) -> NDArray[np.float32]:
-    """[rows, classes] the teacher's log-probabilities of the cohort, then of unlabelled rows.
-
-    Unlabelled rows are answered by the model that was fitted on all labelled training rows.
-    """
+    """[rows, classes] the teacher's log-probabilities of the cohort, then of unlabelled rows."""
     if not data.unlabelled:
         return targets.log_probabilities
-    model = targets.model()
-    more = [model.log_probabilities(each).astype(np.float32) for each in data.unlabelled]
-    return np.concatenate([targets.log_probabilities, *more])
+    return np.concatenate([targets.log_probabilities, targets.of(data.unlabelled)])
