@@ -113,8 +113,13 @@ class CohortDataModule(pl.LightningDataModule):
             node: Config node of the preprocessing.
             key: Where it stands in the config, for messages.
         """
-        if not node:
-            return self
+        return self._refitted(node, key) if node else self
+
+    def with_usual_preprocessing(self) -> CohortDataModule:
+        """The same rows by the usual preprocessing of their kind, without a teacher."""
+        return self._refitted({}, "preprocessing")
+
+    def _refitted(self, node: Mapping[str, Any], key: str) -> CohortDataModule:
         made = copy.copy(self)
         made._start(node, key)
         return made

@@ -62,12 +62,23 @@ class StudentArm(Arm):
             same answers dealt out to other rows.
         synthetic: Config node of what makes rows for the teacher to answer; an empty one is none.
         init: Config node of what it takes of its teacher to start from; an empty one is nothing.
+        student: Config node of a student of its own; an empty one is the trial's.
+        preprocessing: Config node of what makes inputs for it; an empty one is the trial's.
     """
 
     loss: Mapping[str, Any] = field(default_factory=dict)
     teacher: str = "true"
     synthetic: Mapping[str, Any] = field(default_factory=dict)
     init: Mapping[str, Any] = field(default_factory=dict)
+    student: Mapping[str, Any] = field(default_factory=dict)
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """Its settings that take the place of the trial's."""
+        nodes = {"student": self.student, "preprocessing": self.preprocessing}
+        given = {key: dict(node) for key, node in nodes.items() if node}
+        return {"loss": dict(self.loss), "init": dict(self.init), **given}
 
     @property
     def title(self) -> str:
@@ -102,7 +113,7 @@ class EstimatorArm(Arm):
     Args:
         estimator: Config node of the classifier.
         preprocessing: Config node of what makes lists of numbers of rows that are none; empty
-            where the student's inputs are such lists.
+            where the student's inputs, or the usual ones of such rows, are such lists.
     """
 
     estimator: Mapping[str, Any] = field(default_factory=dict)

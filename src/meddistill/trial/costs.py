@@ -60,8 +60,10 @@ def _model(arm: Arm, answers: Answers, table: Table) -> Model:
     data, node = table.data, table.settings["student"]
     card = Card.of({}, [], data)
     if isinstance(arm, StudentArm):
-        student = build_network(node, "student", data.in_shape, data.num_classes, 0)
-        return NetworkModel(card, MeanOfProbabilities([student]), data.preprocessing)
+        own = data.with_preprocessing(arm.preprocessing, "arms.preprocessing")
+        shape = own.in_shape, own.num_classes
+        student = build_network(arm.own.get("student", node), "student", *shape, 0)
+        return NetworkModel(card, MeanOfProbabilities([student]), own.preprocessing)
     if isinstance(arm, EstimatorArm):
         own = rows_of(arm, data)
         fitted = fit_estimator(arm, answers.tries[answers.chosen], table, own)

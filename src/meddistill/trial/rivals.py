@@ -97,10 +97,14 @@ def check_estimators(arms: Mapping[str, EstimatorArm]) -> None:
 def rows_of(arm: EstimatorArm, rows: CohortDataModule, name: str = "NAME") -> CohortDataModule:
     """A split's rows as the arm's classifier reads them; `name` is the arm's, for the message.
 
+    They are the student's inputs where these are lists of numbers, and else the usual ones.
+
     Raises:
         SettingError: They are no lists of numbers.
     """
     data = rows.with_preprocessing(arm.preprocessing, f"arms.{name}.preprocessing")
+    if not arm.preprocessing and data.preprocessing.layout != "vector":
+        data = data.with_usual_preprocessing()
     data.check_layout("vector", "arm", name, f"preprocessing@arms.{name}.preprocessing")
     return data
 

@@ -118,10 +118,11 @@ def check_on_rows(
 ) -> None:
     """Refuse losses and starts that these data don't allow, before a teacher is trained."""
     for name, arm in arms.items():
-        check_on(settings, build_loss(arm.loss, f"arms.{name}.loss"), data)
+        own = {**settings, **arm.own}
+        rows = data.with_preprocessing(arm.preprocessing, f"arms.{name}.preprocessing")
+        check_on(own, build_loss(arm.loss, f"arms.{name}.loss"), rows)
         if arm.init:
-            teacher = build_teacher(settings)
-            Starts().rehearse({**settings, "init": arm.init}, teacher, data)
+            Starts().rehearse(own, build_teacher(settings), rows)
 
 
 def student_answers(
@@ -164,10 +165,9 @@ def _members(
 def _settings(
     arm: StudentArm, changes: Mapping[str, Any], settings: Mapping[str, Any], seed: int
 ) -> dict[str, Any]:
-    init = dict(arm.init)
-    if "seed" in init:  # no two of the students that are averaged start from the same units
-        init["seed"] += seed
-    own = {"loss": dict(arm.loss), "init": init, **changes, "seed": settings["seed"] + seed}
+    own = {**arm.own, **changes, "seed": settings["seed"] + seed}
+    if "seed" in own["init"]:  # no two of the students that are averaged start from the same units
+        own["init"]["seed"] += seed
     if arm.is_control:  # what a live teacher answers can't be dealt out to other rows
         own["answers"] = "stored"
     return with_changes(settings, own)
@@ -185,7 +185,7 @@ def _ways(
     unlabelled = settings["data"].get("unlabelled") is not None
     for name, arm in arms.items():
         taught = unlabelled and build_loss(arm.loss).needs_teacher
-        way = Way(arm.teacher, arm.synthetic, taught)
+        way = Way(arm.teacher, arm.synthetic, taught, arm.preprocessing)
         if way not in ways:
             ways.append(way)
         of_arm[name] = ways.index(way)

@@ -56,11 +56,13 @@ class Way(NamedTuple):
         teacher: Whose answers: `teacher` of a `StudentArm`.
         synthetic: Config node of what makes synthetic rows.
         unlabelled: Whether it reads the cohort's unlabelled rows.
+        preprocessing: Config node of what makes its inputs; an empty one is the units' own.
     """
 
     teacher: str
     synthetic: Mapping[str, Any]
     unlabelled: bool
+    preprocessing: Mapping[str, Any]
 
 
 def as_read(tables: Sequence[Table], read: Sequence[Way]) -> list[Table]:
@@ -73,21 +75,23 @@ def as_read(tables: Sequence[Table], read: Sequence[Way]) -> list[Table]:
     made: dict[str, list[Table]] = {}
     every: list[Table] = []
     for way in read:
-        key = json.dumps([way.synthetic, way.unlabelled], default=str)
+        key = json.dumps(way[1:], default=str)
         if key not in made:
-            made[key] = [_with_unlabelled(table, way) for table in tables]
+            made[key] = [_read(table, way) for table in tables]
             let_go(tables)
         permuted = way.teacher == "permuted"
         every += [with_permuted_teacher(each) if permuted else each for each in made[key]]
     return every
 
 
-def _with_unlabelled(table: Table, way: Way) -> Table:
-    """The table with the rows that nobody labelled, if any are read, answered by the teacher."""
-    if not way.synthetic and not way.unlabelled:
+def _read(table: Table, way: Way) -> Table:
+    """The table by an arm's preprocessing, with the rows that nobody labelled, all answered."""
+    data = table.data.with_preprocessing(way.preprocessing, "arms.preprocessing")
+    if way.synthetic or way.unlabelled:
+        data = with_unlabelled_rows(way.synthetic, data)
+    if data is table.data:
         return table
     assert table.targets is not None  # a trial has a teacher in every table
-    data = with_unlabelled_rows(way.synthetic, table.data)
     return replace(table, data=data.with_answers(answers(table.targets, data)))
 
 
