@@ -25,12 +25,10 @@ def arms(*overrides):
     return {name: build(node, f"arms.{name}", _recursive_=False) for name, node in nodes.items()}
 
 
-def test_the_default_trial_has_every_arm_but_those_of_other_losses_and_rows():
+def test_the_default_trial_has_every_arm_but_those_of_other_losses_rows_starts_and_students():
     others = set(choices("arm")) - set(arms())
-    assert others < set(choices("loss")) | set(choices("synthetic")) | {
-        "subset",
-        "subset_distilled",
-    }
+    more = {"subset", "subset_distilled", "scorecard", "scorecard_alone"}
+    assert others < set(choices("loss")) | set(choices("synthetic")) | more
     assert {"student_alone", "distilled", "permuted_teacher"} <= set(arms())
 
 

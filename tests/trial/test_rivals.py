@@ -14,9 +14,10 @@ from meddistill.stack.tables import Table
 from meddistill.teachers.forest import ForestTeacher
 from meddistill.teachers.targets import find_targets
 from meddistill.trial.answers import validation_log_loss
+from meddistill.trial.arms import EstimatorArm
 from meddistill.trial.costs import of_model
 from meddistill.trial.results import _mostly
-from meddistill.trial.rivals import _described, pruned_answers
+from meddistill.trial.rivals import _described, pruned_answers, rows_of
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +76,13 @@ def test_the_size_of_a_network_of_an_ensemble_is_its_parameters(table):
     network = MeanOfProbabilities([torch.nn.Linear(30, 2)])
     part = NetworkModel(table.targets.model().card, network, table.data.preprocessing)
     assert _described(part, 4) == {"part": 4, "parameters": 62}
+
+
+def test_a_classifier_reads_the_usual_inputs_where_the_students_are_no_lists(cohort, split):
+    bands = {"_target_": "meddistill.data.tables.bands.Bands"}
+    arm = EstimatorArm(
+        "logistic", estimator={"_target_": "sklearn.linear_model.LogisticRegression"}
+    )
+    usual = CohortDataModule(cohort, split)
+    read = rows_of(arm, CohortDataModule(cohort, split, preprocessing=bands))
+    assert np.array_equal(read.inputs_at(split.test), usual.inputs_at(split.test))

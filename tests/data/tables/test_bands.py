@@ -72,12 +72,18 @@ def test_what_is_not_known_is_in_the_last_band_and_an_unseen_category_among_the_
     rows = frame().head(2).assign(age=[np.nan, 1e9], ward=["new", None])
     inputs = bands.front(torch.from_numpy(bands(bands.read(rows))))
     assert inputs.shape == (2, 6, 6)
-    assert (inputs.sum(-1) == 1).all()
-    assert inputs[:, 0].argmax(-1).tolist() == [5, 4]
-    assert inputs[:, 4].argmax(-1).tolist() == [5, 5]  # nobody has a void
-    assert inputs[:, 5].argmax(-1).tolist() == [4, 5]
+    assert bands(bands.read(rows)).T.tolist()[0] == [6, 4]  # nobody's age was empty
+    assert inputs[:, 2].argmax(-1).tolist() == [5, 5]  # the stage of 21 patients was
+    assert (inputs[:, 4] == 0).all()  # nobody has a void
+    assert inputs[:, 5].argmax(-1).tolist()[0] == 4
     few = fitted(most=8)
-    assert few(few.read(rows))[0, 5] == 8  # there is no band of others: not known
+    assert few(few.read(rows))[0, 5] == 9  # there is no band of others
+
+
+@pytest.mark.parametrize(("fewest", "band"), [(2, 5), (3, 6)])
+def test_an_empty_cell_is_in_no_band_where_too_few_patients_have_one(fewest, band):
+    bands = fitted(fewest=fewest)
+    assert bands(bands.read(frame()))[[3, 9], 5].tolist() == [band, band]
 
 
 def test_cuts_come_from_training_rows_alone(cohort, split):

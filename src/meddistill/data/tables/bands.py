@@ -34,7 +34,8 @@ NOT_KNOWN = "not known"
 class BandsPreprocessing(TablePreprocessing):
     """Each column's cell as the number of its band; the last band is that of what is not known.
 
-    A network reads [columns, bands]: 1 in the band of each column's cell, 0 in the others.
+    A network reads [columns, bands]: 1 in the band of each column's cell, 0 in the others. Where
+    too few training patients had an empty cell it is in no band, and has zeros.
 
     Args:
         schema: The columns read.
@@ -57,6 +58,9 @@ class BandsPreprocessing(TablePreprocessing):
         super().__init__(schema, numbers, categories)
         self.columns, self.most = tuple(columns), most
         self.in_shape = (len(self.columns), most + 1)
+        told = [None in known for known in categories.known]
+        self._unknown = np.where([*np.isin(np.arange(len(schema.numeric)), numbers.flagged), *told],
+                                 most, most + 1)  # fmt: skip
 
     def __call__(self, records: Records) -> NDArray[np.uint8]:
         """Rows that `read` has read -> [rows, columns] the number of each cell's band."""
@@ -71,15 +75,16 @@ class BandsPreprocessing(TablePreprocessing):
             if isinstance(column, Cuts):
                 values = cells.numbers[:, place]
                 known = self.numbers.known[place] & ~np.isnan(values)
-                codes[:, place] = np.where(known, column.codes(values), self.most)
+                codes[:, place] = np.where(known, column.codes(values), self._unknown[place])
             else:
                 text, names = cells.categories.codes, cells.categories.names[place - numeric]
-                codes[:, place] = column.codes(text[:, place - numeric], names, self.most)
+                unknown = int(self._unknown[place])
+                codes[:, place] = column.codes(text[:, place - numeric], names, unknown)
         return codes
 
     def front(self, inputs: Tensor) -> Tensor:
         """[..., columns] -> float32 [..., columns, bands] of 0 and 1."""
-        return one_hot(inputs.long(), self.most + 1).float()
+        return one_hot(inputs.long(), self.most + 2)[..., :-1].float()
 
     @property
     def band_names(self) -> list[list[str]]:
