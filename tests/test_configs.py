@@ -301,6 +301,7 @@ def test_every_experiment_runs(name, meddistill):
     if name == "optuna":
         pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="needs meddistill[optuna]")
     small = ["teacher=mlp", "teacher.network.width=8", "teacher.trainer.max_epochs=1"]
+    small += ["student=mlp_tiny"]
     small += ["hydra.sweeper.n_trials=2"] if name == "optuna" else []
     code, out, err = meddistill("distill", f"experiment={name}", *small, "trainer.max_epochs=1")
     assert code == 0, err

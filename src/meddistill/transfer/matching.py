@@ -104,23 +104,24 @@ class Matcher:
         return match
 
     def _first(self, number: int, places: Iterable[int]) -> tuple[Match, int | None]:
-        """The first of the teacher's layers that fits, or why the last of its kind does not."""
+        """The first of the teacher's layers that fits, or why the first of its kind does not."""
         layer = self.student.layers[number]
-        reason = "the teacher has no further layer of its kind"
+        reason = ""
         for place in places:
             other = self.teacher.layers[place]
-            if (other.kind, other.steps) != (layer.kind, layer.steps):
+            alike = (other.kind, other.steps) == (layer.kind, layer.steps)
+            if not alike or self.student.ends(number) != self.teacher.ends(place):
                 continue
             match = self._pair(number, place)
             if match.teacher is not None:
                 return match, place
-            reason = match.reason
-        return Match(layer, reason=reason), None
+            reason = reason or match.reason
+        return Match(layer, reason=reason or "the teacher has no further layer of its kind"), None
 
     def _pair(self, number: int, place: int) -> Match:
         """A student's layer with one of the teacher's, or why not; its units are chosen."""
         own, other = self.student.layers[number], self.teacher.layers[place]
-        if own.kind != other.kind:
+        if own.kind != other.kind or self.student.ends(number) != self.teacher.ends(place):
             return Match(own, reason=f"{other.name} is of another kind")
         read = _places(self.student.reads[number], self.teacher.reads[place], self.of)
         if read is None:
@@ -145,8 +146,6 @@ class Matcher:
             return {}
         if len(missing) < len(own):
             raise _MisfitError("only some of its units go with those of layers before")
-        if set(others) & set(self.teacher.classes.tolist()):
-            raise _MisfitError(f"{name} gives the classes")
         together = [len(wiring.gives[at]) / len(units) for wiring, at, units in
                     ((self.student, number, own), (self.teacher, place, others))]  # fmt: skip
         if together[0] != together[1]:

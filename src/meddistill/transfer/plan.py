@@ -110,9 +110,8 @@ class Transfer:
         count = sum(int(np.broadcast_to(self._mask(number, name), self.own[name].shape).sum())
                     for name in names if name in there)  # fmt: skip
         other = match.teacher
-        last = np.isin(self.wiring.gives[number], self.wiring.classes).any()
         return Line(match.student.name, other.name, taken.tolist(), other.units, count, size, "",
-                    [] if last else names)  # fmt: skip
+                    [] if self.wiring.ends(number) else names)  # fmt: skip
 
     def _line_beside(self, name: str) -> Line:
         size = self.own[name].numel()

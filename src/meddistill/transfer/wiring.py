@@ -55,6 +55,10 @@ class Wiring:
     beside: list[str]
     count: int
 
+    def ends(self, number: int) -> bool:
+        """Whether a layer gives the logits."""
+        return bool(np.isin(self.gives[number], self.classes).any())
+
 
 @dataclass(frozen=True)
 class _Port:
