@@ -20,9 +20,8 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.images.records import ImageRecords
 from meddistill.errors import SettingError, UserError
 from meddistill.inference.loading import load_model
-from meddistill.students.columns import Columns, Importances, build_columns
-from meddistill.teachers.forest import ForestTeacher
-from meddistill.teachers.targets import find_targets
+from meddistill.students.columns import Columns, build_columns
+from meddistill.students.told import Told, _bands, _Design
 from meddistill.teachers.teaching import with_unlabelled_rows
 
 FOREST = ("teacher=forest", "teacher.trees=5", "teacher.min_samples_leaf=8",
@@ -99,66 +98,100 @@ def test_rows_without_columns_are_refused_by_their_kind():
     Columns().check_on(pictures, {})
 
 
+class Worth:
+    """Columns that each tell a share of their own, whichever stand beside it."""
+
+    def __init__(self, shares):
+        self.shares, self.columns = shares, list(shares)
+
+    alone = Told.alone
+    forward = Told.forward
+    _nothing = _Design(np.zeros((1, 0)), np.zeros((1, 0)))
+
+    @property
+    def _designs(self):
+        return {k: _Design(np.full((1, 1), v), np.zeros((1, 1))) for k, v in self.shares.items()}
+
+    def _shares(self, taken, names):
+        return {name: float(taken.train.sum()) + self.shares[name] for name in names}
+
+
 @pytest.mark.parametrize("seed", range(8))
-def test_the_columns_chosen_are_the_best_that_the_settings_allow(seed):
+def test_the_columns_chosen_are_within_number_and_budget_and_tell_nearly_the_most(seed):
     random = np.random.default_rng(seed)
-    names = list("abcdefg")
-    importance = dict(zip(names, random.random(7) ** 3, strict=True))
-    costs = {
-        name: int(cost) for name, cost in zip(names[:5], random.integers(1, 9, 5), strict=True)
-    }
+    shares = dict(zip("abcdefg", (random.random(7) ** 3 / 7).tolist(), strict=True))
+    costs = dict(zip("abcde", random.integers(1, 9, 5).tolist(), strict=True))
     most, budget = int(random.integers(1, 5)), int(random.integers(0, 15))
-    chosen = Columns(most=most, costs=costs, budget=budget).choose(names, importance)
+    chosen = Columns(most=most, costs=costs, budget=budget).choose(Worth(shares))
     allowed = [
-        sum(importance[name] for name in some)
+        sum(shares[name] for name in some)
         for size in range(1, most + 1)
-        for some in itertools.combinations(names, size)
+        for some in itertools.combinations(shares, size)
         if sum(costs.get(name, 0) for name in some) <= budget
     ]
-    assert sum(importance[name] for name in chosen.columns) == pytest.approx(max(allowed))
+    assert len(chosen.columns) <= most
     assert chosen.cost <= budget
-    best = sorted(names, key=lambda name: -importance[name])[:most]
-    assert set(Columns(most=most).choose(names, importance).columns) == set(best)
+    assert max(chosen.told.values()) >= 0.5 * (1 - 1 / np.e) * max(allowed)
+    best = sorted(shares, key=lambda name: -shares[name])[:most]
+    assert list(Columns(most=most).choose(Worth(shares)).told) == best
 
 
-def test_a_column_on_which_no_answer_rests_is_not_read():
-    importance = {"a": 0.0, "b": 0.2}
-    assert Columns(most=2).choose(["a", "b"], importance).columns == ["b"]
-    with pytest.raises(UserError, match="rest on none of the columns"):
-        Columns(most=2).choose(["a", "b"], {"a": 0.0, "b": 0.0})
+def test_a_cheap_column_is_taken_before_a_dear_one_where_it_buys_more():
+    shares, costs = {"mri": 0.3, "crp": 0.25, "bp": 0.2}, {"mri": 50, "crp": 10, "bp": 10}
+    chosen = Columns(costs=costs, budget=50).choose(Worth(shares))
+    assert chosen.columns == ["crp", "bp"]
+    assert Columns(costs={**costs, "bp": 45}, budget=50).choose(Worth(shares)).columns == ["mri"]
+
+
+def test_a_column_that_tells_nothing_more_is_not_read():
+    assert Columns(most=2).choose(Worth({"a": 0.0, "b": 0.2})).columns == ["b"]
+    with pytest.raises(UserError, match="tells anything of the teacher's answers"):
+        Columns(most=2).choose(Worth({"a": 0.0, "b": -0.1}))
 
 
 @pytest.fixture(scope="module")
-def forest(cohort, split, tmp_path_factory):
-    teacher = ForestTeacher(trees=5, out_of_fold=False)
-    return find_targets(teacher, cohort, split, tmp_path_factory.mktemp("store"), {})
+def answers(cohort):
+    """Log-probabilities that two columns decide, of which one says what a third says too."""
+    frame = cohort.records.frame
+    score = frame["mean area"].rank(pct=True) + (frame["mean texture"] > 19) - 1
+    return np.log(np.stack([1 - _sigmoid(score), _sigmoid(score)], axis=1)).astype(np.float32)
 
 
-def test_importance_is_of_validation_rows_alone(forest, cohort, split):
-    known = Importances().of(forest, CohortDataModule(cohort, split))
-    others = np.concatenate([split.train, split.test])
-    frame = cohort.records.frame.copy()
-    frame.iloc[others] = frame.iloc[others].to_numpy()[::-1]
-    same = CohortDataModule(with_frame(cohort, frame), split)
-    assert Importances().of(forest, same) == known
-    frame.iloc[split.validation[0]] = frame.iloc[split.train[0]]
-    other = CohortDataModule(with_frame(cohort, frame), split)
-    assert Importances().of(forest, other) != known
+def _sigmoid(values):
+    return 1 / (1 + np.exp(-3 * values.to_numpy()))
 
 
-def test_importance_is_zero_of_what_the_teacher_does_not_read_and_large_of_what_decides(
-    forest, cohort, split
-):
-    known = Importances().of(forest, CohortDataModule(cohort, split))
-    read = {
-        place
-        for tree in forest.model().network.estimator.estimators_
-        for place in tree.tree_.feature[tree.tree_.feature >= 0]
-    }
-    columns = cohort.records.columns
-    assert {name for name, value in known.items() if value > 0} <= {columns[k] for k in read}
-    assert len(read) < len(columns)
-    assert max(known.values()) > 0.05
+def test_columns_that_decide_are_taken_and_one_that_says_the_same_is_not(data, answers):
+    told = Told(data, answers)
+    chosen = Columns(most=2).choose(told)
+    sizes = {"mean area", "mean perimeter", "mean radius"}
+    assert "mean texture" in chosen.columns
+    assert len(sizes & set(chosen.columns)) == 1
+    assert 0.9 < max(chosen.told.values()) <= 1
+    assert min(chosen.alone[name] for name in sizes) > 0.3  # the others tell as much, and no more
+    assert list(chosen.alone.values()) == sorted(chosen.alone.values(), reverse=True)
+
+
+def test_a_choice_reads_no_test_row_and_no_label(cohort, split, data, answers):
+    known = Columns(most=3).choose(Told(data, answers))
+    frame, others = cohort.records.frame.copy(), answers.copy()
+    frame.iloc[split.test] = frame.iloc[split.test[::-1]].to_numpy()
+    others[split.test] = -1.0
+    target = cohort.target.copy()
+    target[split.train] = 1 - target[split.train]
+    same = CohortDataModule(with_frame(cohort, frame, target=target), split)
+    assert Columns(most=3).choose(Told(same, others)) == known
+    others[split.validation] = others[split.validation][::-1]
+    assert Columns(most=3).choose(Told(same, others)) != known
+
+
+def test_a_flag_and_a_rare_category_are_bands_of_their_own():
+    rare, common = np.zeros(100, np.float32), np.ones(100, np.float32)
+    rare[:3], common[:3] = 1, 0
+    for values in (rare, common):
+        own, others = _bands(values, values[:4])
+        assert sorted(own.sum(axis=0)[own.any(axis=0)]) == [3, 97]
+        assert (others[0] != others[3]).any()
 
 
 def test_rows_made_for_the_teacher_are_of_all_columns_whichever_the_student_reads(data):
@@ -175,7 +208,8 @@ def test_a_student_asks_for_its_columns_alone(file, meddistill, tmp_path):
     assert code == 0, err
     found = metrics("run")["columns"]
     assert found["columns"] == ["marker", "ward"]
-    assert set(list(found["importance"])[:2]) == {"marker", "ward"}
+    assert set(found["told"]) == {"marker", "ward"}
+    assert len(found["alone"]) == 4
     assert "columns: of 4 the student reads 2: '" in out
     assert "The student reads 2 of 4 column(s): 'marker', 'ward'." in out
     model = load_model("run")
@@ -188,7 +222,7 @@ def test_a_student_asks_for_its_columns_alone(file, meddistill, tmp_path):
         model.predict_proba(frame[["marker"]])
     assert meddistill("report", "run")[0] == 0
     page = Path("run/report.html").read_text()
-    assert "Importance: by how many nats the teacher" in page
+    assert "an additive model of a column tells" in page
 
 
 def test_a_student_alone_reads_the_columns_that_the_teacher_chose(file, meddistill):
@@ -241,14 +275,14 @@ def test_a_live_teacher_reads_every_column_of_synthetic_rows_too(meddistill):
         torch.testing.assert_close(live[name], value, atol=1e-5, rtol=1e-4)
 
 
-def test_a_teacher_of_answers_alone_is_not_asked_for_a_choice(meddistill, cohort):
+def test_a_file_of_answers_is_enough_for_a_choice(meddistill, cohort):
     pd.DataFrame({"malignant": cohort.target}).to_csv("scores.csv", index=False)
-    scores = ("teacher=scores", "teacher.path=scores.csv", "teacher.column=malignant")
-    code, _, err = meddistill("distill", *scores, *SHORT, "columns.most=3")
-    assert code == 2
-    assert "columns.most=3: a choice asks the teacher about changed rows" in err
-    code, _, err = meddistill("distill", *scores, *SHORT, "columns.keep=[mean area]")
+    code, _, err = meddistill(
+        "distill", "teacher=scores", "teacher.path=scores.csv", "teacher.column=malignant", *SHORT,
+        "columns.most=3", "hydra.run.dir=run",
+    )  # fmt: skip
     assert code == 0, err
+    assert len(metrics("run")["columns"]["columns"]) == 3
 
 
 def test_a_student_of_fewer_columns_starts_from_no_part_of_its_teacher(meddistill):

@@ -58,10 +58,6 @@ class Records(ABC):
         """The rows as who reads these columns alone reads them."""
         raise NotImplementedError(f"{self.kind} have no columns")
 
-    def dealt(self, column: str, places: Positions) -> Self:
-        """The rows with the cells of one column that the rows at `places` have there."""
-        raise NotImplementedError(f"{self.kind} have no columns")
-
     @property
     def index(self) -> pd.Index[Any]:
         """[rows] What each row is called in a table of answers."""

@@ -18,7 +18,7 @@ from meddistill.report.classes import classes_table
 from meddistill.report.curves import Answered, curves
 from meddistill.report.page import Cell, DataTable, Notice, Page, Section, Text
 from meddistill.report.scorecard import card_section
-from meddistill.report.tables import columns_said, meaning, number
+from meddistill.report.tables import TOLD, columns_said, meaning, number
 from meddistill.report.trial_tables import CALIBRATION, MAIN, OPERATING
 from meddistill.runs.reading import check_numbers, read_predictions
 
@@ -27,12 +27,6 @@ ONE_RUN = (
     "These are one student's measures on one split of the patients: another split would give "
     "others. Whether the teacher was worth it is a comparison with the same student alone over "
     "many splits: 'meddistill trial' makes it, with the same settings."
-)
-
-IMPORTANCE = (
-    "Importance: by how many nats the teacher's answers to validation rows change (mean "
-    "Kullback-Leibler divergence) where the column's cells are dealt out anew among these rows. Of "
-    "columns that say the same the teacher may use either, and each then counts for less."
 )
 
 
@@ -101,20 +95,20 @@ def _columns(metrics: Mapping[str, Any]) -> list[Section]:
     if "columns" not in metrics:
         return []
     found = metrics["columns"]
-    said, known, costs = columns_said(metrics), found["importance"], found["costs"]
-    if not known:
+    said, told, alone, costs = columns_said(metrics), found["told"], found["alone"], found["costs"]
+    if not told:
         return [Section("Columns", [Text(*said)])]
     rows: list[list[Cell]] = [
         [
             name,
-            ("yes", 0.0) if name in found["columns"] else ("no", 1.0),
-            (f"{value:.3g}", value),
+            (f"{told[name]:.1%}", told[name]) if name in told else ("not read", 2.0),
+            (f"{alone[name]:.1%}", alone[name]),
             *([(f"{costs.get(name, 0):g}", costs.get(name, 0.0))] if costs else []),
         ]
-        for name, value in known.items()
+        for name in [*told, *(name for name in alone if name not in told)]
     ]
-    heads = ["column", "read", "importance", *(["cost"] if costs else [])]
-    return [Section("Columns", [DataTable(heads, rows, [*said, IMPORTANCE], "Columns")])]
+    heads = ["column", "told with those before", "told alone", *(["cost"] if costs else [])]
+    return [Section("Columns", [DataTable(heads, rows, [*said, TOLD], "Columns")])]
 
 
 def _models(metrics: Mapping[str, Any]) -> DataTable:

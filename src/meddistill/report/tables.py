@@ -13,6 +13,11 @@ log = logging.getLogger(__name__)
 
 WIDTH = 160
 """Columns of a table that goes into a file or a pipe."""
+TOLD = (
+    "Told: the share of the teacher's answers (the variance of their log-probabilities) to "
+    "validation rows that an additive model of a column tells, by itself or with the columns taken "
+    "before it. At each step the column that adds most was taken."
+)
 SEVERAL = 20
 """Names of columns in a note, at most."""
 SHOWN = {
@@ -94,7 +99,7 @@ def columns_said(metrics: Mapping[str, Any]) -> list[str]:
     if "columns" not in metrics:
         return []
     names, cost = metrics["columns"]["columns"], metrics["columns"]["cost"]
-    every = f" of {len(found)}" if (found := metrics["columns"]["importance"]) else ""
+    every = f" of {len(found)}" if (found := metrics["columns"]["alone"]) else ""
     priced = f", which cost {cost:g}" if metrics["columns"]["costs"] else ""
     return [f"The student reads {len(names)}{every} column(s){priced}: {listed(names, SEVERAL)}."]
 

@@ -11,7 +11,7 @@ from meddistill.evaluation.verdict import NAMES
 from meddistill.measures import lower_is_better
 from meddistill.report.page import Cell, DataTable, Plot, Section, Text
 from meddistill.report.plots import levels_plot
-from meddistill.report.tables import Table
+from meddistill.report.tables import TOLD, Table
 from meddistill.report.trial_tables import plain, signed_interval
 
 Found = Sequence[Mapping[str, Any]]
@@ -21,11 +21,7 @@ BOUGHT = (
     "interval of their difference, which is paired by split, excludes zero, whether or not their "
     "own overlap."
 )
-WHY = (
-    "Importance: by how many nats the teacher's answers to validation rows change where a column's "
-    "cells are dealt out anew among them, a mean over splits. Columns were chosen anew inside each "
-    "split, with no test row."
-)
+WHY = "Columns were chosen anew inside each split, with no test row; figures are means over splits."
 
 
 def columns_sections(found: Found, summary: Mapping[str, Any]) -> list[Section]:
@@ -150,21 +146,23 @@ def _read_table(group: Found) -> DataTable:
     """In which share of the splits each column was read, and why."""
     known: dict[str, float] = {}
     for setting in group:
-        known |= setting["columns"]["importance"]
-    fewer = [setting for setting in group if setting["columns"]["importance"]] or group
+        known |= setting["columns"]["alone"]
+    fewer = [setting for setting in group if setting["columns"]["alone"]] or group
     read = {name for setting in fewer for name in setting["columns"]["share"]}
     names = sorted(read, key=lambda name: -known.get(name, 0.0))
     rows: list[list[Cell]] = [
         [
             name,
-            *([(f"{known[name]:.3g}", known[name])] if known else []),
+            *([(f"{known[name]:.1%}", known[name])] if known else []),
             *(_share(setting["columns"]["share"].get(name, 0.0)) for setting in fewer),
         ]
         for name in names
     ]
     counts = [f"read, of {_place(setting):.3g}" for setting in fewer]
-    heads = ["column", *(["importance"] if known else []), *counts]
-    return DataTable(heads, rows, [WHY] if known else [], "Share of the splits that read a column")
+    heads = ["column", *(["told alone"] if known else []), *counts]
+    return DataTable(
+        heads, rows, [f"{TOLD} {WHY}"] if known else [], "Share of the splits that read a column"
+    )
 
 
 def _share(share: float) -> Cell:

@@ -12,7 +12,7 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.source import read_cohort, source, split_rows
 from meddistill.losses import DistillationLoss
 from meddistill.stack.members import Member
-from meddistill.students.columns import Choice, Importances
+from meddistill.students.columns import Choice
 from meddistill.students.rows import lesson, student_rows
 from meddistill.students.start import Starts
 from meddistill.teachers.targets import Targets
@@ -69,10 +69,10 @@ def make_tables(
     for loss in dict.fromkeys(losses):
         first = losses.index(loss)
         check(members[first].settings, loss, modules[of_member[first]])
-    tables, teachers, importances = [], Teachers(), Importances()
+    tables, teachers = [], Teachers()
     _rehearse(members, [modules[place] for place in of_member], teachers)
     for (settings, loss), data in zip(readers, modules, strict=True):
-        own = lesson(settings, data, loss, teachers, importances)
+        own = lesson(settings, data, loss, teachers)
         tables.append(Table(settings, own.data, own.targets, own.choice))
     return tables, of_member
 

@@ -6,26 +6,19 @@ arXiv:1511.03643.
 
 from __future__ import annotations
 
-import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
-
-import numpy as np
 
 from meddistill.config.compose import build
 from meddistill.config.nearest import nearest
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.records import Records
 from meddistill.errors import SettingError, UserError, integer, listed, number, shown
-from meddistill.evaluation.fidelity import kl_from_teacher
-from meddistill.seeding import derive
-from meddistill.teachers.base import Teacher
+from meddistill.students.told import Told
 from meddistill.teachers.targets import Targets
 
-log = logging.getLogger(__name__)
-DEALS, MOST_ROWS = 10, 10_000
-"""How often a column is dealt out anew, and changed rows that a teacher answers for it at most."""
 SEVERAL = 20
 """Names of columns in a line, at most."""
 
@@ -36,13 +29,16 @@ class Choice:
 
     Attributes:
         columns: Their names, in the table's order.
-        importance: Of every column of the table, the largest first: how much the teacher's answers
-            rest on it; empty where the columns were named.
+        told: Of those that were chosen, in the order taken: which share of the teacher's answers
+            they tell together with those before; empty where the columns were named.
+        alone: Of every column of the table, the largest first: the share that it tells by itself;
+            empty likewise.
         costs: Of the columns that cost anything.
     """
 
     columns: Sequence[str]
-    importance: Mapping[str, float] = field(default_factory=dict)
+    told: Mapping[str, float] = field(default_factory=dict)
+    alone: Mapping[str, float] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -55,17 +51,17 @@ class Choice:
         return {**asdict(self), "cost": self.cost}
 
     def describe(self) -> str:
-        """The columns, with their importance where they were chosen by it."""
-        if not self.importance:
+        """The columns, and how they were chosen where they were."""
+        if not self.told:
             return f"columns: the student reads {listed(self.columns, SEVERAL)}"
-        names = [name for name in self.importance if name in self.columns]
-        shares = ", ".join(f"{shown(name)} {self.importance[name]:.3g}" for name in names[:SEVERAL])
+        names = list(self.told)
+        shares = ", ".join(f"{shown(name)} {self.told[name]:.0%}" for name in names[:SEVERAL])
         more = f" and {len(names) - SEVERAL} more" if len(names) > SEVERAL else ""
         cost = f" at a cost of {self.cost:g}" if self.costs else ""
         return (
-            f"columns: of {len(self.importance)} the student reads {len(names)}{cost}: "
-            f"{shares}{more} (nats by which the teacher's answers to validation rows change where "
-            "a column's cells are dealt out anew)"
+            f"columns: of {len(self.alone)} the student reads {len(names)}{cost}: {shares}{more} "
+            "(share of the teacher's answers to validation rows that a column tells with those "
+            "before it)"
         )
 
 
@@ -75,10 +71,9 @@ class Columns:
 
     Args:
         keep: These alone.
-        most: So many at most: those on which the teacher's answers rest most.
+        most: So many at most: those that tell most of the teacher's answers.
         costs: Of columns by name, 0 or more; one that is not named costs nothing.
-        budget: What the columns may cost together; of what it pays for, those on which the
-            teacher's answers rest most.
+        budget: What the columns may cost together: of what it pays for, those that tell most.
 
     Raises:
         SettingError: A setting is out of its range, or two exclude each other.
@@ -157,39 +152,39 @@ class Columns:
             mend = f"pays for no column: the cheapest, {shown(cheapest)}, costs {costs[cheapest]:g}"
             raise SettingError("columns.budget", self.budget, mend)
 
-    def choose(self, there: Sequence[str], importance: Mapping[str, float]) -> Choice:
-        """The columns of the largest importance together that the settings allow.
+    def choose(self, told: Told) -> Choice:
+        """The columns that tell most of the teacher's answers, of what the settings allow.
 
-        A column on which no answer rests is not read.
+        They are taken one after the other, each time the one that adds most; with costs also by
+        what it adds for its cost, and the better of both is kept (Leskovec et al. 2007,
+        Cost-effective outbreak detection in networks, doi:10.1145/1281192.1281239).
 
-        Args:
-            there: The table's columns.
-            importance: Of each of them, 0 or more.
+        Raises:
+            UserError: No column tells anything.
         """
-        if self.keep is not None:
-            return Choice([name for name in there if name in self.kept])
-        from scipy.optimize import Bounds, LinearConstraint, milp
-
-        costs = self._costs()
-        values = np.array([importance[name] for name in there])
-        largest = max(values.max(), np.finfo(float).tiny)
-        limits = [LinearConstraint(np.ones(len(there)), ub=self.most or len(there))]
-        if self.budget is not None:
-            prices = [costs.get(name, 0.0) for name in there]
-            limits.append(LinearConstraint(np.array(prices), ub=self.budget))
-        found = milp(
-            -values / largest, integrality=np.ones(len(there)), bounds=Bounds(0, 1),
-            constraints=limits, options={"mip_rel_gap": 0.0},
-        )  # fmt: skip
-        taken = (found.x > 0.5) & (values > 0)
-        if not taken.any():
+        runs = [told.forward(self._allow, lambda _, gain: (gain, 0.0))]
+        if self.costs:
+            runs.append(told.forward(self._allow, self._for_its_cost))
+        found = max(runs, key=lambda run: max(run.values(), default=0.0))
+        if not found:
             raise UserError(
-                f"columns: the teacher's answers rest on none of the columns that {self._said()} "
-                "allows: name them (columns.keep), or take another teacher"
+                f"columns: none of those that {self._said()} allows tells anything of the "
+                "teacher's answers: name them (columns.keep), or take another teacher"
             )
-        ordered = dict(sorted(importance.items(), key=lambda item: -item[1]))
-        chosen = [name for name, is_read in zip(there, taken, strict=True) if is_read]
-        return Choice(chosen, ordered, costs)
+        alone = told.alone()
+        return Choice([name for name in told.columns if name in found], found, alone, self._costs())
+
+    def _allow(self, names: Sequence[str]) -> bool:
+        """Whether columns may be read together."""
+        costs = self._costs()
+        cost = sum(costs.get(name, 0.0) for name in names)
+        within = self.budget is None or cost <= self.budget
+        return within and (self.most is None or len(names) <= self.most)
+
+    def _for_its_cost(self, name: str, gain: float) -> tuple[float, float]:
+        """What a column adds for its cost; what costs nothing comes first."""
+        cost = self._costs().get(name, 0.0)
+        return (gain / cost if cost else math.inf), gain
 
     def _costs(self) -> dict[str, float]:
         return {str(name): float(cost) for name, cost in (self.costs or {}).items()}
@@ -216,54 +211,8 @@ def build_columns(settings: Mapping[str, Any]) -> Columns:
     return columns
 
 
-def check_asked(columns: Columns, teacher: Teacher) -> None:
-    """Refuse a choice by a teacher that can't be asked for it.
-
-    Raises:
-        SettingError: It is asked about changed rows, and has answers for its own alone.
-    """
-    if columns.asks_teacher and not teacher.answers_new_rows:
-        key, value = ("most", columns.most) if columns.most else ("budget", columns.budget)
-        mend = "a choice asks the teacher about changed rows, and this one is answers alone: name "
-        raise SettingError(f"columns.{key}", value, mend + "the columns (columns.keep=[...])")
-
-
-class Importances:
-    """How much the answers of many teachers rest on each column, each worked out once."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, dict[str, float]] = {}
-
-    def of(self, targets: Targets, data: CohortDataModule) -> dict[str, float]:
-        """By column, in nats: permutation importance of a teacher's answers to validation rows.
-
-        The mean Kullback-Leibler divergence of its answers to rows of which the column's cells
-        were dealt out anew, from its answers to the rows as they are (as Breiman 2001, Random
-        Forests, has it for errors). No label is read, and no test row. Every column is dealt out
-        alike, so that chance has its say in none more than in another.
-        """
-        if targets.key not in self._known:
-            self._known[targets.key] = _importances(targets, data)
-        return self._known[targets.key]
-
-
-def _importances(targets: Targets, data: CohortDataModule) -> dict[str, float]:
-    random = np.random.default_rng(derive(0, "columns"))
-    held = data.split.validation
-    held = held[np.sort(random.permutation(len(held))[:MOST_ROWS])]
-    deals = max(1, min(DEALS, MOST_ROWS // len(held)))
-    rows = data.cohort.records.take(np.tile(held, deals))
-    places = [random.permutation(len(held)) + deal * len(held) for deal in range(deals)]
-    order, model = np.concatenate(places), targets.model()
-    own = np.exp(model.log_probabilities(rows))
-    return {
-        name: kl_from_teacher(np.exp(model.log_probabilities(rows.dealt(name, order))), own)
-        for name in rows.columns
-    }
-
-
 def read_chosen(
-    columns: Columns, data: CohortDataModule, targets: Targets | None, importances: Importances
+    columns: Columns, data: CohortDataModule, targets: Targets | None
 ) -> tuple[CohortDataModule, Choice | None]:
     """The rows as a student with these columns reads them, and which they are; None is all.
 
@@ -271,12 +220,14 @@ def read_chosen(
         columns: What is asked for.
         data: The rows, whole.
         targets: The teacher, where it is asked.
-        importances: Where what is known of teachers is kept.
     """
     if columns.are_all:
         return data, None
-    known = importances.of(targets, data) if targets is not None and columns.asks_teacher else {}
-    choice = columns.choose(list(data.cohort.records.columns), known)
+    if columns.asks_teacher and targets is not None:
+        choice = columns.choose(Told(data, targets.log_probabilities))
+    else:
+        there = data.cohort.records.columns
+        choice = Choice([name for name in there if name in columns.kept])
     return data.with_columns(choice.columns), choice
 
 

@@ -11,7 +11,7 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
 from meddistill.data.unlabelled import check_unlabelled
 from meddistill.losses import DistillationLoss
-from meddistill.students.columns import Choice, Importances, build_columns, check_asked, read_chosen
+from meddistill.students.columns import Choice, build_columns, read_chosen
 from meddistill.teachers.targets import Targets
 from meddistill.teachers.teaching import Teachers, answers, find, with_unlabelled_rows
 from meddistill.views.building import build_view
@@ -57,7 +57,6 @@ def lesson(
     data: CohortDataModule,
     loss: DistillationLoss,
     teachers: Teachers,
-    importances: Importances,
 ) -> Lesson:
     """A student's rows with what a teacher says of them, found or trained now.
 
@@ -66,16 +65,13 @@ def lesson(
         data: Its rows, whole.
         loss: The student's.
         teachers: Where built teachers are kept.
-        importances: Where is kept what their answers rest on.
     """
     columns, targets = build_columns(settings), None
     asks = loss.needs_teacher or bool(settings["init"])
     if asks or columns.asks_teacher:
-        teacher = teachers.of(settings)
-        check_asked(columns, teacher)
-        targets = find(teacher, settings, data)
+        targets = find(teachers.of(settings), settings, data)
     if loss.needs_teacher and targets is not None:
         data = with_unlabelled_rows(settings["synthetic"], data)
         data = data.with_answers(answers(targets, data))
-    read, choice = read_chosen(columns, data, targets, importances)
+    read, choice = read_chosen(columns, data, targets)
     return Lesson(read, targets if asks else None, choice)

@@ -23,7 +23,7 @@ from meddistill.runs.runfolder import RunFolder, is_main_process
 from meddistill.stack.search import search
 from meddistill.stack.tables import Table
 from meddistill.students.checks import check_on, check_teacher, check_unread
-from meddistill.students.columns import Importances, build_columns, columns_read
+from meddistill.students.columns import build_columns, columns_read
 from meddistill.students.rows import Lesson, lesson, student_rows
 from meddistill.students.start import Starts, build_init, student_name
 from meddistill.students.training import train_student
@@ -75,7 +75,7 @@ def _distill(
     data = student_rows(settings, cohort, split)
     check_on(settings, loss, data)
     Starts().rehearse(settings, teachers.of(settings), data)
-    taught = lesson(settings, data, loss, teachers, Importances())
+    taught = lesson(settings, data, loss, teachers)
     if taught.choice is not None and is_main_process():
         log.info("%s", taught.choice.describe())
     data = taught.data

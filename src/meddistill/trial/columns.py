@@ -18,8 +18,8 @@ def columns_read(units: Sequence[Unit], tables: Sequence[Table]) -> dict[str, An
     """`columns` of a trial's summary: of each setting what its splits' students read.
 
     How many `labels` there are in words, the mean `count` and `cost` of the columns, the `share` of
-    the splits in which each is read, and its mean `importance` for the teacher's answers; nothing
-    where every student reads all columns.
+    the splits in which each is read, the share of the teacher's answers that it tells `alone`, and
+    which they tell together (`told`), means over splits; nothing where every student reads all.
     """
     if all(table.choice is None for table in tables):
         return {}
@@ -36,7 +36,8 @@ def _of_setting(tables: Sequence[Table], prices: Mapping[str, float]) -> dict[st
     every = list(tables[0].data.cohort.records.columns)
     choices = [table.choice for table in tables if table.choice is not None]
     read = [choice.columns for choice in choices] or [every]
-    known = choices[0].importance if choices else {}
+    known = choices[0].alone if choices else {}
+    told = [max(choice.told.values()) for choice in choices if choice.told]
     shares = {name: float(np.mean([name in names for names in read])) for name in every}
     return {
         "labels": _labels(tables[0].settings),
@@ -45,9 +46,10 @@ def _of_setting(tables: Sequence[Table], prices: Mapping[str, float]) -> dict[st
         if prices
         else None,
         "share": {name: share for name, share in shares.items() if share},
-        "importance": {
-            name: float(np.mean([choice.importance[name] for choice in choices])) for name in known
+        "alone": {
+            name: float(np.mean([choice.alone[name] for choice in choices])) for name in known
         },
+        "told": float(np.mean(told)) if told else None,
     }
 
 

@@ -15,7 +15,7 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.runs.pace import Pace, quiet
 from meddistill.seeding import derive
 from meddistill.stack.tables import Table, let_go, read_rows
-from meddistill.students.columns import Importances, build_columns, check_asked, read_chosen
+from meddistill.students.columns import build_columns, read_chosen
 from meddistill.teachers.teaching import Teachers, answers, teach, with_unlabelled_rows
 from meddistill.trial.units import Unit
 
@@ -35,15 +35,12 @@ def teach_units(units: Sequence[Unit], modules: Sequence[CohortDataModule]) -> l
     Teachers are in the store, or trained now.
     """
     tables: list[Table] = []
-    importances = Importances()
     teachers, pace = Teachers(), Pace("teachers: {} splits", len(units))
     log.info("teachers: from the store (%s), or trained now", units[0].settings["store"])
     with quiet("meddistill.teachers"):
         for unit, data in zip(units, modules, strict=True):
-            teacher, columns = teachers.of(unit.settings), build_columns(unit.settings)
-            check_asked(columns, teacher)
-            targets, taught = teach(teacher, unit.settings, data)
-            read, choice = read_chosen(columns, taught, targets, importances)
+            targets, taught = teach(teachers.of(unit.settings), unit.settings, data)
+            read, choice = read_chosen(build_columns(unit.settings), taught, targets)
             tables.append(Table(unit.settings, read, targets, choice))
             pace.step()
     return tables

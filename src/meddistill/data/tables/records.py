@@ -76,11 +76,6 @@ class TableRecords(Records):
         """The same frame, of which these columns alone are read."""
         return TableRecords(self.frame, self.schema.only(columns))
 
-    def dealt(self, column: str, places: Positions) -> TableRecords:
-        """The rows with one column's cells of the rows at `places`."""
-        cells = self.frame[column].array.take(places)
-        return TableRecords(self.frame.assign(**{column: cells}), self.schema)
-
     def hashes(self) -> NDArray[np.uint64]:
         """[rows] A hash of each row's cells."""
         hashes = pd.util.hash_pandas_object(self.frame, index=False)

@@ -82,7 +82,8 @@ def test_a_trial_tells_what_more_columns_buy(meddistill):
     few, every = (setting["columns"] for setting in found["settings"])
     assert (few["count"], every["count"]) == (2, 30)
     assert sum(few["share"].values()) == pytest.approx(2)
-    assert len(few["importance"]) == 30
+    assert len(few["alone"]) == 30
+    assert 0 < few["told"] <= 1
     page = Path("both/report.html").read_text()
     assert 'id="columns-0-auroc-' in page
     assert "Share of the splits that read a column" in page
