@@ -20,7 +20,10 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.images.records import ImageRecords
 from meddistill.errors import SettingError, UserError
 from meddistill.inference.loading import load_model
+from meddistill.losses.building import build_loss
+from meddistill.stack.tables import _key
 from meddistill.students.columns import Columns, build_columns
+from meddistill.students.rows import asks_teacher
 from meddistill.students.told import Told, _bands, _Design
 from meddistill.teachers.teaching import with_unlabelled_rows
 
@@ -237,6 +240,15 @@ def test_a_student_alone_reads_the_columns_that_the_teacher_chose(file, meddisti
     assert code == 0, err
     assert metrics("kept")["score"] == metrics("ce")["score"]
     assert not Path("other").exists()
+
+
+def test_students_alone_of_two_teachers_read_what_their_own_teacher_chose(cohort):
+    own = resolved(composed("distill", "loss=ce", "columns.most=2"))
+    other = {**own, "teacher": {**own["teacher"], "seed": 1}}
+    loss = build_loss(own["loss"])
+    assert asks_teacher(own, loss)
+    assert len({_key(each, asks_teacher(each, loss)) for each in (own, other)}) == 2
+    assert not asks_teacher({**own, "columns": {**own["columns"], "most": None}}, loss)
 
 
 def test_columns_are_an_axis_of_a_stack_whose_members_are_those_trained_alone(file, meddistill):

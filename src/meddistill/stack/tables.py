@@ -13,7 +13,7 @@ from meddistill.data.source import read_cohort, source, split_rows
 from meddistill.losses import DistillationLoss
 from meddistill.stack.members import Member
 from meddistill.students.columns import Choice
-from meddistill.students.rows import lesson, student_rows
+from meddistill.students.rows import asks_teacher, lesson, student_rows
 from meddistill.students.start import Starts
 from meddistill.teachers.targets import Targets
 from meddistill.teachers.teaching import Teachers
@@ -59,7 +59,7 @@ def make_tables(
     places: dict[str, int] = {}
     of_member, readers = [], []
     for member, loss in zip(members, losses, strict=True):
-        key = _key(member.settings, loss.needs_teacher or bool(member.settings["init"]))
+        key = _key(member.settings, asks_teacher(member.settings, loss))
         if key not in places:
             places[key] = len(places)
             readers.append((member.settings, loss))

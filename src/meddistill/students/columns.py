@@ -211,10 +211,8 @@ def build_columns(settings: Mapping[str, Any]) -> Columns:
     return columns
 
 
-def read_chosen(
-    columns: Columns, data: CohortDataModule, targets: Targets | None
-) -> tuple[CohortDataModule, Choice | None]:
-    """The rows as a student with these columns reads them, and which they are; None is all.
+def chosen(columns: Columns, data: CohortDataModule, targets: Targets | None) -> Choice | None:
+    """The columns that a student reads; None is all.
 
     Args:
         columns: What is asked for.
@@ -222,13 +220,10 @@ def read_chosen(
         targets: The teacher, where it is asked.
     """
     if columns.are_all:
-        return data, None
+        return None
     if columns.asks_teacher and targets is not None:
-        choice = columns.choose(Told(data, targets.log_probabilities))
-    else:
-        there = data.cohort.records.columns
-        choice = Choice([name for name in there if name in columns.kept])
-    return data.with_columns(choice.columns), choice
+        return columns.choose(Told(data, targets.log_probabilities))
+    return Choice([name for name in data.cohort.records.columns if name in columns.kept])
 
 
 def columns_read(choice: Choice | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
 from meddistill.data.unlabelled import check_unlabelled
 from meddistill.losses import DistillationLoss
-from meddistill.students.columns import Choice, build_columns, read_chosen
+from meddistill.students.columns import Choice, build_columns, chosen
 from meddistill.teachers.targets import Targets
 from meddistill.teachers.teaching import Teachers, answers, find, with_unlabelled_rows
 from meddistill.views.building import build_view
@@ -52,6 +52,12 @@ class Lesson:
     choice: Choice | None = None
 
 
+def asks_teacher(settings: Mapping[str, Any], loss: DistillationLoss) -> bool:
+    """Whether a teacher decides anything of a student: its loss, its start or its columns."""
+    starts = bool(settings["init"])
+    return loss.needs_teacher or starts or build_columns(settings).asks_teacher
+
+
 def lesson(
     settings: Mapping[str, Any],
     data: CohortDataModule,
@@ -66,12 +72,14 @@ def lesson(
         loss: The student's.
         teachers: Where built teachers are kept.
     """
-    columns, targets = build_columns(settings), None
-    asks = loss.needs_teacher or bool(settings["init"])
-    if asks or columns.asks_teacher:
-        targets = find(teachers.of(settings), settings, data)
+    targets, own = None, data
+    if loss.needs_teacher:
+        own = with_unlabelled_rows(settings["synthetic"], data)
+    if asks_teacher(settings, loss):
+        targets = find(teachers.of(settings), settings, own)
     if loss.needs_teacher and targets is not None:
-        data = with_unlabelled_rows(settings["synthetic"], data)
-        data = data.with_answers(answers(targets, data))
-    read, choice = read_chosen(columns, data, targets)
-    return Lesson(read, targets if asks else None, choice)
+        own = own.with_answers(answers(targets, own))
+    choice = chosen(build_columns(settings), data, targets)
+    read = own if choice is None else own.with_columns(choice.columns)
+    learns = loss.needs_teacher or bool(settings["init"])
+    return Lesson(read, targets if learns else None, choice)

@@ -15,7 +15,7 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.runs.pace import Pace, quiet
 from meddistill.seeding import derive
 from meddistill.stack.tables import Table, let_go, read_rows
-from meddistill.students.columns import build_columns, read_chosen
+from meddistill.students.columns import build_columns, chosen
 from meddistill.teachers.teaching import Teachers, answers, teach, with_unlabelled_rows
 from meddistill.trial.units import Unit
 
@@ -40,7 +40,8 @@ def teach_units(units: Sequence[Unit], modules: Sequence[CohortDataModule]) -> l
     with quiet("meddistill.teachers"):
         for unit, data in zip(units, modules, strict=True):
             targets, taught = teach(teachers.of(unit.settings), unit.settings, data)
-            read, choice = read_chosen(build_columns(unit.settings), taught, targets)
+            choice = chosen(build_columns(unit.settings), data, targets)
+            read = taught if choice is None else taught.with_columns(choice.columns)
             tables.append(Table(unit.settings, read, targets, choice))
             pace.step()
     return tables
