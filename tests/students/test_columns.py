@@ -242,7 +242,7 @@ def test_a_student_alone_reads_the_columns_that_the_teacher_chose(file, meddisti
     assert not Path("other").exists()
 
 
-def test_students_alone_of_two_teachers_read_what_their_own_teacher_chose(cohort):
+def test_students_alone_of_two_teachers_read_what_their_own_teacher_chose():
     own = resolved(composed("distill", "loss=ce", "columns.most=2"))
     other = {**own, "teacher": {**own["teacher"], "seed": 1}}
     loss = build_loss(own["loss"])
