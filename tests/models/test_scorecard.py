@@ -76,6 +76,7 @@ def test_no_card_has_more_columns_or_larger_points_and_all_are_whole(
     assert torch.equal(card.points, card.points.round())
     assert 0 < card.points.abs().max() <= most_points
     assert 0 < (card.points != 0).any(1).sum() <= most_columns
+    assert card.scale > 0
 
 
 @pytest.mark.parametrize("most_points", [2, 3])

@@ -77,10 +77,11 @@ class ScoreCard(nn.Module):
             Points.of(inputs, self.points, self.offset, labels), loss,
             self.most_columns, self.most_points, self.rounding == "descent",
         )  # fmt: skip
+        more = -1.0 if card.scale < 0 else 1.0  # points are more risk, whatever chance has fitted
         with torch.no_grad():
             self.points.zero_()
-            self.points[card.column, card.band] = card.points.float()
-            self.scale.copy_(card.scale)
+            self.points[card.column, card.band] = more * card.points.float()
+            self.scale.copy_(more * card.scale)
             self.offset.copy_(card.offset)
 
 

@@ -106,19 +106,16 @@ def fit(
         averages = False
     _score_the_end(lightning, module, trainer, data, best, averages)
     _check_best(best, names)
-    if lightning.is_global_zero and best.log_loss > data.log_loss_of_shares:
-        log.warning(
-            "validation log loss %.3f is worse than that of the class shares alone (%.3f): %s",
-            best.log_loss, data.log_loss_of_shares, TRY_LOWER,
-        )  # fmt: skip
     module.network.float().load_state_dict(best.weights)
     if isinstance(module.network, Finishes):
         finish(module, data)
         best.forget()
         with quiet(trainer):
             lightning.validate(module, datamodule=data, verbose=False)
-    if lightning.is_global_zero and not trainer.get("fast_dev_run"):
-        save_weights(module.network.state_dict(), checkpoints / BEST)
+    if lightning.is_global_zero:
+        _warn_of_less_than_shares(best, data)
+        if not trainer.get("fast_dev_run"):
+            save_weights(module.network.state_dict(), checkpoints / BEST)
     return Fitted(
         score=best.score,
         epochs=lightning.current_epoch,
@@ -126,6 +123,14 @@ def fit(
         seconds=time.perf_counter() - started,
         is_main=lightning.is_global_zero,
     )
+
+
+def _warn_of_less_than_shares(best: BestEpoch, data: CohortDataModule) -> None:
+    if best.log_loss > data.log_loss_of_shares:
+        log.warning(
+            "validation log loss %.3f is worse than that of the class shares alone (%.3f): %s",
+            best.log_loss, data.log_loss_of_shares, TRY_LOWER,
+        )  # fmt: skip
 
 
 def _check_best(best: BestEpoch, names: set[str]) -> None:
