@@ -11,7 +11,8 @@ import pytest
 from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from meddistill.config.compose import identity
+from composing import composed
+from meddistill.config.compose import identity, resolved
 from meddistill.data.tables.munge import Munge
 from meddistill.errors import SettingError, UserError
 from meddistill.files.atomic import checksum
@@ -19,11 +20,12 @@ from meddistill.inference.loading import load_model, predict
 from meddistill.losses.fitnets import FitNets
 from meddistill.losses.kd import KD
 from meddistill.students.checks import check_teacher
+from meddistill.students.rows import lesson
 from meddistill.teachers.estimator import EstimatorTeacher
 from meddistill.teachers.kept import licence_of, some_of_each
 from meddistill.teachers.several import SeveralTeacher
 from meddistill.teachers.targets import find_targets
-from meddistill.teachers.teaching import answers
+from meddistill.teachers.teaching import Teachers, answers
 
 NEIGHBOURS = "sklearn.neighbors.KNeighborsClassifier"
 
@@ -109,6 +111,19 @@ def test_all_rows_are_answered_in_the_same_fits(made, tmp_path):
     again = found(built, made, tmp_path)
     assert len(InContext.fitted) == 3 + 1
     assert np.array_equal(again.of(made.unlabelled), targets.of(made.unlabelled))
+
+
+def test_a_run_with_synthetic_rows_fits_once(data, tmp_path):
+    settings = resolved(composed(
+        "distill", "teacher=estimator", "teacher.keep=answers", "teacher.folds=2",
+        "synthetic=noise", f"teacher.estimator._target_={__name__}.InContext", f"store={tmp_path}",
+    ))  # fmt: skip
+    teachers = Teachers()
+    teachers.of(settings)  # which rehearses
+    InContext.fitted.clear()
+    taught = lesson(settings, data, KD(), teachers)
+    assert len(taught.data.rows.answers) == 569 + 4 * len(data.split.train)
+    assert len(InContext.fitted) == 2 + 1
 
 
 def test_other_rows_are_answered_by_another_fit_with_the_same_answers_for_its_own(

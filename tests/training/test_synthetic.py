@@ -14,6 +14,11 @@ import torch
 from conftest import SMALL_TEACHER
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.tables.munge import Munge
+from meddistill.stack.tables import Table
+from meddistill.students.columns import Choice
+from meddistill.teachers.forest import ForestTeacher
+from meddistill.teachers.targets import find_targets
+from meddistill.trial.tables import Way, as_read
 
 SHORT = ("trainer.max_epochs=3", "student=mlp_tiny")
 
@@ -137,6 +142,19 @@ def test_in_a_trial_only_arms_with_a_teacher_read_them(meddistill):
     assert beside["student_alone"].tolist() == every["student_alone"].tolist()
     assert beside["munge"].tolist() == every["distilled"].tolist()
     assert beside["munge"].tolist() != beside["distilled"].tolist()
+
+
+def test_in_a_trial_they_are_the_same_whichever_columns_a_student_reads(data, tmp_path):
+    targets = find_targets(ForestTeacher(trees=3), data.cohort, data.split, tmp_path, {})
+    few = ["mean area", "worst area"]
+    way = Way("true", {"_target_": "meddistill.data.tables.munge.Munge", "copies": 1}, False)
+    whole, narrow = (
+        as_read([Table({}, data.with_columns(columns), targets, choice)], [way])[0].data
+        for columns, choice in ((None, None), (few, Choice(few)))
+    )
+    pd.testing.assert_frame_equal(narrow.unlabelled[0].frame, whole.unlabelled[0].frame)
+    assert torch.equal(narrow.rows.answers, whole.rows.answers)
+    assert narrow.in_shape == (2,)
 
 
 @pytest.mark.parametrize("verb", ["distill", "trial"])

@@ -86,11 +86,13 @@ def _read(table: Table, way: Way) -> Table:
     """The table by an arm's preprocessing, with the rows that nobody labelled, all answered."""
     data = table.data.with_preprocessing(way.preprocessing, "arms.preprocessing")
     if way.synthetic or way.unlabelled:
-        data = with_unlabelled_rows(way.synthetic, data)
+        data = with_unlabelled_rows(way.synthetic, data.with_columns(None))
     if data is table.data:
         return table
     assert table.targets is not None  # a trial has a teacher in every table
-    return replace(table, data=data.with_answers(answers(table.targets, data)))
+    taught = data.with_answers(answers(table.targets, data))
+    columns = None if table.choice is None else table.choice.columns
+    return replace(table, data=taught.with_columns(columns))
 
 
 def with_permuted_teacher(table: Table) -> Table:
