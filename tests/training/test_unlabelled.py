@@ -86,7 +86,7 @@ def test_the_teacher_does_not_learn_from_them(mine):
     [
         (lambda: Path("more.csv").unlink(), "data.unlabelled=more.csv: no such file"),
         (lambda: put(rows(1000, 9).drop(columns="sex")), "these rows lack column 'sex'"),
-        (lambda: put(rows(1000, 9).drop(columns="patient")), "these rows lack column 'patient'"),
+        (lambda: put(rows(1000, 9).drop(columns="patient")), "lacks column 'patient' (data.id)"),
         (lambda: put(rows(1000, 9).assign(marker="high")), "column 'marker'"),
         (lambda: put(rows(1000, 9).assign(patient="P")), "holds 'P' more than once"),
     ],

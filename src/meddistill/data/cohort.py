@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from meddistill.data.records import Records
 
+UNLABELLED = "data.unlabelled"
+"""The setting that names a file of rows without labels."""
+
 
 @dataclass(frozen=True)
 class Cohort:

@@ -8,14 +8,13 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from meddistill.data.cohort import Cohort
+from meddistill.data.cohort import UNLABELLED, Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError, UserError
 from meddistill.once import NOTE
 from meddistill.runs.runfolder import is_main_process
 
 log = logging.getLogger(__name__)
-UNLABELLED = "data.unlabelled"
 USED_FOR = {"test": "judge the student", "validation": "choose its epoch and its settings"}
 """What the rows of a part are held back for."""
 

@@ -9,8 +9,8 @@ from typing import Any
 from hydra.utils import get_class
 
 from meddistill.config.compose import build, build_network
+from meddistill.data.cohort import UNLABELLED
 from meddistill.data.datamodule import CohortDataModule
-from meddistill.data.unlabelled import UNLABELLED
 from meddistill.errors import SettingError, UserError
 from meddistill.losses import DistillationLoss
 from meddistill.losses.choice import check_loss, loss_name

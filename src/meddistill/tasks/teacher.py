@@ -10,6 +10,7 @@ import yaml
 
 from meddistill.config.compose import from_call
 from meddistill.config.confdir import conf_dir
+from meddistill.data.cohort import UNLABELLED
 from meddistill.data.source import describe_data, prepare
 from meddistill.errors import SettingError
 from meddistill.inference.loading import copy_model
@@ -68,7 +69,7 @@ def _check_read(settings: Mapping[str, Any]) -> None:
     unlabelled = settings["data"].get("unlabelled")
     if unlabelled is not None:
         mend = "a teacher learns from labelled rows; its student reads these ('meddistill distill')"
-        raise SettingError("data.unlabelled", unlabelled, mend)
+        raise SettingError(UNLABELLED, unlabelled, mend)
     plain = yaml.safe_load((conf_dir() / "accelerator" / "_trainer.yaml").read_text("utf-8"))
     for name, value in settings["trainer"].items():
         if name not in (*SHARED, *PLACE) and value != plain.get(name):

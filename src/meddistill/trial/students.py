@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddistill.config.compose import build_optimizer
+from meddistill.data.cohort import UNLABELLED
 from meddistill.data.datamodule import CohortDataModule
-from meddistill.data.unlabelled import UNLABELLED
 from meddistill.errors import SettingError, UserError
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss, schedules

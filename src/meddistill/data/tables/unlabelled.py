@@ -9,16 +9,13 @@ import numpy as np
 import pandas as pd
 
 from meddistill.config.compose import from_call
-from meddistill.data.cohort import Cohort
+from meddistill.data.cohort import UNLABELLED, Cohort
 from meddistill.data.tables.labels import group_names, read_ids
 from meddistill.data.tables.missing import Missing
 from meddistill.data.tables.reading import Raw
 from meddistill.data.tables.records import TableRecords
-from meddistill.data.tables.rows import find_columns
 from meddistill.data.tables.schema import Schema
 from meddistill.errors import SettingError, UserError, shown
-
-KEY = "data.unlabelled"
 
 
 def read_unlabelled(
@@ -49,7 +46,7 @@ def read_unlabelled(
     try:
         raw = read(from_call(path))
         frame = raw.frame
-        find_columns(frame, [column for column in (id, group) if column is not None])
+        _check_named(frame, {"data.id": id, "data.group": group}, path)
         lines = np.array([str(line) for line in frame.index], dtype=object)
         rows = lines if id is None else read_ids(frame, id)
         groups = None if group is None else group_names(frame, group, missing, "unlabelled row")[0]
@@ -63,21 +60,33 @@ def read_unlabelled(
         classes=classes,
         row=rows,
         has_ids=id is not None,
-        notes=(_described(frame, path, target), *(f"{KEY}: {note}" for note in raw.notes)),
+        notes=(_described(frame, path, target), *(f"{UNLABELLED}: {note}" for note in raw.notes)),
         group=groups,
     )
+
+
+def _check_named(frame: pd.DataFrame, named: dict[str, str | None], path: str) -> None:
+    """Refuse a file without the columns by which its rows are compared with the data's own."""
+    for key, column in named.items():
+        if column is not None and column not in frame.columns:
+            raise SettingError(
+                UNLABELLED, path, f"lacks column {shown(column)} ({key}), without which nobody can "
+                "tell whether one of its rows is a test row: add it",
+            )  # fmt: skip
 
 
 def _of_this_file(error: UserError, path: str) -> UserError:
     """The same error, which speaks of the data's own file, of this one."""
     if isinstance(error, SettingError) and error.key != "data.path":
-        return error
-    return SettingError(KEY, path, error.mend if isinstance(error, SettingError) else str(error))
+        return error  # of this file already, or of a setting that both have
+    return SettingError(
+        UNLABELLED, path, error.mend if isinstance(error, SettingError) else str(error)
+    )
 
 
 def _described(frame: pd.DataFrame, path: str, target: str) -> str:
     unread = f"; their column {shown(target)} is not read" if target in frame.columns else ""
     return (
-        f"{len(frame)} rows without labels ({KEY}: {shown(Path(path).name)}) join the training "
-        f"part for the teacher to answer{unread}"
+        f"{len(frame)} rows without labels ({UNLABELLED}: {shown(Path(path).name)}) join the "
+        f"training part for the teacher to answer{unread}"
     )
