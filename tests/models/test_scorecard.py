@@ -8,8 +8,9 @@ from torch.nn import functional
 
 from meddistill.errors import SettingError, UserError
 from meddistill.models.scorecard import ScoreCard
+from meddistill.models.whole_points import Points, whole_points
 
-COLUMNS, BANDS, ROWS = 10, 6, 1500
+COLUMNS, BANDS, ROWS = 10, 6, 800
 TRUE = {1: [-3, 0, 2, 4, 0, 0], 4: [0, 2, 0, -4, 0, 0], 7: [4, -2, 0, 0, 0, 2]}
 """Points of a known card by column, half a unit of log-odds each."""
 
@@ -39,16 +40,11 @@ def objective_of(log_odds):
 
 def trained(rows, **settings):
     """A card whose real points are near the truth, with noise in all columns."""
-    inputs, log_odds = rows
     card = ScoreCard((COLUMNS, BANDS), 2, **settings)
-    torch.manual_seed(0)
-    optimizer = torch.optim.Adam(card.parameters(), lr=0.1)
-    for _ in range(60):
-        optimizer.zero_grad()
-        objective_of(log_odds)(card(inputs)).backward()
-        optimizer.step()
+    parts = torch.linalg.lstsq(rows[0].flatten(1), rows[1][:, None]).solution
+    noise = torch.randn(COLUMNS, BANDS, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
-        card.points.add_(0.05 * torch.randn(COLUMNS, BANDS))
+        card.points.copy_(parts.view(COLUMNS, BANDS) + 0.05 * noise)
     return card
 
 
@@ -66,7 +62,7 @@ def test_the_columns_and_points_of_a_known_card_are_found(rows):
     assert torch.allclose(learned, truth - truth.mean(1, keepdim=True), atol=0.3)
 
 
-@pytest.mark.parametrize("most_columns", [1, 2, 8])
+@pytest.mark.parametrize("most_columns", [1, 8])
 @pytest.mark.parametrize("most_points", [1, 3])
 @pytest.mark.parametrize("rounding", ["descent", "plain"])
 def test_no_card_has_more_columns_or_larger_points_and_all_are_whole(
@@ -80,15 +76,20 @@ def test_no_card_has_more_columns_or_larger_points_and_all_are_whole(
 
 
 @pytest.mark.parametrize("most_points", [2, 3])
-def test_points_moved_by_the_loss_are_better_than_rounded_ones(rows, most_points):
+def test_points_moved_by_the_loss_cost_less_than_rounded_ones(rows, most_points):
     inputs, generator = rows[0], torch.Generator().manual_seed(1)
     log_odds = (inputs * torch.randn(COLUMNS, BANDS, generator=generator)).sum((1, 2))
-    descent, plain = (
-        finished((inputs, log_odds), most_points=most_points, rounding=rounding)
-        for rounding in ("descent", "plain")
-    )
-    objective = objective_of(log_odds)
-    assert objective(descent(inputs)) < objective(plain(inputs)) - 1e-4
+    real = trained((inputs, log_odds))
+    card = Points.of(inputs, real.points, real.offset, ROWS)
+
+    def loss(given):
+        return objective_of(log_odds)(torch.stack([torch.zeros_like(given), given], -1))
+
+    costs = [
+        whole_points(card, loss, COLUMNS, most_points, descent).cost(loss)
+        for descent in (True, False)
+    ]
+    assert costs[0] < costs[1] - 1e-4
 
 
 def test_a_risk_depends_on_the_sum_alone_and_the_usual_row_has_none(rows):
