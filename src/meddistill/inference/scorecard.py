@@ -44,7 +44,7 @@ def _card(model: Model) -> ScoreCard | None:
 
 def _bands(bands: BandsPreprocessing, points: Tensor, column: int) -> Iterator[tuple[str, int]]:
     """Names and points of a column's bands, that of what is not known last."""
-    own = [int(each) for each in points[column, : bands.count(column)].tolist()]
+    own = [int(each) for each in points[column, : bands.columns[column].count].tolist()]
     if isinstance(bands.columns[column], Cuts):
         first = 0
         for band in range(len(own)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,7 +15,7 @@ from meddistill.data.patients import Patients
 from meddistill.data.records import Records
 from meddistill.data.tables.blocks import Cells
 from meddistill.data.tables.cells import PLAIN
-from meddistill.data.tables.cuts import Cuts, Groups, cut, group
+from meddistill.data.tables.cuts import Cuts, Groups, cut, grouped
 from meddistill.data.tables.encoding import CategoryInputs, NumberInputs
 from meddistill.data.tables.fitting import fit_preprocessing
 from meddistill.data.tables.preprocessing import TablePreprocessing
@@ -90,16 +89,9 @@ class BandsPreprocessing(TablePreprocessing):
     def band_names(self) -> list[list[str]]:
         """[columns, bands of the column] what they are called, `not known` not among them."""
         return [
-            [self.span(place, band, band) for band in range(self.count(place))]
-            for place in range(len(self.columns))
+            [self.span(place, band, band) for band in range(column.count)]
+            for place, column in enumerate(self.columns)
         ]
-
-    def count(self, column: int) -> int:
-        """Bands of the column at a place, besides that of what is not known."""
-        bands = self.columns[column]
-        if isinstance(bands, Cuts):
-            return len(bands.cuts) + 1
-        return len(bands.named) + bands.others
 
     def span(self, column: int, first: int, last: int) -> str:
         """What cells in a column's bands from `first` to `last` have in common."""
@@ -118,13 +110,7 @@ class BandsPreprocessing(TablePreprocessing):
 
     def save(self, path: Path) -> None:
         """Write to `path` (JSON), whole or not at all."""
-        bands: list[Mapping[str, Any]] = [
-            {"cuts": list(column.cuts), "whole": column.whole}
-            if isinstance(column, Cuts)
-            else {"named": list(column.named), "others": column.others}
-            for column in self.columns
-        ]
-        kept = {"most": self.most, "columns": bands}
+        kept = {"most": self.most, "columns": [column.plain for column in self.columns]}
         write_atomically(path, as_plain(self.numbers, self.categories, bands=kept))
 
     @staticmethod
@@ -149,28 +135,11 @@ def _bands(plain: Any, schema: Schema) -> tuple[int, list[Cuts | Groups]]:
     if type(most) is not int or not 2 <= most <= MOST or len(entries) != len(schema.columns):
         raise ValueError("they are not those of the model's columns")
     numeric = len(schema.numeric)
-    found: list[Cuts | Groups] = [_cuts(**entry) for entry in entries[:numeric]]
-    found += [_groups(**entry) for entry in entries[numeric:]]
-    counts = [len(c.cuts) + 1 if isinstance(c, Cuts) else len(c.named) + c.others for c in found]
-    if max(counts, default=0) > most:
+    found: list[Cuts | Groups] = [Cuts.of_plain(**entry) for entry in entries[:numeric]]
+    found += [Groups.of_plain(**entry) for entry in entries[numeric:]]
+    if max((column.count for column in found), default=0) > most:
         raise ValueError(f"a column has more than {most}")
     return most, found
-
-
-def _cuts(cuts: Any, whole: Any) -> Cuts:
-    numbers = isinstance(cuts, list) and all(
-        type(each) in (int, float) and math.isfinite(each) for each in cuts
-    )
-    if not numbers or sorted(set(cuts)) != cuts or not isinstance(whole, bool):
-        raise ValueError(f"{cuts!r:.80} are no cuts")
-    return Cuts(tuple(map(float, cuts)), whole)
-
-
-def _groups(named: Any, others: Any) -> Groups:
-    texts = isinstance(named, list) and all(isinstance(each, str) for each in named)
-    if not texts or len(set(named)) < len(named) or not isinstance(others, bool):
-        raise ValueError(f"{named!r:.80} are no categories")
-    return Groups(tuple(named), others)
 
 
 class Bands:
@@ -188,12 +157,12 @@ class Bands:
             raise SettingError("most", most, f"must be a whole number from 2 to {MOST}")
 
     def fit(
-        self, records: TableRecords, fewest: int, group_of: NDArray[Any] | None
+        self, records: TableRecords, fewest: int, group: NDArray[Any] | None
     ) -> BandsPreprocessing:
         """Cut columns by training rows."""
         cells = records.cells
-        usual = fit_preprocessing(records.schema, cells, fewest, group_of)
-        patients = Patients.of(len(records), fewest, group_of)
+        usual = fit_preprocessing(records.schema, cells, fewest, group)
+        patients = Patients.of(len(records), fewest, group)
         columns: list[Cuts | Groups] = [
             cut(values, patients, self.most) if known else Cuts(())
             for values, known in zip(cells.numbers.T, usual.numbers.known, strict=True)
@@ -202,5 +171,5 @@ class Bands:
         for place, (known, rare) in enumerate(zip(texts.known, texts.rare, strict=True)):
             named = [name for name in known if name is not None]
             codes, names = cells.categories.codes[:, place], cells.categories.names[place]
-            columns.append(group(codes, names, named, rare, self.most))
+            columns.append(grouped(codes, names, named, rare, self.most))
         return BandsPreprocessing(records.schema, usual.numbers, texts, columns, self.most)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,30 @@ class Cuts:
 
     cuts: tuple[float, ...]
     whole: bool = False
+
+    @staticmethod
+    def of_plain(cuts: Any, whole: Any) -> Cuts:
+        """What `plain` gave, read from a file.
+
+        Raises:
+            ValueError: It is nothing that could have been fitted.
+        """
+        finite = isinstance(cuts, list) and all(
+            type(each) in (int, float) and math.isfinite(each) for each in cuts
+        )
+        if not finite or sorted(set(cuts)) != cuts or not isinstance(whole, bool):
+            raise ValueError(f"{cuts!r:.80} are no cuts")
+        return Cuts(tuple(map(float, cuts)), whole)
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {"cuts": list(self.cuts), "whole": self.whole}
+
+    @property
+    def count(self) -> int:
+        """How many bands there are."""
+        return len(self.cuts) + 1
 
     def codes(self, values: Floats) -> NDArray[np.intp]:
         """[rows] the band of each number, that of none for NaN."""
@@ -55,6 +80,28 @@ class Groups:
 
     named: tuple[str, ...]
     others: bool
+
+    @staticmethod
+    def of_plain(named: Any, others: Any) -> Groups:
+        """What `plain` gave, read from a file.
+
+        Raises:
+            ValueError: It is nothing that could have been fitted.
+        """
+        texts = isinstance(named, list) and all(isinstance(each, str) for each in named)
+        if not texts or len(set(named)) < len(named) or not isinstance(others, bool):
+            raise ValueError(f"{named!r:.80} are no categories")
+        return Groups(tuple(named), others)
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {"named": list(self.named), "others": self.others}
+
+    @property
+    def count(self) -> int:
+        """How many bands there are."""
+        return len(self.named) + self.others
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -117,7 +164,7 @@ def _quantiles(seen: Floats, different: Floats, most: int) -> Floats:
     return found
 
 
-def group(
+def grouped(
     codes: Codes, names: Sequence[str], known: Sequence[str], rare: bool, most: int
 ) -> Groups:
     """The most frequent categories by themselves, the others together where they are too many.
