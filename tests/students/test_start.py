@@ -62,6 +62,10 @@ def test_a_forest_as_teacher_is_refused_before_it_is_trained(meddistill):
     [
         (("teacher=several",), "init=subset: the teacher is no network"),
         (("init.member=1",), "init.member=1: the teacher has 1, counted from 0"),
+        (
+            ("columns.keep=['mean radius']",),
+            "init=subset: the teacher reads columns",
+        ),
         (("init.share=0",), "init.share=0: must be a number above 0 and at most 1"),
         (("init.choose=best",), "init.choose=best: must be one of random, uniform"),
         (("init.layers={a:b}",), "'a' is no layer of the student; there are layers.0"),

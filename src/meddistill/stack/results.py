@@ -21,7 +21,6 @@ from meddistill.data.preprocessing import PREPROCESSING
 from meddistill.data.source import describe_data
 from meddistill.evaluation.members import evaluate_members
 from meddistill.evaluation.predictions import probability_columns
-from meddistill.files.atomic import write_atomically
 from meddistill.inference.card import Card
 from meddistill.inference.known_rows import rows_known
 from meddistill.losses import DistillationLoss
@@ -29,12 +28,12 @@ from meddistill.runs.reading import flat_metrics
 from meddistill.stack.folder import MEMBERS, METRICS, PREDICTIONS, StackFolder, dumped
 from meddistill.stack.members import Member
 from meddistill.stack.plan import Chunk
+from meddistill.stack.starts import plans_of, save_plans
 from meddistill.stack.tables import Table
 from meddistill.students.columns import columns_read
 from meddistill.students.start import student_name
 from meddistill.teachers.judging import judge_teacher
 
-PLANS = "init.csv"
 ROWS_AT_ONCE = 2**17
 """Rows of predictions that are put together and written as one group."""
 DIVERGED = "training diverged: validation log loss was never a finite number"
@@ -77,30 +76,13 @@ def merge(
             probabilities = part["probabilities"].numpy()
             writer.write(chunk, tables, probabilities)
             frames.append(_metrics(chunk, part, probabilities, tables, facts, called))
-            plans += _plans(chunk, part)
+            plans += plans_of(chunk, part)
         archive.writestr("index.json", json.dumps(index, default=str))
     frame = pd.concat(frames).sort_values("member")
     with _renamed(run.parts / METRICS, run.path / METRICS) as path:
         frame.to_csv(path, index=False)
-    if plans:
-        text = pd.DataFrame(plans).sort_values("member", kind="stable").to_csv(index=False)
-        write_atomically(run.path / PLANS, text)
+    save_plans(run, plans)
     return _summary(frame, members, facts)
-
-
-def _plans(chunk: Chunk, part: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A row for each layer of each member that started from its teacher."""
-    return [
-        {"member": member.number, **_cells(line)}
-        for member, lines in zip(chunk.members, part.get("plans", ()), strict=False)
-        for line in lines
-    ]
-
-
-def _cells(line: Mapping[str, Any]) -> dict[str, Any]:
-    """A line of a plan, its units in one cell."""
-    kept = {name: value for name, value in line.items() if name != "freezable"}
-    return {**kept, "units": " ".join(map(str, line["units"]))}
 
 
 class _Predictions:

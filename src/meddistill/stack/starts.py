@@ -7,9 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from torch import nn
 
 from meddistill.config.compose import build_network
+from meddistill.files.atomic import write_atomically
+from meddistill.stack.folder import StackFolder
+from meddistill.stack.plan import Chunk
 from meddistill.stack.tables import Table
 from meddistill.students.start import Starts, frozen, say_plan
 from meddistill.training.checkpoints import LAST
@@ -17,6 +21,7 @@ from meddistill.training.freeze import Freeze
 from meddistill.transfer.plan import Line
 from meddistill.transfer.table import PLAN, read_plan, save_plan
 
+PLANS = "init.csv"
 Lines = list[Line]
 
 
@@ -62,3 +67,25 @@ class FirstNetworks:
                 made[key] = network, starts(settings, network, table.targets, data)
             self.networks.append(made[key][0])
             self.plans.append(made[key][1])
+
+
+def plans_of(chunk: Chunk, part: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row for each layer of each member of a finished chunk that started from its teacher."""
+    return [
+        {"member": member.number, **_cells(line)}
+        for member, lines in zip(chunk.members, part.get("plans", ()), strict=False)
+        for line in lines
+    ]
+
+
+def save_plans(run: StackFolder, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Keep what members took of their teachers in their job's folder, if any did."""
+    if rows:
+        frame = pd.DataFrame(rows).sort_values("member", kind="stable")
+        write_atomically(run.path / PLANS, frame.to_csv(index=False))
+
+
+def _cells(line: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of a plan, its units in one cell."""
+    kept = {name: value for name, value in line.items() if name != "freezable"}
+    return {**kept, "units": " ".join(map(str, line["units"]))}

@@ -33,15 +33,10 @@ NO_NETWORK = (
     "the teacher is no network, so it has no layers to take a part of: take one that is "
     "(teacher=mlp_ensemble), or init=scratch"
 )
-OTHER_COLUMNS = (
-    "the student reads a part of the teacher's columns, so that their first layers don't "
-    "correspond: take columns=all, or init=scratch"
-)
 OTHER_INPUTS = (
     "the teacher reads other inputs than the student, so that their first layers don't correspond: "
     "give both one preprocessing (preprocessing, teacher.preprocessing), or take init=scratch"
 )
-
 OTHER_COLUMNS = (
     "the teacher reads columns that the student does not, so that their first layers don't "
     "correspond: take columns=all, or init=scratch"
@@ -113,8 +108,6 @@ class Starts:
         init = build_init(settings)
         if init is None:
             return
-        if not build_columns(settings).are_all:
-            raise SettingError("init", "subset", OTHER_COLUMNS)
         blueprint = teacher.blueprint(data.cohort, data.split)
         if blueprint is None:
             raise SettingError("init", "subset", NO_NETWORK)

@@ -21,6 +21,7 @@ from meddistill.stack.chunks import train_chunks
 from meddistill.stack.folder import StackFolder
 from meddistill.stack.members import Member, with_changes
 from meddistill.stack.plan import Chunk, plan
+from meddistill.stack.starts import plans_of, save_plans
 from meddistill.stack.tables import Table
 from meddistill.students.checks import check_on, check_teacher
 from meddistill.students.start import Starts, build_init
@@ -203,7 +204,9 @@ def _chosen(
     scores: dict[tuple[int, str], NDArray[np.float64]] = {}
     epochs: dict[tuple[int, str], NDArray[np.int64]] = {}
     facts: dict[tuple[int, str], tuple[int, float]] = {}
+    plans: list[dict[str, Any]] = []
     for chunk, part in _parts(chunks, run):
+        plans += plans_of(chunk, part)
         for member, score, trained in zip(chunk.members, part["score"].tolist(),
                                           part["epochs"].tolist(), strict=True):  # fmt: skip
             at = places[member.number]
@@ -211,6 +214,7 @@ def _chosen(
             scores.setdefault(key, np.full(shape, np.nan))[at.attempt, at.seed] = score
             epochs.setdefault(key, np.zeros(shape, np.int64))[at.attempt, at.seed] = trained
             facts[key] = part["parameters"], part["seconds"]
+    save_plans(run, plans)
     wanted = {key: choose(found) for key, found in scores.items()}
     kept: dict[tuple[int, str], dict[int, NDArray[np.float32]]] = {}
     for chunk, part in _parts(chunks, run):
