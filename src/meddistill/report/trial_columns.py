@@ -19,7 +19,7 @@ BOUGHT = (
     "Both students of a line read the same columns; the teacher reads all of them. Whiskers and "
     "brackets: 95 % intervals of the corrected resampled t-test. Two arms differ where the "
     "interval of their difference, which is paired by split, excludes zero, whether or not their "
-    "own overlap."
+    "own overlap. Told: what the columns say of the teacher's answers, on validation rows."
 )
 WHY = "Columns were chosen anew inside each split, with no test row; figures are means over splits."
 
@@ -82,7 +82,7 @@ def _lines(
     """Heads and rows of the two arms on one measure, a row a setting."""
     priced = group[0]["columns"]["cost"] is not None
     labels = [str(summary["arms"][arm]["label"]) for arm in _arms(summary)]
-    heads = ["columns", *(["cost"] if priced else []), *labels, "difference", "verdict"]
+    heads = ["columns", *(["cost"] if priced else []), "told", *labels, "difference", "verdict"]
     rows = []
     for setting in group:
         own, difference = setting["columns"], setting["differences"][summary["main"]][measure]
@@ -91,6 +91,7 @@ def _lines(
             [
                 f"{own['count']:.3g}",
                 *([f"{own['cost']:.4g}"] if priced else []),
+                "-" if own["told"] is None else f"{own['told']:.0%}",
                 *(f"{plain(v['mean'])} [{plain(v['low'])}, {plain(v['high'])}]" for v in levels),
                 signed_interval(difference),
                 difference["word"],

@@ -138,8 +138,9 @@ class Columns:
             return
         there, costs = list(records.columns), self._costs()
         if not there:
+            key, value = next((k, v) for k, v in asdict(self).items() if v is not None)
             mend = f"is of columns of a table, and these rows are {records.kind}: take columns=all"
-            raise SettingError("columns", self._said(), mend)
+            raise SettingError(f"columns.{key}", value, mend)
         for key, names in {"keep": self.kept, "costs": costs}.items():
             for name in names:
                 if name not in there:

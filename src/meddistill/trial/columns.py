@@ -39,12 +39,11 @@ def _of_setting(tables: Sequence[Table], prices: Mapping[str, float]) -> dict[st
     known = choices[0].alone if choices else {}
     told = [max(choice.told.values()) for choice in choices if choice.told]
     shares = {name: float(np.mean([name in names for names in read])) for name in every}
+    costs = [sum(prices.get(name, 0.0) for name in names) for names in read]
     return {
         "labels": _labels(tables[0].settings),
         "count": float(np.mean([len(names) for names in read])),
-        "cost": float(np.mean([sum(prices.get(name, 0) for name in names) for names in read]))
-        if prices
-        else None,
+        "cost": float(np.mean(costs)) if prices else None,
         "share": {name: share for name, share in shares.items() if share},
         "alone": {
             name: float(np.mean([choice.alone[name] for choice in choices])) for name in known
@@ -78,5 +77,9 @@ def levels(measures: pd.DataFrame, summary: Mapping[str, Any], ratio: float) -> 
         for arm in summary["arms"]:
             values = measures.loc[measures["arm"] == arm, name].to_numpy(dtype=np.float64)
             own = estimate(values, ratio, largest_difference(name))
-            found[name][arm] = {"mean": own.mean, "low": max(0.0, own.low), "high": own.high}
+            found[name][arm] = {
+                "mean": own.mean,
+                "low": float(np.maximum(0.0, own.low)),
+                "high": own.high,
+            }
     return found
