@@ -141,7 +141,7 @@ def test_copies_of_training_rows_are_said(mine, caplog):
 def test_they_are_looked_at_as_new_patients_are(mine, caplog):
     put(rows(1000, 60).assign(marker=1e6, visits=["true"] * 2 + ["5"] * 58))
     check_unlabelled(module())
-    assert "numbers outside the training range" in caplog.text
+    assert "data.unlabelled: numbers outside the training range" in caplog.text
     assert (
         "column 'visits' (2 row(s), first: 'true')" in caplog.text or "'visits' (2" in caplog.text
     )

@@ -92,7 +92,7 @@ class TablePreprocessing(Preprocessing):
         fitted = Fitted(self.schema, self.numbers, self.categories)
         as_came = records.written is records.frame
         cells = records.cells if as_came else self.schema.read(records.written)
-        remarks.warn(fitted, cells, records.written)
+        remarks.warn(fitted, cells, records.written, records.called)
 
     def describe(self) -> str:
         """The columns."""

@@ -23,30 +23,35 @@ class TableRecords(Records):
         schema: The columns that are read, by role.
         written: The rows as they came, where `frame` holds prepared ones and what is odd about them
             is to be said.
+        called: What begins such a remark.
     """
 
     kind: ClassVar[str] = "tables"
 
     def __init__(
-        self, frame: pd.DataFrame, schema: Schema, written: pd.DataFrame | None = None
+        self,
+        frame: pd.DataFrame,
+        schema: Schema,
+        written: pd.DataFrame | None = None,
+        called: str = "",
     ) -> None:
-        self.frame, self.schema = frame, schema
+        self.frame, self.schema, self.called = frame, schema, called
         self.written = frame if written is None else written
 
     @staticmethod
-    def prepared(frame: pd.DataFrame, schema: Schema, keep: bool = False) -> TableRecords:
+    def prepared(frame: pd.DataFrame, schema: Schema, called: str = "") -> TableRecords:
         """Raw rows with their cells read: float64 and text columns, NaN where missing.
 
         Args:
             frame: Raw rows.
             schema: The columns that are read.
-            keep: Whether to keep them as they came too.
+            called: What begins a remark on them, for which they are kept as they came too.
 
         Raises:
             UserError: A column is absent, or a cell is not what its column needs.
         """
         read = schema.prepare(frame).reset_index(drop=True)
-        return TableRecords(read, schema, frame if keep else None)
+        return TableRecords(read, schema, frame if called else None, called)
 
     def __len__(self) -> int:
         return len(self.frame)

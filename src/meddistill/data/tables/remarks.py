@@ -21,15 +21,21 @@ MOST = 5
 """Columns named in one sentence."""
 
 
-def warn(fitted: Fitted, cells: Cells, rows: pd.DataFrame) -> None:
+def warn(fitted: Fitted, cells: Cells, rows: pd.DataFrame, called: str = "") -> None:
     """Say what is odd about rows, as they came and as they were read.
+
+    Args:
+        fitted: From training rows.
+        cells: As it reads the rows.
+        rows: As they came.
+        called: What begins each remark.
 
     Raises:
         UserError: Of a column of categories, no cell is known: it is spelled otherwise.
     """
     refuse_unknown(fitted, cells, rows)
     for remark in remarks(fitted, cells, rows):
-        log.warning("%s", remark)
+        log.warning("%s%s", called, remark)
 
 
 def refuse_unknown(fitted: Fitted, cells: Cells, rows: pd.DataFrame) -> None:

@@ -50,7 +50,7 @@ def read_unlabelled(
         lines = np.array([str(line) for line in frame.index], dtype=object)
         rows = lines if id is None else read_ids(frame, id)
         groups = None if group is None else group_names(frame, group, missing, "unlabelled row")[0]
-        records = TableRecords.prepared(frame, schema, keep=True)
+        records = TableRecords.prepared(frame, schema, called=f"{UNLABELLED}: ")
     except UserError as error:
         raise _of_this_file(error, path) from error
     return Cohort(
