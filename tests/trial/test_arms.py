@@ -79,6 +79,8 @@ THREE = "arm=[teacher,student_alone,distilled]"
          r"arms\.munge\.tune reads arms\.distilled\.tune, .* add distilled to arm="),
         (["init=subset", "arm=[student_alone,label_smoothing]", "trial.main=label_smoothing"],
          r"init=subset: no arm reads it"),
+        (["trial.columns=[4,null]", "arm=[student_alone,distilled,subset]"],
+         r"arms\.subset: a student starts from a teacher that reads the same columns"),
         (["arms.logistic.tune={C:[-1.0]}"], r"arms\.logistic\.estimator: The 'C' parameter"),
         (["arms.boosting.estimator._target_=sklearn.svm.SVC"],
          r"arms\.boosting\.estimator.*no such setting"),

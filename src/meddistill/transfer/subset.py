@@ -96,10 +96,11 @@ class Subset:
                 "take a teacher and a student of one kind, or init=scratch"
             )
         if lacking and alike:
+            none = ",".join(f"{line.layer}:null" for line in lacking)
             raise UserError(
                 f"init=subset: not every layer of the student has a part of the teacher's "
-                f"({reasons}); a smaller student has, and init.layers={{{lacking[0].layer}:null}} "
-                "leaves a layer its own first weights"
+                f"({reasons}); take another student, or leave these layers their own first weights "
+                f"('init.layers={{{none}}}')"
             )
         if self.freeze_epochs and not any(line.freezable for line in lines):
             mend = "only the layer that gives the classes is taken, and that one always learns"

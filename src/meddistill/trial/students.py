@@ -69,9 +69,20 @@ def check_students(arms: Mapping[str, StudentArm], settings: Mapping[str, Any]) 
         _check_tries(name, arm, settings)
     if not asked:
         _check_unasked(settings)
-    if settings["init"] and not any(arm.init for arm in arms.values()):
-        raise SettingError("init", "subset", "no arm reads it: take arm=[...,distilled,subset]")
+    _check_starts(arms, settings)
     _refuse_twins(arms)
+
+
+def _check_starts(arms: Mapping[str, StudentArm], settings: Mapping[str, Any]) -> None:
+    """Refuse a start that no arm reads, and arms that start from a teacher of other columns."""
+    started = [name for name, arm in arms.items() if arm.init]
+    if settings["init"] and not started:
+        raise SettingError("init", "subset", "no arm reads it: take arm=[...,distilled,subset]")
+    if started and settings["trial"].get("columns") is not None:
+        raise UserError(
+            f"arms.{started[0]}: a student starts from a teacher that reads the same columns, and "
+            "trial.columns has it read some of them: leave the arm out, or trial.columns"
+        )
 
 
 def _check_unasked(settings: Mapping[str, Any]) -> None:
