@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -157,7 +158,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for name in chosen.only:
         file, drop = TABLES[name]
-        cohort = table(chosen.folder / file, "target", drop=drop)
+        cohort = replace(table(chosen.folder / file, "target", drop=drop), fewest=5)
         lines: list[dict[str, float | str]] = []
         for seed in range(chosen.repeats):
             split = split_cohort(cohort, split_seed=seed)
