@@ -59,6 +59,13 @@ class Matcher:
         self.of.update(pairs)
         """By label of the student's unit that of the teacher's."""
 
+    @property
+    def alike(self) -> bool:
+        """Whether both networks have the same kinds of layers, in the same order."""
+        own, others = ([(layer.kind, layer.steps) for layer in wiring.layers]
+                       for wiring in (self.student, self.teacher))  # fmt: skip
+        return own == others
+
     def matches(self, wanted: Mapping[str, str | None]) -> list[Match]:
         """A match for each of the student's layers.
 
@@ -73,12 +80,11 @@ class Matcher:
         """
         self._check_names(wanted)
         found, after = [], 0
-        alike = _kinds(self.student) == _kinds(self.teacher)
         for number, layer in enumerate(self.student.layers):
             if layer.name in wanted:
                 match, taken = self._wanted(number, wanted[layer.name]), None
             else:
-                places = [number] if alike else range(after, len(self.teacher.layers))
+                places = [number] if self.alike else range(after, len(self.teacher.layers))
                 match, taken = self._first(number, places)
             after = after if taken is None else taken + 1
             found.append(match)
@@ -192,10 +198,6 @@ def _of_inputs(own: Labels, others: Labels) -> dict[int, int]:
     pairs = np.unique(np.stack([own, others]), axis=1)
     alone = [Counter(pairs[side].tolist()) for side in (0, 1)]
     return {one: other for one, other in pairs.T.tolist() if alone[0][one] == alone[1][other] == 1}
-
-
-def _kinds(wiring: Wiring) -> list[tuple[object, ...]]:
-    return [(*layer.kind, *layer.steps) for layer in wiring.layers]
 
 
 def _places(own: Labels, others: Labels, of: Mapping[int, int]) -> Places | None:

@@ -79,14 +79,14 @@ class Subset:
         if self.share < 1:
             self._leave_some(transfer, {unit: norms[other] for unit, other in matcher.of.items()})
         lines = transfer.lines()
-        self._refuse(lines, len(own.layers) == len(others.layers))
+        self._refuse(lines, matcher.alike)
         student.load_state_dict(transfer.state())
         return lines
 
     def _refuse(self, lines: Sequence[Line], alike: bool) -> None:
         """Refuse layers without a part of a teacher's that should have one, and to freeze nothing.
 
-        Where the networks have other numbers of layers, it can't be but that some have none.
+        Where the networks have other kinds of layers, it can't be but that some have none.
         """
         lacking = [line for line in lines if line.teacher is None and line.layer not in self.layers]
         reasons = "; ".join(f"{line.layer}: {line.reason}" for line in lacking[:5])
