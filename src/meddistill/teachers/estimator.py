@@ -36,7 +36,7 @@ from meddistill.teachers.kept import (
     save_without_model,
     say_dropped,
     some_of_each,
-)  # fmt: skip
+)
 from meddistill.teachers.out_of_fold import answer_out_of_fold
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class EstimatorTeacher(Teacher):
 
     Args:
         estimator: Config node of the classifier: `_target_` and its own settings. It must be one
-            that can be stored without pickle; `random_state` is `seed` unless set.
+            that can be stored without pickle, if it is kept; `random_state` is `seed` unless set.
         clamp: Lowest probability it answers; trees answer exact zeros.
         seed: Of everything random in it, and of the folds.
         labels: Share of training rows whose labels the teacher's site has.
