@@ -27,8 +27,9 @@ import torch
 from hydra import compose, initialize_config_dir
 from numpy.typing import NDArray
 
-from meddistill.config.compose import build, register_resolvers, resolved
+from meddistill.config.compose import build
 from meddistill.config.confdir import conf_dir
+from meddistill.config.resolvers import register_resolvers, resolved
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import split_cohort

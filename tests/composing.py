@@ -5,8 +5,8 @@ from __future__ import annotations
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from meddistill.config.compose import register_resolvers
 from meddistill.config.confdir import conf_dir
+from meddistill.config.resolvers import register_resolvers
 
 
 def composed(verb: str, *overrides: str) -> DictConfig:

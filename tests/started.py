@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from composing import composed
-from meddistill.config.compose import build_network, register_resolvers, resolved
+from meddistill.config.compose import build_network
+from meddistill.config.resolvers import register_resolvers, resolved
 
 TEACHER = ("teacher=mlp", "teacher.network.width=16", "teacher.network.depth=1",
            "teacher.trainer.max_epochs=2")  # fmt: skip

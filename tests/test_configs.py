@@ -13,14 +13,9 @@ from omegaconf import OmegaConf
 
 from composing import composed
 from kinds import LAYOUTS, SHAPES, SOURCES, STUDENTS, classes_of, layout_of, rows_for
-from meddistill.config.compose import (
-    build,
-    build_network,
-    build_optimizer,
-    register_resolvers,
-    resolved,
-)
+from meddistill.config.compose import build, build_network, build_optimizer
 from meddistill.config.confdir import VERBS, choices, conf_dir
+from meddistill.config.resolvers import register_resolvers, resolved
 from meddistill.data.cohort import Cohort
 from meddistill.data.source import SPLIT_KEYS
 from meddistill.losses import DistillationLoss, Step, reduce_terms

@@ -7,8 +7,9 @@ from pathlib import Path
 from textwrap import dedent
 
 from composing import composed
-from meddistill.config.compose import build, resolved
+from meddistill.config.compose import build
 from meddistill.config.known import check_sections, check_targets
+from meddistill.config.resolvers import resolved
 from meddistill.trial.arms import StudentArm
 
 PAGE = Path(__file__).parents[1] / "docs" / "extend.md"

@@ -10,9 +10,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from meddistill import tasks
-from meddistill.config.compose import register_resolvers
 from meddistill.config.confdir import conf_dir
 from meddistill.config.debug import SCRATCH, WORKED
+from meddistill.config.resolvers import register_resolvers
 
 
 @pytest.fixture

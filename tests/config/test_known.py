@@ -9,10 +9,11 @@ from omegaconf import OmegaConf
 
 from composing import composed
 from conftest import SMALL_TEACHER
-from meddistill.config.compose import flatten, resolved
 from meddistill.config.confdir import VERBS
+from meddistill.config.identity import flatten
 from meddistill.config.known import check_sections, check_targets
 from meddistill.config.nearest import nearest
+from meddistill.config.resolvers import resolved
 from meddistill.errors import UserError
 
 ALONE = ("arm=[student_alone,logistic]", "trial.main=logistic")

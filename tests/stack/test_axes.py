@@ -7,8 +7,8 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from meddistill.config.compose import register_resolvers
 from meddistill.config.confdir import conf_dir
+from meddistill.config.resolvers import register_resolvers
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import split_cohort
 from meddistill.errors import UserError

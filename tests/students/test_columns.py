@@ -15,7 +15,8 @@ import torch
 from composing import composed
 from conftest import SMALL_TEACHER
 from frames import with_frame
-from meddistill.config.compose import identity, resolved
+from meddistill.config.identity import identity
+from meddistill.config.resolvers import resolved
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.images.records import ImageRecords
 from meddistill.errors import SettingError, UserError

@@ -12,7 +12,8 @@ from scipy.spatial.distance import cdist
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from composing import composed
-from meddistill.config.compose import identity, resolved
+from meddistill.config.identity import identity
+from meddistill.config.resolvers import resolved
 from meddistill.data.tables.munge import Munge
 from meddistill.errors import SettingError, UserError
 from meddistill.files.atomic import checksum

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from conftest import SMALL_TEACHER
-from meddistill.config.compose import identity
+from meddistill.config.identity import identity
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import split_cohort
 from meddistill.data.tables.table import table

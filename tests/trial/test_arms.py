@@ -7,8 +7,9 @@ import re
 import pytest
 from hydra import compose, initialize_config_dir
 
-from meddistill.config.compose import build, register_resolvers, resolved
+from meddistill.config.compose import build
 from meddistill.config.confdir import choices, conf_dir
+from meddistill.config.resolvers import register_resolvers, resolved
 from meddistill.errors import UserError
 from meddistill.trial.arms import StudentArm
 from meddistill.trial.units import label_settings, make_units, setting_title

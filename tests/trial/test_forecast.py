@@ -7,8 +7,9 @@ import logging
 import pytest
 from hydra import compose, initialize_config_dir
 
-from meddistill.config.compose import build, register_resolvers, resolved
+from meddistill.config.compose import build
 from meddistill.config.confdir import conf_dir
+from meddistill.config.resolvers import register_resolvers, resolved
 from meddistill.runs.pace import in_words
 from meddistill.trial import forecast
 from meddistill.trial.tables import read_units

@@ -11,7 +11,7 @@ import pytest
 
 from composing import composed
 from conftest import SMALL_TEACHER
-from meddistill.config.compose import resolved
+from meddistill.config.resolvers import resolved
 from meddistill.errors import SettingError
 from meddistill.trial.columns import levels
 from meddistill.trial.units import column_settings, make_units, setting_title, trial_settings

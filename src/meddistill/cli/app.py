@@ -17,10 +17,10 @@ from omegaconf import DictConfig, ListConfig
 
 from hydra_plugins.meddistill_sweepers import optuna, stacked
 from meddistill.cli.arguments import readable
-from meddistill.config.compose import register_resolvers
 from meddistill.config.confdir import conf_dir
 from meddistill.config.debug import removed, shrunk
 from meddistill.config.known import check_hydra, check_sections
+from meddistill.config.resolvers import register_resolvers
 from meddistill.config.sections import sections
 from meddistill.errors import UserError
 from meddistill.files.disk import told

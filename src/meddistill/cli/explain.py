@@ -83,8 +83,8 @@ def _keys_of_choices(group: str) -> list[str]:
     """Flat keys of every choice of a group, if it is one; those of nested defaults aside."""
     from omegaconf import OmegaConf
 
-    from meddistill.config.compose import flatten
     from meddistill.config.confdir import conf_dir
+    from meddistill.config.identity import flatten
 
     found = []
     for name in choices(group):
@@ -99,8 +99,8 @@ def known_keys(verb: str) -> list[str]:
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
 
-    from meddistill.config.compose import flatten
     from meddistill.config.confdir import conf_dir
+    from meddistill.config.identity import flatten
 
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):

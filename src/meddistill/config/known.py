@@ -10,8 +10,8 @@ from typing import Any, cast
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
-from meddistill.config.compose import is_without_effect
 from meddistill.config.confdir import choices, conf_dir
+from meddistill.config.identity import is_without_effect
 from meddistill.config.nearest import nearest, no_such, not_taken
 from meddistill.config.sections import needed, sections, split_keys
 from meddistill.config.signatures import taken_by

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from meddistill import models
-from meddistill.config.compose import flatten
+from meddistill.config.identity import flatten
 
 _trusted: ContextVar[frozenset[str]] = ContextVar("trusted", default=frozenset())
 LONGEST_TEXT = 200

@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 from numpy.typing import NDArray
 
-from meddistill.config.compose import from_call
+from meddistill.config.identity import from_call
 from meddistill.data.cohort import Cohort
 from meddistill.data.images.records import ImageRecords
 from meddistill.data.records import Records

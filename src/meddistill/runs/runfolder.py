@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 from filelock import Timeout
 
-from meddistill.config.compose import identity
+from meddistill.config.identity import identity
 from meddistill.errors import DamagedError, UserError
 from meddistill.files.atomic import LEDGER, locked, read_json, write_atomically, write_json
 from meddistill.files.ledger import open_ledger

@@ -15,7 +15,8 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from meddistill.config.compose import flatten, is_without_effect, resolved
+from meddistill.config.identity import flatten, is_without_effect
+from meddistill.config.resolvers import resolved
 from meddistill.errors import SettingError, UserError, integer
 
 REFERENCE = re.compile(r"\$\{(\w+(?:\.\w+)*)\}")

@@ -12,7 +12,8 @@ from typing import Any
 
 from hydra.utils import get_class
 
-from meddistill.config.compose import build_network, short_hash
+from meddistill.config.compose import build_network
+from meddistill.config.identity import short_hash
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.stack.alone import device_of, why_alone
 from meddistill.stack.fit import Recipe, Student

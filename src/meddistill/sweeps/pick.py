@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from meddistill.config.compose import flatten, identity, short_hash
+from meddistill.config.identity import flatten, identity, short_hash
 from meddistill.errors import DamagedError, UserError
 from meddistill.evaluation.surface import find_axes, surface
 from meddistill.files.atomic import read_json, write_atomically

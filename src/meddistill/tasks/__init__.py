@@ -10,8 +10,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from meddistill.config.compose import resolved
 from meddistill.config.known import check_targets
+from meddistill.config.resolvers import resolved
 from meddistill.errors import UserError
 from meddistill.report.folders import report_members, report_run, say_page
 from meddistill.report.publishing import publish

@@ -10,7 +10,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from meddistill.config.compose import build_optimizer, short_hash
+from meddistill.config.compose import build_optimizer
+from meddistill.config.identity import short_hash
 from meddistill.errors import UserError, integer, number
 from meddistill.files.atomic import read_json, write_json
 from meddistill.losses import DistillationLoss

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from meddistill.config.compose import from_call
 from meddistill.config.confdir import conf_dir
+from meddistill.config.identity import from_call
 from meddistill.data.cohort import UNLABELLED
 from meddistill.data.source import describe_data, prepare
 from meddistill.errors import SettingError

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from meddistill.config.compose import from_call
+from meddistill.config.identity import from_call
 from meddistill.data.cohort import Cohort
 from meddistill.data.split import Split
 from meddistill.errors import SettingError, UserError

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meddistill.config.compose import short_hash
+from meddistill.config.identity import short_hash
 from meddistill.data.records import Positions
 from meddistill.files.atomic import write_atomically
 from meddistill.teachers.store import Store

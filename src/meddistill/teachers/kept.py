@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from meddistill.config.compose import files_named
+from meddistill.config.identity import files_named
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.preprocessing import PREPROCESSING

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddistill.config.compose import short_hash
+from meddistill.config.identity import short_hash
 from meddistill.data.cohort import Cohort, number_rows
 from meddistill.data.records import Records
 from meddistill.data.split import Split

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meddistill.config.compose import build, from_call
+from meddistill.config.compose import build
+from meddistill.config.identity import from_call
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError
 from meddistill.runs.runfolder import is_main_process

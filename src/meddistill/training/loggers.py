@@ -12,7 +12,8 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_object
 from lightning.pytorch.loggers import Logger, WandbLogger
 
-from meddistill.config.compose import build, flatten
+from meddistill.config.compose import build
+from meddistill.config.identity import flatten
 from meddistill.errors import SettingError, UserError
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from meddistill.config.compose import flatten
+from meddistill.config.identity import flatten
 from meddistill.data.split import OFFICIAL
 from meddistill.errors import SettingError, integer, number
 from meddistill.stack.members import with_changes

@@ -11,7 +11,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from made_series import as_long, made_arrays, save_long, save_series
-from meddistill.config.compose import identity
+from meddistill.config.identity import identity
 from meddistill.data.series.long_table import series_table
 from meddistill.data.series.npz import series_npz
 from meddistill.data.split import split_cohort

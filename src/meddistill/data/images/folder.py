@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddistill.config.compose import from_call
+from meddistill.config.identity import from_call
 from meddistill.data import copies
 from meddistill.data.cohort import Cohort
 from meddistill.data.images.labels import coded_names

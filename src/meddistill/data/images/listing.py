@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddistill.config.compose import from_call
+from meddistill.config.identity import from_call
 from meddistill.data.images.files import is_picture
 from meddistill.data.tables.labels import coded, read_groups, read_ids
 from meddistill.data.tables.missing import DEFAULT, Missing

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meddistill.config.compose import from_call
+from meddistill.config.identity import from_call
 from meddistill.data import copies
 from meddistill.data.cohort import Cohort, number_rows
 from meddistill.data.images.arrays import read_array

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from meddistill.config.compose import from_call
+from meddistill.config.identity import from_call
 from meddistill.data.cohort import Cohort
 from meddistill.data.series.beside import check_columns, statics_of
 from meddistill.data.series.cohorts import cohort_of

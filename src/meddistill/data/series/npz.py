@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from meddistill.config.compose import from_call
+from meddistill.config.identity import from_call
 from meddistill.data.cohort import Cohort
 from meddistill.data.npz_file import load_arrays
 from meddistill.data.series.arrays import (

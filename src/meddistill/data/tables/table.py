@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from meddistill.config.compose import from_call
+from meddistill.config.identity import from_call
 from meddistill.data.cohort import Cohort
 from meddistill.data.tables.cells import Notation
 from meddistill.data.tables.labels import coded, read_groups, read_ids

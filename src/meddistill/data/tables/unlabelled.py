@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from meddistill.config.compose import from_call
+from meddistill.config.identity import from_call
 from meddistill.data.cohort import UNLABELLED, Cohort
 from meddistill.data.tables.labels import group_names, read_ids
 from meddistill.data.tables.missing import Missing

@@ -1,0 +1,113 @@
+"""What decides what a run is: its settings, and the content of the files that they name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from meddistill.files.atomic import called_from, checksum
+
+WITHOUT_EFFECT = (
+    "hydra", "store", "debug", "tags", "notes", "trainer.enable_progress_bar", "save_seconds",
+    "stack.chunk", "data.in_memory", "data.workers",
+)  # fmt: skip
+"""Keys that change no result: runs that differ in these alone are one run."""
+SINCE = {
+    "data.unlabelled": None,
+    "teacher.keep": "model",
+    "teacher.most_rows": None,
+    "teacher.batch_rows": None,
+    "columns._target_": "meddistill.students.columns.Columns",
+    "columns.keep": None,
+    "columns.most": None,
+    "columns.costs": None,
+    "columns.budget": None,
+    "trial.columns": None,
+}
+"""Keys that earlier versions did not have, and the value that does what those did: with it a run is
+the one that it was. Of a teacher they are those of each in a committee too."""
+FILES = (".path", "_path", "data.unlabelled")
+"""How keys end whose values are files, the content of which decides what a run is."""
+OF_COMMITTEE = re.compile(r"(?<=^teacher)(\.of\.[^.]+)+")
+"""Where a teacher stands in a committee."""
+
+
+def identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides a run's results, as flat keys: settings, and the content of files they name."""
+    flat = dict(flatten(config))
+    kept = {
+        key: value
+        for key, value in flat.items()
+        if not is_without_effect(key) and SINCE.get(OF_COMMITTEE.sub("", key), ...) != value
+    }
+    for key, path in files_named(config):
+        kept[f"content of {key}"] = _content(path)
+    return kept
+
+
+def files_named(node: Any, prefix: str = "") -> Iterable[tuple[str, Path]]:
+    """The files that settings name, with their dotted keys; those within lists too."""
+    inner = node.items() if isinstance(node, Mapping) else ()
+    for key, value in enumerate(node) if isinstance(node, list) else inner:
+        if isinstance(value, (Mapping, list)):
+            yield from files_named(value, f"{prefix}{key}.")
+        elif f"{prefix}{key}".endswith(FILES) and isinstance(value, str):
+            yield f"{prefix}{key}", from_call(value)
+
+
+def is_without_effect(key: str) -> bool:
+    """Whether a key changes no result."""
+    return f"{key}.".startswith(tuple(f"{each}." for each in WITHOUT_EFFECT))
+
+
+def from_call(path: str | Path) -> Path:
+    """A path as the caller means it: from where the command was given, under `chdir` too."""
+    given, here = Path(path).expanduser(), called_from()
+    return given if here == Path.cwd() else here / given
+
+
+def short_hash(value: object, digits: int = 8) -> str:
+    """Hexadecimal digits that stand for `value`."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:digits]
+
+
+def flatten(node: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Leaves of a nested config with their dotted keys."""
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _content(path: Path) -> str:
+    """A short checksum of a file, a run folder's model, or all files of another folder."""
+    if path.is_file():
+        return checksum(path)[:16]
+    if path.is_dir() and not (path / "model.json").exists():
+        return _of_files(path, tuple(_files(path)))
+    weights = ("**/best.ckpt", "**/*.skops", "**/preprocessing.json", "**/out_of_fold.parquet")
+    kinds = (*weights, "*/**/model.json")
+    parts = [path / "model.json", *sorted(file for kind in kinds for file in path.glob(kind))]
+    found = [checksum(part) for part in parts if part.is_file()]
+    return short_hash(found, digits=16) if found else "absent"
+
+
+def _files(folder: Path) -> Iterable[tuple[str, int, int]]:
+    """Each file below a folder by its name there, with its size and when it was changed."""
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        stat = path.stat()
+        yield str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns
+
+
+@lru_cache(maxsize=8)
+def _of_files(folder: Path, files: tuple[tuple[str, int, int], ...]) -> str:
+    """A short checksum of the names and contents of files, worked out once as long as they stay."""
+    found = [(name, checksum(folder / name)) for name, _, _ in files]
+    return short_hash(found, digits=16) if found else "absent"
