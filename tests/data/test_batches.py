@@ -247,9 +247,9 @@ def test_the_default_batch_of_large_pictures_stays_small_however_many_there_are(
     assert [batch_size_for(10**6, side**2) for side in (28, 64, 128, 224, 1024)] == [
         1024, 1024, 256, 64, 64,
     ]  # fmt: skip
-    assert ImageRecords.of(np.zeros((2, 3, 12, 10), dtype=np.uint8)).numbers == 3 * 12 * 10
-    assert made_records(steps=8).numbers == 8 * (1 + 3 + 2)  # time, variables, static columns
-    assert breast_cancer().records.numbers == 1
+    assert ImageRecords.of(np.zeros((2, 3, 12, 10), dtype=np.uint8)).row_size == 3 * 12 * 10
+    assert made_records(steps=8).row_size == 8 * (1 + 3 + 2)  # time, variables, static columns
+    assert breast_cancer().records.row_size == 1
 
 
 @pytest.mark.parametrize(

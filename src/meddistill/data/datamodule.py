@@ -73,7 +73,7 @@ class CohortDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         number("labels", labels, above=0, at_most=1)
-        usual = batch_size_for(len(cohort.target), cohort.records.numbers)
+        usual = batch_size_for(len(cohort.target), cohort.records.row_size)
         size = usual if batch_size is None else batch_size
         integer("batch_size", size, at_least=1)
         integer("seed", seed)

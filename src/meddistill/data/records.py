@@ -64,7 +64,7 @@ class Records(ABC):
         return pd.RangeIndex(len(self))
 
     @property
-    def numbers(self) -> int:
+    def row_size(self) -> int:
         """Numbers in one row, where that may be many: a step then takes fewer rows."""
         return 1
 

@@ -64,7 +64,7 @@ def _check_threshold(threshold: float, classes: int) -> None:
 def _say_batch_size(settings: Mapping[str, Any], cohort: Cohort) -> None:
     """Where it goes by the rows and is not the usual one."""
     by_rows = "batch_size" in settings and settings["batch_size"] is None
-    size = batch_size_for(len(cohort.target), cohort.records.numbers)
+    size = batch_size_for(len(cohort.target), cohort.records.row_size)
     if by_rows and size > SMALLEST_BATCH:
         log.info(
             "  batch_size: %d rows a step, by the number of rows (batch_size=64 sets it)", size

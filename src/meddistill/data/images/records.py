@@ -114,7 +114,7 @@ class ImageRecords(Records):
         return pd.Index([str(path) for path in self.files])
 
     @property
-    def numbers(self) -> int:
+    def row_size(self) -> int:
         """Of one picture."""
         return int(np.prod(self.format.shape))
 

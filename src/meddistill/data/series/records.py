@@ -171,7 +171,7 @@ class SeriesRecords(Records):
         return 1 - int((~np.isnan(self.values)).sum()) / max(1, cells)
 
     @property
-    def numbers(self) -> int:
+    def row_size(self) -> int:
         """Of all steps of one row."""
         return int(np.prod(self.block.shape[1:]))
 
