@@ -87,10 +87,22 @@ def test_a_trial_tells_what_more_columns_buy(meddistill):
     page = Path("both/report.html").read_text()
     assert 'id="columns-0-auroc-' in page
     assert "Share of the splits that read a column" in page
+    assert "Cost of use: 2 columns" in page
+    assert "Cost of use: all columns" in page
+    sizes = [{arm: own["parameters"] for arm, own in each.items()}
+             for each in found["trial"]["costs_by_setting"]]  # fmt: skip
+    assert [each["simplest"]["parameters"] for each in found["settings"]] == [
+        own[each["simplest"]["arm"]] for own, each in zip(sizes, found["settings"], strict=True)
+    ]
+    assert sizes[0]["teacher"] == sizes[1]["teacher"]
 
     code, _, err = meddistill(*TRIAL, "hydra.run.dir=plain")
     assert code == 0, err
     assert "What each column buys" not in Path("plain/report.html").read_text()
+    alone = json.loads(Path("plain/results.json").read_text())["trial"]
+    assert "costs_by_setting" not in alone
+    assert sizes[1] == {arm: own["parameters"] for arm, own in alone["costs"].items()}
+    assert sizes[0]["distilled"] < sizes[1]["distilled"]
     results = pd.read_csv("both/results.csv")
     whole = results[results["setting"] == 1].drop(columns="setting").reset_index(drop=True)
     plain = pd.read_csv("plain/results.csv").drop(columns="setting")

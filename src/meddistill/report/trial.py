@@ -21,6 +21,7 @@ from meddistill.report.tables import Table
 from meddistill.report.trial_columns import columns_sections, columns_tables
 from meddistill.runs.notes import notes_of
 from meddistill.runs.reading import read_csv, read_predictions
+from meddistill.trial.columns import with_own_costs
 from meddistill.trial.folder import (
     PREDICTIONS,
     RECORD,
@@ -246,8 +247,17 @@ def _interval(found: Mapping[str, float], shown: Callable[[float], str]) -> str:
 
 
 def _cost_parts(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> list[Any]:
-    drawn = [plot for setting in found if (plot := plots.pareto(setting, summary))]
-    return [tables.costs_table(summary), *drawn]
+    """A table for all settings or, where columns differ, for each number of them; and plots."""
+    own = [with_own_costs(summary, setting["number"]) for setting in found]
+    drawn = [plots.pareto(setting, costs) for setting, costs in zip(found, own, strict=True)]
+    if "costs_by_setting" not in summary:
+        return [tables.costs_table(summary), *filter(None, drawn)]
+    heads = {
+        setting["title"].rpartition("; ")[2]: costs
+        for setting, costs in zip(found, own, strict=True)
+    }
+    each = [tables.costs_table(costs, f"Cost of use: {head}") for head, costs in heads.items()]
+    return [*each, *filter(None, drawn)]
 
 
 def _how(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> list[Any]:

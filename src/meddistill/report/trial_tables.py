@@ -98,7 +98,7 @@ def differences_table(
     return DataTable(columns, rows, (), f"{name}: difference to the {baseline}")
 
 
-def costs_table(summary: Mapping[str, Any]) -> DataTable:
+def costs_table(summary: Mapping[str, Any], caption: str = "Cost of use") -> DataTable:
     """What each arm costs."""
     rows: list[list[Cell]] = []
     for name, arm in summary["arms"].items():
@@ -123,7 +123,7 @@ def costs_table(summary: Mapping[str, Any]) -> DataTable:
         "Training: one fit; a student's is its share of a stack, a part's that of the whole. A "
         "dash is unknown.",
     ]
-    return DataTable(columns, rows, notes, "Cost of use")
+    return DataTable(columns, rows, notes, caption)
 
 
 def confusion_tables(setting: Mapping[str, Any], summary: Mapping[str, Any]) -> list[DataTable]:

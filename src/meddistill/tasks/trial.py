@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,13 @@ from meddistill.trial.rivals import (
 )
 from meddistill.trial.students import check_on_rows, check_students, student_answers
 from meddistill.trial.tables import read_units, teach_units
-from meddistill.trial.units import Unit, make_units, setting_title, trial_settings
+from meddistill.trial.units import (
+    Unit,
+    column_settings,
+    make_units,
+    setting_title,
+    trial_settings,
+)
 
 log = logging.getLogger(__name__)
 MEASURES = ("accuracy", "auroc", "average_precision", "brier", "calibration_error", "log_loss",
@@ -75,10 +82,32 @@ def run_trial(settings: Mapping[str, Any], run: TrialFolder) -> dict[str, Any]:
     tries = _tries(every, units)
     write_atomically(run.path / TRIES, tries.to_csv(index=False))
     summary = _summary(settings, arms, units, tables, every)
-    summary["costs"] = costs(arms, every, tables[0])
+    summary |= _costs(settings, arms, units, tables, every)
     summary["seconds"] = time.perf_counter() - started
     run.finish(summary)
     return summary
+
+
+def _costs(
+    settings: Mapping[str, Any],
+    arms: Mapping[str, Arm],
+    units: Sequence[Unit],
+    tables: Sequence[Table],
+    every: Sequence[Answers],
+) -> dict[str, Any]:
+    """Costs in the first setting and, where `trial.columns` is set, in each.
+
+    They are measured once for all settings whose students read equally many columns; the teacher
+    is the first split's, which is held.
+    """
+    numbers, columns = len(trial_settings(settings)), len(column_settings(settings))
+    found = []
+    for each in range(columns):
+        place = next(k for k, unit in enumerate(units) if unit.setting == each)
+        own = [a for a in every if units[a.unit].setting % columns == each]
+        found.append(costs(arms, own, replace(tables[place], targets=tables[0].targets)))
+    by_setting = [found[number % columns] for number in range(numbers)]
+    return {"costs": found[0]} | ({"costs_by_setting": by_setting} if columns > 1 else {})
 
 
 def _hold_first(tables: Sequence[Table]) -> None:

@@ -52,6 +52,12 @@ def _of_setting(tables: Sequence[Table], prices: Mapping[str, float]) -> dict[st
     }
 
 
+def with_own_costs(summary: Mapping[str, Any], number: int) -> Mapping[str, Any]:
+    """A trial's summary with the costs of its arms in one of its settings."""
+    own = summary.get("costs_by_setting")
+    return summary if own is None else {**summary, "costs": own[number]}
+
+
 def _labels(settings: Mapping[str, Any]) -> str:
     """How many labels there are, in words."""
     known = {"data.labels": settings["data"]["labels"]}

@@ -15,7 +15,7 @@ from meddistill.evaluation.predictions import probability_columns
 from meddistill.evaluation.resampling import holm
 from meddistill.evaluation.verdict import Verdict, judge_differences, sentence
 from meddistill.measures import largest_difference, lower_is_better
-from meddistill.trial.columns import levels
+from meddistill.trial.columns import levels, with_own_costs
 from meddistill.trial.folder import PART
 from meddistill.trial.judge import by_model
 from meddistill.trial.simplest import simplest
@@ -59,7 +59,7 @@ def results(
                 "gate": _gate(tried, summary),
                 "cut_short": _cut_short(tried, summary),
                 "verdicts": _verdicts(own, summary, ratio),
-                "simplest": simplest(judged, summary, ratio),
+                "simplest": simplest(judged, with_own_costs(summary, number), ratio),
                 "arms": _arms(own, tried, summary),
                 "differences": compared,
                 "one_auroc": _one_auroc(test, summary),
