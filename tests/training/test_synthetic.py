@@ -157,6 +157,12 @@ def test_in_a_trial_they_are_the_same_whichever_columns_a_student_reads(data, tm
     assert narrow.in_shape == (2,)
 
 
+NOTHING_TAKEN = {
+    "distill": ("synthetic=munge", "loss.alpha=0"),
+    "trial": ("arm=[teacher,student_alone,distilled,munge]", "arms.munge.tune={loss.alpha:[0,1]}"),
+}
+
+
 @pytest.mark.parametrize("verb", ["distill", "trial"])
 def test_what_can_not_be_is_refused_before_a_teacher_is_trained(verb, meddistill, cohort):
     pd.DataFrame({"malignant": cohort.target}).to_csv("scores.csv", index=False)
@@ -164,6 +170,7 @@ def test_what_can_not_be_is_refused_before_a_teacher_is_trained(verb, meddistill
     refused = {
         (*scores, "synthetic=munge"): "this teacher is a file of them (teacher=scores)",
         ("synthetic=munge", "synthetic.copies=0"): "synthetic.copies=0: must be a whole number",
+        NOTHING_TAKEN[verb]: "synthetic=munge: loss=kd takes nothing from the teacher as it is set",
         ("synthetic=munge", "+synthetic.wrong=1"): "synthetic.wrong=1: no such setting",
     }
     for overrides, says in refused.items():

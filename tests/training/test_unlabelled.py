@@ -195,6 +195,20 @@ def test_a_stack_and_a_live_teacher_read_what_a_single_run_reads(mine, meddistil
         assert score["kd", "more.csv"] == pytest.approx(single, abs=1e-5)
 
 
+def test_in_a_sweep_a_student_that_takes_nothing_from_the_teacher_does_not_read_them(
+    mine, meddistill
+):
+    code, _, err = meddistill(
+        "distill", *SHORT, *RUN, "-m", "data.unlabelled=null,more.csv", "loss.alpha=0,1",
+        "hydra.sweep.dir=sweep",
+    )  # fmt: skip
+    assert code == 0, err
+    score = pd.read_csv("sweep/sweep.csv").set_index(["loss.alpha", "data.unlabelled"])["score"]
+    alone, taught = (score.xs(alpha, level="loss.alpha").tolist() for alpha in (0, 1))
+    assert alone[0] == alone[1]
+    assert abs(taught[0] - taught[1]) > 1e-5
+
+
 def test_in_a_trial_only_arms_with_a_teacher_read_them(mine, meddistill):
     common = (
         "trial", *SHORT, *RUN, "trial.repeats=2", "trial.few_labels=null", "trial.seeds=1",
@@ -241,6 +255,15 @@ def test_without_such_rows_a_run_is_the_one_that_it_was(mine):
         (
             ["trial", "arm=[teacher,student_alone]", "trial.main=student_alone"],
             "data.unlabelled=more.csv: no arm's loss asks a teacher",
+        ),
+        (
+            ["distill", "loss.alpha=0"],
+            "data.unlabelled=more.csv: loss=kd takes nothing from the teacher as it is set",
+        ),
+        (["distill", "loss=kd_auto"], "nothing reads it: leave it out, or leave 0 out of loss.alp"),
+        (
+            ["trial", "arms.distilled.tune={loss.alpha:[0]}"],
+            "nothing reads it: leave it out, or give it a say (in a try of arm=",
         ),
         (["teacher"], "data.unlabelled=more.csv: a teacher learns from labelled rows"),
     ],

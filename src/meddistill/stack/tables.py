@@ -13,7 +13,7 @@ from meddistill.data.source import read_cohort, source, split_rows
 from meddistill.losses import DistillationLoss
 from meddistill.stack.members import Member
 from meddistill.students.columns import Choice
-from meddistill.students.rows import asks_teacher, lesson, student_rows
+from meddistill.students.rows import asks_teacher, lesson, reads_unlabelled, student_rows
 from meddistill.students.start import Starts
 from meddistill.teachers.targets import Targets
 from meddistill.teachers.teaching import Teachers
@@ -59,7 +59,7 @@ def make_tables(
     places: dict[str, int] = {}
     of_member, readers = [], []
     for member, loss in zip(members, losses, strict=True):
-        key = _key(member.settings, asks_teacher(member.settings, loss))
+        key = _key(member.settings, loss)
         if key not in places:
             places[key] = len(places)
             readers.append((member.settings, loss))
@@ -97,10 +97,11 @@ def let_go(tables: Sequence[Table]) -> None:
             table.data.let_go()
 
 
-def _key(settings: Mapping[str, Any], needs_teacher: bool) -> str:
-    taught = [settings["teacher"], settings["synthetic"]] if needs_teacher else None
+def _key(settings: Mapping[str, Any], loss: DistillationLoss) -> str:
+    taught = settings["teacher"] if asks_teacher(settings, loss) else None
+    made = [settings["synthetic"]] if reads_unlabelled(settings, loss) else None
     own = [settings[key] for key in READ]
-    return json.dumps([*own, taught], default=str)
+    return json.dumps([*own, taught, made], default=str)
 
 
 def read_rows(settings: Mapping[str, Any], cohorts: dict[str, Cohort]) -> CohortDataModule:

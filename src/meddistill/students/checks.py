@@ -13,6 +13,8 @@ from meddistill.data.cohort import UNLABELLED
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError, UserError
 from meddistill.losses import DistillationLoss
+from meddistill.losses.base import Searched
+from meddistill.losses.building import build_loss
 from meddistill.losses.choice import check_loss, loss_name
 from meddistill.teachers.base import Teacher
 from meddistill.training.taps import check_features
@@ -62,19 +64,54 @@ def check_teacher(settings: Mapping[str, Any], loss: DistillationLoss, teacher: 
 
 
 def check_unread(settings: Mapping[str, Any], loss: DistillationLoss, in_sweep: bool) -> None:
-    """Refuse what is asked of a teacher by a loss without one; in a sweep others may read it."""
-    synthetic = settings["synthetic"].get("_target_", "none").rpartition(".")[2].lower()
-    asked = {
-        "answers": (settings["answers"], "stored"),
-        "synthetic": (synthetic, "none"),
-        UNLABELLED: (settings["data"].get("unlabelled"), None),
-    }
-    for key, (value, plain) in asked.items():
-        unread = f"loss={loss_name(loss)} asks no teacher, so nothing reads it"
-        if value != plain and not in_sweep:
-            raise SettingError(key, value, f"{unread}: leave it out, or take loss=kd")
-        if value != plain:
-            log.info("%s=%s: %s", key, value, unread)
+    """Refuse what a loss reads nothing of: it has no teacher, or gives it no say.
+
+    In a sweep others may read it, and a student that does not is trained without it.
+    """
+    if loss.ever_distils:
+        return
+    asked = rows_asked(settings)
+    if settings["answers"] == "live" and not loss.needs_teacher:
+        asked["answers"] = "live"
+    for key, value in asked.items():
+        if not in_sweep:
+            mend = "give it a say" if loss.needs_teacher else "take loss=kd"
+            raise SettingError(key, value, f"{_unread(loss)}: leave it out, or {mend}")
+        log.info("%s=%s: %s", key, value, _unread(loss))
+
+
+def check_read(settings: Mapping[str, Any], loss: DistillationLoss) -> None:
+    """Refuse rows that the teacher alone answers beside a loss that gives it no say.
+
+    A search is one where any of its candidates is: all of them learn from the same rows.
+    """
+    tried, mend = [loss], "give it a say"
+    if isinstance(loss, Searched):
+        tried = [build_loss(loss.node(setting)) for setting in loss.candidates()]
+        mend = "leave 0 out of loss.alphas"
+    idle = [each for each in tried if each.needs_teacher and not each.ever_distils]
+    for key, value in rows_asked(settings).items() if idle else ():
+        raise SettingError(key, value, f"{_unread(idle[0])}: leave it out, or {mend}")
+
+
+def rows_asked(settings: Mapping[str, Any]) -> dict[str, str]:
+    """The settings, as they are typed, that ask for rows which a teacher alone answers."""
+    asked = {}
+    if settings["synthetic"]:
+        asked["synthetic"] = settings["synthetic"]["_target_"].rpartition(".")[2].lower()
+    if settings["data"].get("unlabelled") is not None:
+        asked[UNLABELLED] = settings["data"]["unlabelled"]
+    return asked
+
+
+def _unread(loss: DistillationLoss) -> str:
+    name = loss_name(loss)
+    if not loss.needs_teacher:
+        return f"loss={name} asks no teacher, so nothing reads it"
+    return (
+        f"loss={name} takes nothing from the teacher as it is set (a weight of 0, such as "
+        "loss.alpha=0), so nothing reads it"
+    )
 
 
 def _check_answers(settings: Mapping[str, Any], loss: DistillationLoss, teacher: Teacher) -> None:
@@ -98,6 +135,8 @@ def _check_unlabelled(
         asked[f"{UNLABELLED}=null"] = f"unlabelled rows ({UNLABELLED})"
     if settings["synthetic"]:
         build(settings["synthetic"], "synthetic")
+    if isinstance(loss, Searched):
+        check_read(settings, loss)
     for none, rows in asked.items():
         if not teacher.answers_new_rows:
             raise UserError(

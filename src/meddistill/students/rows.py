@@ -11,6 +11,7 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import Split
 from meddistill.data.unlabelled import check_unlabelled
 from meddistill.losses import DistillationLoss
+from meddistill.students.checks import rows_asked
 from meddistill.students.columns import Choice, build_columns, chosen
 from meddistill.teachers.targets import Targets
 from meddistill.teachers.teaching import Teachers, answers, find, with_unlabelled_rows
@@ -58,6 +59,11 @@ def asks_teacher(settings: Mapping[str, Any], loss: DistillationLoss) -> bool:
     return loss.needs_teacher or starts or build_columns(settings).asks_teacher
 
 
+def reads_unlabelled(settings: Mapping[str, Any], loss: DistillationLoss) -> bool:
+    """Whether a student reads rows that nobody labelled: the teacher alone speaks of them."""
+    return loss.ever_distils and bool(rows_asked(settings))
+
+
 def lesson(
     settings: Mapping[str, Any],
     data: CohortDataModule,
@@ -73,7 +79,7 @@ def lesson(
         teachers: Where built teachers are kept.
     """
     targets, own = None, data
-    if loss.needs_teacher:
+    if reads_unlabelled(settings, loss):
         own = with_unlabelled_rows(settings["synthetic"], data)
     if asks_teacher(settings, loss):
         targets = find(teachers.of(settings), settings, own)

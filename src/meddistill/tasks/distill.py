@@ -52,8 +52,7 @@ def distill(settings: Mapping[str, Any], run: RunFolder, in_sweep: bool = False)
     teacher = teachers.of(settings)
     if loss.needs_teacher:
         check_teacher(settings, loss, teacher)
-    else:
-        check_unread(settings, loss, in_sweep)
+    check_unread(settings, loss, in_sweep)
     build_init(settings)
     build_columns(settings)
     build_optimizer(settings["optimizer"], "optimizer")

@@ -82,8 +82,10 @@ def _check(members: Sequence[Member], in_sweep: bool) -> list[DistillationLoss]:
         losses.append(once("loss", node, lambda n=node: build_loss(n)))
         if losses[-1].needs_teacher:
             check_teacher(settings, losses[-1], teachers.of(settings))
-    if not losses[0].needs_teacher:
-        check_unread(members[0].settings, losses[0], in_sweep)
+    unread = [at for at, loss in enumerate(losses) if not loss.ever_distils]
+    if unread:
+        first, others = unread[0], len(unread) < len(losses)
+        check_unread(members[first].settings, losses[first], in_sweep or others)
     return losses
 
 

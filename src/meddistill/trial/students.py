@@ -23,7 +23,7 @@ from meddistill.stack.members import Member, with_changes
 from meddistill.stack.plan import Chunk, plan
 from meddistill.stack.starts import plans_of, save_plans
 from meddistill.stack.tables import Table
-from meddistill.students.checks import check_on, check_teacher
+from meddistill.students.checks import check_on, check_read, check_teacher
 from meddistill.students.start import Starts, build_init
 from meddistill.teachers.teaching import build_teacher
 from meddistill.trial.answers import Answers, choose
@@ -105,7 +105,8 @@ def _check_tries(name: str, arm: StudentArm, settings: Mapping[str, Any]) -> Non
     for attempt in arm.tries():
         node = _settings(arm, attempt, settings, 0)
         try:
-            build_loss(node["loss"], f"arms.{name}.loss")
+            loss = build_loss(node["loss"], f"arms.{name}.loss")
+            check_read({**node, "synthetic": arm.synthetic}, loss)
             build_init(node)
             build_optimizer(node["optimizer"], "optimizer")
         except UserError as error:
