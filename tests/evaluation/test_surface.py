@@ -67,6 +67,19 @@ def test_seeds_are_averaged_within_a_split_first():
     assert found.seeds == 3
 
 
+def test_starts_are_averaged_over_as_seeds_are_and_one_is_not_the_winner():
+    scores = {0.5: [0.1, 0.5, 0.6], 1: [0.3, 0.3, 0.3]}
+    rows = [student(s, init__share=share, init__seed=seed)
+            for share, of_seeds in scores.items() for seed, s in enumerate(of_seeds)]  # fmt: skip
+    found = surface(sweep(rows))
+    assert (found.settings, found.replicates) == (("init.share",), ("init.seed",))
+    assert (found.repeats_of, found.splits) == ("init.seed", 1)
+    assert found.table["init.share"].tolist() == [1, 0.5]
+    assert found.table["score"].tolist() == pytest.approx([0.3, 0.4])
+    error = np.std(scores[0.5], ddof=1) / np.sqrt(3)
+    assert found.table["standard_error"].tolist() == pytest.approx([0.0, error])
+
+
 def test_higher_is_better_turns_the_order_and_the_choice():
     rows = [student(s, 1 - s, optimizer__lr=lr, data__split_seed=k, monitor="val/auroc")
             for lr, scores in {1: [0.7, 0.7], 2: [0.9, 0.8]}.items()

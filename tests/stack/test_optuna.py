@@ -84,9 +84,11 @@ def test_a_score_that_is_better_when_higher_is_maximised(optuna, meddistill):
     assert study.direction.name == "MAXIMIZE"
 
 
-@pytest.mark.parametrize("axis", ["seed=range(0,5)", "data.split_seed=0,1", "++seed=1,2"])
+@pytest.mark.parametrize(
+    "axis", ["seed=range(0,5)", "data.split_seed=0,1", "++seed=1,2", "init.seed=0,1"]
+)
 def test_seeds_and_splits_are_never_optimised(optuna, meddistill, axis):
-    code, _, err = meddistill(SWEEP[0], "-m", *SWEEP[1:], axis)
+    code, _, err = meddistill(SWEEP[0], "-m", *SWEEP[1:], "init=subset", axis)
     assert code == 2
     assert f"Average over it inside each job: stack.axes=['{axis.lstrip('+')}']" in err
     assert not Path("store").exists()

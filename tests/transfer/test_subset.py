@@ -11,7 +11,7 @@ import torch
 from scipy.stats import chi2
 from torch import nn
 
-from meddistill.errors import UserError
+from meddistill.errors import SettingError, UserError
 from meddistill.models.cnn import CNN
 from meddistill.models.cnn1d import CNN1d
 from meddistill.models.gru_d import GRUD
@@ -291,3 +291,9 @@ def test_a_student_wider_than_its_teacher_is_refused_and_the_message_names_the_m
     with pytest.raises(UserError) as caught:
         start(TCN(SERIES, 2, 4, 1), TCN(SERIES, 2, 3, 1), SERIES)
     assert "entry: it has 4 units, and entry has 3" in str(caught.value)
+
+
+def test_to_leave_every_layer_its_own_first_weights_is_refused_by_name():
+    one, other = (MLP(VECTOR, 2, width=4, depth=1) for _ in range(2))
+    with pytest.raises(SettingError, match=r"init\.layers=.* leaves every layer its own first"):
+        start(one, other, VECTOR, layers={"layers.0": None, "layers.2": None})

@@ -16,7 +16,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from meddistill.config.confdir import conf_dir
 
-REPLICATES = ("seed", "data.split_seed", "teacher.seed")
 SQLITE = "sqlite:///"
 
 
@@ -173,6 +172,7 @@ def _quiet() -> None:
 
 def _refuse_replicates(overrides: Sequence[Override]) -> None:
     from meddistill.errors import UserError
+    from meddistill.evaluation.surface import REPLICATES
 
     for override in overrides:
         key = override.key_or_group

@@ -26,7 +26,7 @@ from meddistill.evaluation.resampling import (
 from meddistill.measures import lower_is_better
 
 SPLIT = "data.split_seed"
-REPLICATES = ("seed", SPLIT, "teacher.seed")
+REPLICATES = ("seed", SPLIT, "teacher.seed", "init.seed")
 """Axes to average over; every other axis makes a setting."""
 FACTS = ("job", "folder", "member", "status", "error", "score", "epochs", "seconds", "classes",
          "positive", "name", "parameters")  # fmt: skip
@@ -142,11 +142,11 @@ def _students(done: pd.DataFrame, axes: tuple[str, ...], score: pd.Series[float]
 
 
 def _repeats_of(done: pd.DataFrame) -> str | None:
-    """On one split: teachers before seeds, which spread less.
+    """On one split: teachers before seeds, which spread less, and these before a start's alone.
 
     An axis that some students lack (a student alone has no teacher) can't pair all of them.
     """
-    for axis in ("teacher.seed", "seed"):
+    for axis in ("teacher.seed", "seed", "init.seed"):
         if axis in done and done[axis].nunique() > 1 and done[axis].notna().all():
             return axis
     return None

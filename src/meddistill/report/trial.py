@@ -293,7 +293,7 @@ def in_short(verdicts: Sequence[Mapping[str, Any]]) -> str:
 
 def cut_short(setting: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
     """The warning that students might have learned more."""
-    counts = " and ".join(
+    counts = ", ".join(
         f"{summary['arms'][arm]['label']} on {count} of {setting['splits']} splits"
         for arm, count in setting["cut_short"].items()
     )

@@ -90,6 +90,9 @@ class Subset:
         """
         lacking = [line for line in lines if line.teacher is None and line.layer not in self.layers]
         reasons = "; ".join(f"{line.layer}: {line.reason}" for line in lacking[:5])
+        if all(line.layer in self.layers and line.teacher is None for line in lines):
+            mend = "leaves every layer its own first weights: leave one out, or take init=scratch"
+            raise SettingError("init.layers", self.layers, mend)
         if not any(line.numbers for line in lines):
             raise UserError(
                 f"init=subset: no layer of the student takes a part of the teacher ({reasons}); "

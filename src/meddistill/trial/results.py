@@ -186,14 +186,14 @@ def _gate(tries: pd.DataFrame, summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cut_short(tries: pd.DataFrame, summary: Mapping[str, Any]) -> dict[str, int]:
-    """Of the two arms compared, splits whose chosen students trained to the last epoch allowed.
+    """By arm the splits whose chosen students trained to the last epoch allowed.
 
     Arms that did so on fewer than half of the splits are left out.
     """
     last = tries[tries["chosen"] & (tries["epochs"] >= summary["max_epochs"])]
-    counts = {key: int((last["arm"] == summary[key]).sum()) for key in ("main", "baseline")}
+    counts = {arm: int((last["arm"] == arm).sum()) for arm in summary["arms"]}
     splits = tries["split"].nunique()
-    return {summary[key]: count for key, count in counts.items() if 2 * count >= splits}
+    return {arm: count for arm, count in counts.items() if 2 * count >= splits}
 
 
 def _one_auroc(test: pd.DataFrame, summary: Mapping[str, Any]) -> dict[str, Any] | None:
