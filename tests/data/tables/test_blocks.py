@@ -16,6 +16,7 @@ import pytest
 
 from meddistill.data.tables.blocks import read_each
 from meddistill.data.tables.cells import Notation, UnreadableError
+from meddistill.data.tables.narrow import widened
 from meddistill.data.tables.schema import Schema
 from meddistill.errors import UserError
 
@@ -39,6 +40,11 @@ COLUMNS = {
     "float64": pd.Series(NUMBERS, dtype="float64"),
     "float32": pd.Series([1.5, 0.1, None, -999, math.inf], dtype="float32"),
     "float16": pd.Series(np.array([1.5, 0.1, np.nan], dtype=np.float16)),
+    "Float32": pd.Series([1.5, 0.7, None, -999], dtype="Float32"),
+    "arrow float": arrow([1.5, 0.7, None], pa.float32()),
+    "sparse float32": pd.Series(pd.arrays.SparseArray(np.array([0.7, np.nan], np.float32))),
+    "categories of float32": pd.Series(pd.Categorical(np.array([0.7, np.nan], np.float32))),
+    "float32 among others": mixed(np.float32(0.7), "0.7", np.float16(0.7), 0.7),
     "longdouble": pd.Series(np.array([1.5, 0.1, np.nan], dtype=np.longdouble)),
     "int64": pd.Series([1, HUGE, -999], dtype="int64"),
     "uint64": pd.Series([1, 2**64 - 1], dtype="uint64"),
@@ -74,7 +80,8 @@ SCHEMA = Schema(("a",), missing=("?", "-999"))
 @pytest.mark.parametrize("kind", COLUMNS)
 def test_numbers_of_a_column_are_those_of_its_cells_to_the_last_bit(kind):
     cells = COLUMNS[kind]
-    numbers = np.array([SCHEMA.number("a", cell) for cell in cells.tolist()], dtype=np.float64)
+    each = widened(cells).tolist()  # a list of float32 says what float64 makes of it
+    numbers = np.array([SCHEMA.number("a", cell) for cell in each], dtype=np.float64)
     numbers[np.isinf(numbers)] = np.nan
     read = SCHEMA.read(pd.DataFrame({"a": cells})).numbers[:, 0]
     assert (
@@ -83,11 +90,40 @@ def test_numbers_of_a_column_are_those_of_its_cells_to_the_last_bit(kind):
     )
 
 
+@pytest.mark.parametrize(
+    "dtype",
+    ["float32", "float16", "Float32", pd.ArrowDtype(pa.float32()), pd.SparseDtype("float32")],
+    ids=str,
+)
+@pytest.mark.parametrize("rows", [1, 3])
+def test_narrow_floats_are_read_as_the_decimals_that_a_csv_file_has(dtype, rows):
+    written = ["0.7", "1.3", "-39.9"][:rows]
+    narrow, text = pd.Series(map(float, written)).astype(dtype), pd.Series(written)
+    schema = Schema(("a",), ("b",))
+    one, other = (schema.read(pd.DataFrame({"a": each, "b": each})) for each in (narrow, text))
+    assert one.numbers.tobytes() == other.numbers.tobytes()
+    assert one.categories.texts(0).tolist() == other.categories.texts(0).tolist()
+
+
+def test_a_narrow_cell_of_a_column_of_any_types_is_read_as_its_decimal():
+    for cell in (np.float32(0.7), np.float16(0.7)):
+        rows = pd.DataFrame({"a": [cell, "x"]}, dtype=object).head(1)
+        assert Schema(("a",)).read(rows).numbers.tolist() == [[0.7]]
+        assert Schema((), ("a",)).read(rows).categories.texts(0).tolist() == ["0.7"]
+
+
+def test_every_float32_keeps_its_value_when_it_is_widened():
+    bits = np.random.default_rng(0).integers(0, 2**32, 2000, dtype=np.uint32).view(np.float32)
+    wide = widened(pd.Series(bits))
+    assert wide.dtype == np.float64
+    np.testing.assert_array_equal(wide.to_numpy().astype(np.float32), bits)
+
+
 @pytest.mark.parametrize("kind", [*TEXTS, *COLUMNS])
 def test_categories_of_a_column_are_those_of_its_cells(kind):
     cells = {**COLUMNS, **TEXTS}[kind]
     schema = Schema((), ("a",), missing=("?", "-999"))
-    wanted = read_each(cells.tolist(), partial(schema.category, "a"))
+    wanted = read_each(widened(cells).tolist(), partial(schema.category, "a"))
     wrong = [result for result in wanted if isinstance(result, UnreadableError)]
     if wrong:
         with pytest.raises(UserError, match=re.escape(str(wrong[0]))):

@@ -209,3 +209,15 @@ def test_decimal_commas_beside_points_between_thousands_say_the_same_when_read_a
     raw = pd.read_csv(path, sep=";", dtype=str)
     cohort.records.schema.check_raw(raw)
     assert (inputs_of(data.preprocessing, raw) == data.rows.inputs.numpy()).all()
+
+
+def test_a_table_of_float32_is_the_same_cohort_as_its_csv_file(tmp_path):
+    dose, number = np.arange(40) / 10 + 0.1, np.resize([1.1, 2.2], 40)
+    frame = pd.DataFrame({"dose": dose, "number": number}, dtype="float32")
+    frame["ill"] = np.resize([0, 0, 1, 1, 1], 40)
+    frame.to_csv(tmp_path / "p.csv", index=False)
+    frame.to_parquet(tmp_path / "p.parquet")
+    read = [table(str(tmp_path / f"p.{end}"), "ill", categorical=["number"])
+            for end in ("csv", "parquet")]  # fmt: skip
+    assert read[0].fingerprint == read[1].fingerprint
+    same(read[0], frame)

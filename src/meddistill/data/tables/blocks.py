@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meddistill.data.tables.cells import LARGEST, UnreadableError
+from meddistill.data.tables.narrow import widened
 from meddistill.errors import UserError, shown
 
 Floats = NDArray[np.float64]
@@ -68,6 +69,7 @@ def read_numbers(
     Raises:
         UserError: A cell can't be read.
     """
+    cells = widened(cells)
     if cells.dtype.kind not in "fiub":
         codes, found = _read_column(column, cells, read)
         return np.array([*found, np.nan], dtype=np.float64)[codes]
@@ -111,6 +113,7 @@ def _different(cells: pd.Series[Any]) -> tuple[Codes, list[Any]]:
     Cells of different types are different: 1 and True are equal. A list has no hash and is one
     of its own.
     """
+    cells = widened(cells)
     dtype = cells.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         used = cells.cat.remove_unused_categories().cat

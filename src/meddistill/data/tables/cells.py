@@ -29,6 +29,8 @@ LARGEST = float(np.finfo(np.float32).max)
 """Networks read float32: a number beyond this is infinite to them."""
 EXACT = 2**53
 """Whole numbers from here on are merged by float64, so a float there names no code."""
+NARROW = (np.float32, np.float16)
+"""Read as the shortest decimal that names them, which a CSV file would have."""
 SECONDS_A_DAY = 86_400
 TRUTH = {"true": 1.0, "false": 0.0}
 
@@ -203,7 +205,7 @@ def _value_of_text(text: str, notation: Notation) -> float:
 
 def _as_float(number: Any) -> float:
     try:
-        return float(number)
+        return float(str(number) if isinstance(number, NARROW) else number)
     except OverflowError:  # a whole number beyond 1.8e308
         return math.inf if number > 0 else -math.inf
 
@@ -222,7 +224,7 @@ def _number_text(plain: str) -> str:
 def _float_text(number: Any, exact: bool = True) -> str:
     if isinstance(number, Decimal) and number.is_finite() and number == number.to_integral_value():
         return _digits(int(number)) if number.adjusted() < 400 else f"{number:e}"
-    value = float(number)
+    value = _as_float(number)
     if math.isinf(value):
         raise UnreadableError("is infinite, so its spelling is lost")
     if not value.is_integer():

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from meddistill.data.tables.csv_file import read_csv
+from meddistill.data.tables.narrow import widened
 from meddistill.data.tables.rows import check_names, clean_name
 from meddistill.errors import SettingError
 
@@ -86,5 +87,5 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         check_names(path, [*levels, *names])
         frame, names = frame.reset_index(names=levels), [*levels, *names]
     frame.columns = pd.Index(names)
-    numbered_rows: pd.DataFrame = frame.set_axis(pd.RangeIndex(1, len(frame) + 1))
-    return numbered_rows
+    columns = {name: widened(cells) for name, cells in frame.items()}
+    return pd.DataFrame(columns, frame.index).set_axis(pd.RangeIndex(1, len(frame) + 1))

@@ -23,6 +23,7 @@ from meddistill.data.tables.cells import (
     value_of,
 )
 from meddistill.data.tables.missing import Missing
+from meddistill.data.tables.narrow import is_narrow
 from meddistill.data.tables.rows import find_columns
 from meddistill.errors import UserError, columns_named, shown
 
@@ -151,8 +152,10 @@ class Schema:
     def one_row(self, rows: pd.DataFrame) -> Cells | None:
         """The cells of a single raw row, one by one: pandas takes a millisecond for its columns.
 
-        None where something in it needs a word, which `read` says.
+        None where something in it needs a word, which `read` says, or cells are narrow floats.
         """
+        if any(map(is_narrow, rows.dtypes.tolist())):
+            return None
         names, row = rows.columns.tolist(), rows.iloc[0]
         if row.dtype != object:  # columns of one type; of several they would be one after the other
             row = rows.to_numpy(dtype=object)[0]
