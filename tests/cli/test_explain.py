@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from meddistill.sweeps.jobs import as_typed
 
@@ -22,6 +24,14 @@ QUICK = ("loss=ce", "trainer.max_epochs=1", "hydra.run.dir=run")
         (["data.path=a(b.csv"], "in it goes into quotes"),
         (["data.path=~/x.csv"], "'data.path=\"~/x.csv\"'"),
         (["-m", "loss.alpha=choice(null,0.5)"], "null has no place in choice(): write loss.alpha="),
+        (['columns.costs={"age, years":3}'], r"in it: 'columns.costs={age\, years:3}'; one with"),
+        (
+            ["columns.costs={'a: b' : 3, c: 1}"],
+            r"'columns.costs={a\: b: 3, c: 1}'; one with",
+        ),
+        (['columns.costs={"a#b":3}'], r"'columns.costs={age\, years: 3}'; one with other signs"),
+        (["columns.keep=[age (years),sex]"], "'columns.keep=[\"age (years)\",sex]'"),
+        (['data.path=a "b" (c)'], r"""'data.path="a \"b\" (c)"'"""),
         (["lonely"], "lonely: is no key=value"),
     ],
 )
@@ -29,6 +39,18 @@ def test_what_hydras_parser_refuses_is_one_sentence_with_its_mend(meddistill, ar
     code, _, err = meddistill("distill", *arguments)
     assert (code, len(err.strip().splitlines())) == (2, 1)
     assert message in err
+
+
+@pytest.mark.parametrize(
+    "override",
+    ['columns.costs={"age, years":3}', "columns.costs={'a [b]':3}", 'columns.costs={"x#":3}',
+     "columns.keep=[age (years),sex]", 'columns.keep=["a,b",c d(e)]', 'data.path=a "b" (c)'],
+)  # fmt: skip
+def test_the_mend_offered_is_one_that_is_read(meddistill, override):
+    said = meddistill("distill", override)[2]
+    mend, *_ = shlex.split(said[said.rindex(": '") + 2 :].replace(";", " ;"))
+    value = OverridesParser.create().parse_override(mend).value()
+    assert type(value) is {"{": dict, "[": list}.get(override.partition("=")[2][0], str)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from shlex import quote
 from typing import Any, cast
 
-from hydra.errors import OverrideParseException
+from hydra.errors import HydraException, OverrideParseException
 
 from meddistill.config.confdir import choices
 from meddistill.config.nearest import no_such
@@ -18,6 +19,10 @@ NOT_THERE = re.compile(r"Interpolation key '([^']+)' not found\s+full_key: (\S+)
 NOT_TAKEN = re.compile(r"unexpected keyword argument '(\w+)'.*?full_key: (\S+)", re.DOTALL)
 TWICE = re.compile(r"Multiple values for (\S+)\. To override .* '[^']*: ([^']*)'")
 OF_CHOICE = re.compile(r"choice\((.*)\)")
+QUOTED_NAME = re.compile(r"""(["'])([^"']*)\1\s*:""")
+SIGN = re.compile(r"[=()\[\]{},:\\]")
+"""What stands in a mapping's names with a backslash before it."""
+EXAMPLE = r"{age\, years: 3}"
 NO_GROUP = re.compile(r"Could not override '([^']+)'\.\s*No match in the defaults list")
 
 
@@ -55,10 +60,51 @@ def _unread(override: str, text: str) -> str:
         return f"{override}: is no key=value"
     if (match := OF_CHOICE.search(value)) and "NoneType" in text:
         return f"{override}: null has no place in choice(): write {key}={match[1]}"
+    if value.startswith("{"):
+        return (
+            f"{override}: can't be read; a name between {{ and }} takes no quotes, but a backslash "
+            f"before each of = ( ) [ ] {{ }} , : in it: {_with_escapes(key, value)}; one with "
+            "other signs stands in a yaml of your own (--config-dir)"
+        )
+    what, mended = "a value", _in_quotes(value)
+    if value.startswith("[") and value.endswith("]"):
+        what, mended = "an element", _elements_in_quotes(value)
     return (
-        f"{override}: can't be read; a value with any of = ( ) [ ] {{ }} ~ , : or quotes in it "
-        f"goes into quotes, and all of it into others for the shell: '{key}=\"{value}\"'"
+        f"{override}: can't be read; {what} with any of = ( ) [ ] {{ }} ~ , : or quotes in it "
+        f"goes into quotes, and all of it into others for the shell: {quote(f'{key}={mended}')}"
     )
+
+
+def _with_escapes(key: str, value: str) -> str:
+    """A mapping as Hydra reads it, its names without quotes; an example where that is not enough.
+
+    Hydra's grammar has no quotes and no signs but its own in a name.
+    """
+    mended = QUOTED_NAME.sub(lambda name: SIGN.sub(r"\\\g<0>", name[2]) + ":", value)
+    return quote(f"{key}={mended if _is_read(mended) else EXAMPLE}")
+
+
+def _elements_in_quotes(value: str) -> str:
+    """A list with its elements in quotes where they need them; an example where it has some."""
+    if "'" in value or '"' in value:
+        return '["one, of two","another"]'
+    elements = [each.strip() for each in value[1:-1].split(",")]
+    return f"[{','.join(each if _is_read(each) else _in_quotes(each) for each in elements)}]"
+
+
+def _in_quotes(value: str) -> str:
+    return '"{}"'.format(value.replace('"', '\\"'))
+
+
+def _is_read(value: str) -> bool:
+    """Whether Hydra's parser reads a value."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    try:
+        OverridesParser.create().parse_override(f"key={value}")
+    except HydraException:
+        return False
+    return True
 
 
 def _of_arm(key: str) -> str:
