@@ -191,6 +191,17 @@ def test_what_needs_the_model_later_is_refused_by_name(data, tmp_path):
         SeveralTeacher({"mine": node})
 
 
+def test_a_folder_of_answers_alone_is_no_teacher_and_leaves_nothing_in_the_store(
+    meddistill, data, tmp_path
+):
+    folder = found(teacher(folds=2), data, tmp_path / "first").folder
+    code, _, err = meddistill("distill", "teacher=checkpoint", f"teacher.path={folder}")
+    assert code == 2
+    assert "holds answers alone (a file of scores, or those of a model that was dropped" in err
+    assert err.startswith("meddistill: error: teacher.path=")
+    assert not Path("store").exists()
+
+
 def test_the_content_of_weights_makes_it_another_teacher(tmp_path):
     weights = tmp_path / "weights.ckpt"
     keys = []

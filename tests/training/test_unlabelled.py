@@ -115,6 +115,33 @@ def test_a_row_that_a_split_holds_back_is_refused_by_id_and_by_content(mine, par
             check_unlabelled(module())
 
 
+@pytest.mark.parametrize("part", ["test", "validation"])
+@pytest.mark.parametrize(
+    ("written", "rewritten"), [("P{:04}", "p{:04}"), ("{:04}", "{}"), ("{:04}", "{}.0")]
+)
+def test_an_id_or_a_group_spelled_otherwise_is_refused(mine, part, written, rewritten):
+    held = module().split.part(part)[3]
+    names = [written.format(k) for k in range(150)]
+    odd = [rewritten.format(held), *map(written.format, range(1000, 1059))]
+    rows(0, 150).assign(patient=names).to_csv("mine.csv", index=False)
+    put(rows(1000, 60).assign(patient=odd))
+    with pytest.raises(SettingError, match=f"1 of its rows have a data.id that .* the {part} part"):
+        check_unlabelled(module())
+    rows(0, 150).assign(ward=names).to_csv("mine.csv", index=False)
+    put(rows(1000, 60).assign(ward=odd))
+    with pytest.raises(SettingError, match=f"and '{written.format(held)}' in the data.: write it"):
+        check_unlabelled(module(group="ward"))
+
+
+def test_ids_that_the_data_tell_apart_by_their_spelling_are_told_apart(mine):
+    split = module().split
+    names = [f"P{k}" for k in range(150)]
+    names[split.train[0]] = names[split.test[0]].lower()
+    rows(0, 150).assign(patient=names).to_csv("mine.csv", index=False)
+    put(rows(1000, 60).assign(patient=[names[split.train[0]], *names[1000:], *map(str, range(59))]))
+    check_unlabelled(module())
+
+
 def test_a_row_of_a_group_that_is_held_back_is_refused(mine):
     rows(0, 150).assign(ward=np.arange(150) // 3).to_csv("mine.csv", index=False)
     put(rows(1000, 60).assign(ward=900))

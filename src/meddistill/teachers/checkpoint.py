@@ -21,6 +21,11 @@ from meddistill.inference.network import MeanOfProbabilities
 from meddistill.teachers.base import Blueprint, Teacher
 
 log = logging.getLogger(__name__)
+ALONE = (
+    "holds answers alone (a file of scores, or those of a model that was dropped, "
+    "teacher.keep=answers), so that it can't be asked for others: take the teacher that it was "
+    "made with, whose answers are in the store"
+)
 
 
 class CheckpointTeacher(Teacher):
@@ -47,6 +52,8 @@ class CheckpointTeacher(Teacher):
                 "path", path, "is no folder of a finished run (it has no model.json)"
             )
         self.model = load_model(self.path, trust)
+        if not self.model.answers_new_rows:
+            raise SettingError("path", path, ALONE)
 
     @property
     def live(self) -> bool:
