@@ -314,6 +314,15 @@ def test_runs_that_read_every_column_are_the_runs_they_were():
     assert identity(settings)["columns.costs.mean area"] == 4
 
 
+@pytest.mark.parametrize(("given", "other"), [("[b,a,10]", "[10,a,b]"), ("[3,a]", "[a,'3']")])
+def test_columns_named_in_another_order_make_the_same_run(given, other):
+    one, two = (
+        identity(resolved(composed("distill", f"columns.keep={names}"))) for names in (given, other)
+    )
+    assert one == two
+    assert one != identity(resolved(composed("distill", "columns.keep=[a,b]")))
+
+
 def test_a_restricted_schema_reads_what_the_whole_one_reads(cohort):
     whole = replace(cohort.records.schema, notation={})
     few = whole.only({"worst area", "mean area"})

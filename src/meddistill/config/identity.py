@@ -31,6 +31,8 @@ SINCE = {
 }
 """Keys that earlier versions did not have, and the value that does what those did: with it a run is
 the one that it was. Of a teacher they are those of each in a committee too."""
+SETS = ("columns.keep",)
+"""Keys whose lists are the same in any order."""
 FILES = (".path", "_path", "data.unlabelled")
 """How keys end whose values are files, the content of which decides what a run is."""
 OF_COMMITTEE = re.compile(r"(?<=^teacher)(\.of\.[^.]+)+")
@@ -41,13 +43,21 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """What decides a run's results, as flat keys: settings, and the content of files they name."""
     flat = dict(flatten(config))
     kept = {
-        key: value
+        key: _in_order(key, value)
         for key, value in flat.items()
         if not is_without_effect(key) and SINCE.get(OF_COMMITTEE.sub("", key), ...) != value
     }
     for key, path in files_named(config):
         kept[f"content of {key}"] = _content(path)
     return kept
+
+
+def _in_order(key: str, value: Any) -> Any:
+    """A setting's value; names that are a set in the order of the alphabet, a number as its name.
+
+    They are read in the table's order however they are given.
+    """
+    return sorted(map(str, value)) if key in SETS and isinstance(value, list) else value
 
 
 def files_named(node: Any, prefix: str = "") -> Iterable[tuple[str, Path]]:
