@@ -9,6 +9,7 @@ import torch
 from scipy.special import expit
 
 from meddistill.data.tables.bands import Bands
+from meddistill.data.tables.cells import Notation
 from meddistill.data.tables.records import TableRecords
 from meddistill.data.tables.schema import Schema
 from meddistill.inference.card import Card
@@ -45,9 +46,36 @@ def test_a_model_is_described_by_bands_of_equal_points_together():
                                         ("not known", 1)]},
             {"column": "ward", "bands": [("a, c", 2), ("b", 0), ("d", -1), ("not known", 0)]},
         ],
+        "notes": [
+            "In column 'age' a number between whole ones counts as the lower, 44.9 as 44.",
+            "In column 'ward' a category that is not on the card counts as not known.",
+        ],
         "scale": 1.0,
         "offset": 0.0,
     }  # fmt: skip
+
+
+def test_the_card_says_in_which_band_bounds_and_numbers_between_whole_ones_are():
+    schema = Schema(numeric=("crp", "dose"), notation={"crp": Notation(bounds=True)})
+    frame = pd.DataFrame({"crp": ["<5", "7.5"] * 50, "dose": np.arange(100.0)})
+    bands = Bands().fit(TableRecords(frame, schema), 5, None)
+    card = ScoreCard(bands.in_shape, 2)
+    with torch.no_grad():
+        card.points[:, 1] = 1
+    plain = Card({}, ["crp", "dose"], ["no", "yes"], {}, list(bands.in_shape))
+    found = described(NetworkModel(plain, MeanOfProbabilities([card]), bands))
+    said = [
+        "In column 'crp' a bound such as <5 counts as 5.",
+        "In column 'dose' a number between whole ones counts as the lower, 44.9 as 44.",
+    ]
+    assert found["notes"] == said
+    assert all(note in card_table(found, "yes").notes for note in said)
+    rows = pd.DataFrame({"crp": ["<5", "5"], "dose": [19.9, 19]})
+    codes = bands(bands.read(rows))
+    assert (codes[0] == codes[1]).all()
+    test = Answered("m", 0, np.full((4, 2), 0.5), np.array([0, 1, 0, 1]))
+    html = render(Page("t", "l", [card_section(found, test, "yes")]))
+    assert "such as &lt;5 counts as 5" in html
 
 
 def test_every_sum_that_can_be_reached_has_its_risk():

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from torch import Tensor
 
-from meddistill.data.tables.bands import NOT_KNOWN, BandsPreprocessing
-from meddistill.data.tables.cuts import Cuts
+from meddistill.data.tables.bands import BandsPreprocessing
+from meddistill.data.tables.cells import PLAIN
+from meddistill.data.tables.cuts import NOT_KNOWN, Cuts, Groups
+from meddistill.errors import columns_named
 from meddistill.inference.model import Model
 from meddistill.inference.network import MeanOfProbabilities, NetworkModel
-from meddistill.models.scorecard import ScoreCard
+from meddistill.models.scorecard import MOST_COLUMNS, ScoreCard
 
 
 def described(model: Model) -> dict[str, Any] | None:
@@ -19,17 +21,20 @@ def described(model: Model) -> dict[str, Any] | None:
 
     Returns:
         `columns`, each with its `column` and `bands` (name and points, those of equal points that
-        lie side by side as one); `scale` and `offset` of risk = sigmoid(offset + scale x sum).
+        lie side by side as one); `notes` on cells that are in none by their name; `scale` and
+        `offset` of risk = sigmoid(offset + scale x sum).
     """
     card, bands = _card(model), model.preprocessing
     if card is None or not isinstance(bands, BandsPreprocessing):
         return None
     points = card.points.detach()
+    places = points.any(dim=1).nonzero().flatten().tolist()
     return {
         "columns": [
             {"column": bands.schema.columns[place], "bands": list(_bands(bands, points, place))}
-            for place in points.any(dim=1).nonzero().flatten().tolist()
+            for place in places
         ],
+        "notes": _notes(bands, places),
         "scale": card.scale.item(),
         "offset": card.offset.item(),
     }
@@ -40,6 +45,25 @@ def _card(model: Model) -> ScoreCard | None:
         return None
     members = list(cast(MeanOfProbabilities, model.network).members)
     return members[0] if len(members) == 1 and isinstance(members[0], ScoreCard) else None
+
+
+def _notes(bands: BandsPreprocessing, places: Sequence[int]) -> list[str]:
+    """In which band of the columns at `places` a cell is whose band is not called by it."""
+    of = {bands.schema.columns[place]: bands.columns[place] for place in places}
+    found = {
+        "a bound such as <5 counts as 5": [
+            name for name in of if bands.schema.notation.get(name, PLAIN).bounds
+        ],
+        "a number between whole ones counts as the lower, 44.9 as 44": [
+            name for name, column in of.items() if isinstance(column, Cuts) and column.whole
+        ],
+        f"a category that is not on the card counts as {NOT_KNOWN}": [
+            name for name, column in of.items() if isinstance(column, Groups) and not column.others
+        ],
+    }
+    return [
+        f"In {columns_named(each, MOST_COLUMNS)} {what}." for what, each in found.items() if each
+    ]
 
 
 def _bands(bands: BandsPreprocessing, points: Tensor, column: int) -> Iterator[tuple[str, int]]:

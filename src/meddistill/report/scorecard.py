@@ -26,7 +26,7 @@ def card_table(card: Mapping[str, Any], positive: str) -> Table:
     """The card in a terminal and as Markdown."""
     rows = [[each["column"], *_points(each)] for each in card["columns"]]
     note = "; ".join(f"{sums}: {risk}" for sums, risk in risks(card))
-    notes = [ADD_UP.format(positive=positive), f"Risk by sum: {note}"]
+    notes = [*_told(card, positive), f"Risk by sum: {note}"]
     columns, rows = _even(rows)
     return Table("The card", columns, rows, notes)
 
@@ -35,12 +35,16 @@ def card_section(card: Mapping[str, Any], test: Answered, positive: str) -> Sect
     """The card and its ladder, on a page of their own when printed."""
     columns, rows = _even([[each["column"], *_points(each)] for each in card["columns"]])
     parts: list[Text | DataTable] = [
-        Text(ADD_UP.format(positive=positive)),
+        *map(Text, _told(card, positive)),
         DataTable(columns, rows, (), "Points", fixed=True),
         _lookup(card),
         _ladder(card, test, positive),
     ]
     return Section("The card", parts, own_page=True)
+
+
+def _told(card: Mapping[str, Any], positive: str) -> list[str]:
+    return [ADD_UP.format(positive=positive), *card.get("notes", [])]
 
 
 def risks(card: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -11,7 +11,9 @@ import torch
 
 from frames import with_frame
 from meddistill.data.datamodule import CohortDataModule
+from meddistill.data.patients import Patients
 from meddistill.data.tables.bands import Bands, BandsPreprocessing
+from meddistill.data.tables.cuts import Cuts, cut
 from meddistill.data.tables.modality import load_preprocessing
 from meddistill.data.tables.records import TableRecords
 from meddistill.data.tables.schema import Schema
@@ -56,6 +58,24 @@ def test_the_most_frequent_categories_have_bands_and_the_others_share_one():
     bands = fitted()
     assert bands.band_names[5] == ["a", "b", "c", "d", "any other"]
     assert fitted(most=8).band_names[5] == ["a", "b", "c", "d", "e", "f"]  # g has two patients
+
+
+def test_a_category_that_reads_like_the_cards_own_words_is_in_quotes():
+    wards = ["not known", "any other", "a, b", "x: +2", "plain"]
+    rows = frame().assign(ward=np.resize(wards, len(WARDS)))
+    names = fitted(rows).band_names[5]
+    assert sorted(names) == ["'a, b'", "'any other'", "'not known'", "'x: +2'", "plain"]
+
+
+def test_every_number_of_training_is_in_the_band_whose_name_has_it():
+    whole = Cuts((45.0, 51.0), whole=True)
+    assert [whole.name(band, band) for band in range(3)] == ["up to 44", "45 to 50", "51 or more"]
+    values = np.repeat([0, 1, 2, 3, 4, 9], [1, 1, 7, 3, 4, 4]).astype(float)
+    found = cut(values, Patients.of(len(values), 1, None), 5)
+    assert found.whole
+    assert all(each.is_integer() for each in found.cuts)
+    fine = cut(np.repeat([0.12345678, 0.12345679], 20), Patients.of(40, 5, None), 5)
+    assert fine.name(1, 1) == "0.12345679 or more"
 
 
 @pytest.mark.parametrize("fewest", [1, 12])

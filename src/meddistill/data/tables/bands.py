@@ -27,7 +27,6 @@ from meddistill.files.atomic import write_atomically
 
 MOST = 9
 """Bands of a column that anybody may ask for."""
-NOT_KNOWN = "not known"
 
 
 class BandsPreprocessing(TablePreprocessing):

@@ -67,9 +67,9 @@ class Notation:
             text = text.replace(".", "\0").replace(self.decimal, ".")
         return text if text.isascii() else text.replace(MINUS, "-")
 
-    def written(self, value: float) -> str:
+    def written(self, value: float, digits: int = 6) -> str:
         """A number with this decimal mark, and none between thousands."""
-        return f"{value:g}".replace(".", self.decimal)
+        return f"{value:.{digits}g}".replace(".", self.decimal)
 
     def _ungrouped(self, text: str) -> str:
         mark = re.escape(self.thousands)

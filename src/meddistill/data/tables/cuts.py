@@ -14,6 +14,14 @@ from numpy.typing import NDArray
 from meddistill.data.patients import Patients
 from meddistill.data.tables.blocks import Codes, Floats
 from meddistill.data.tables.cells import PLAIN, Notation
+from meddistill.errors import shown
+
+NOT_KNOWN, OTHERS = "not known", "any other"
+"""What a card calls the bands of an empty cell, and of categories without a band of their own."""
+MARKS = frozenset(",:'")
+"""Stand between the names of a card and around them."""
+DIGITS = 15
+"""All that a float64 has for sure: a cut is printed as it is."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +66,9 @@ class Cuts:
 
     def name(self, first: int, last: int, marks: Notation = PLAIN) -> str:
         """What numbers in the bands from `first` to `last` have in common."""
-        low = marks.written(self.cuts[first - 1]) if first else ""
+        low = marks.written(self.cuts[first - 1], DIGITS) if first else ""
         end = self.cuts[last] if last < len(self.cuts) else None
-        high = "" if end is None else marks.written(end - self.whole)
+        high = "" if end is None else marks.written(end - self.whole, DIGITS)
         if not low or not high:
             below = f"up to {high}" if self.whole else f"under {high}"
             return f"{low} or more" if low else below if high else "any"
@@ -121,8 +129,11 @@ class Groups:
         return np.array(found)[cells]
 
     def name(self, band: int) -> str:
-        """The category, or what the others are called."""
-        return self.named[band] if band < len(self.named) else "any other"
+        """The category, in quotes where it could be taken for other words; or the others' name."""
+        if band == len(self.named):
+            return OTHERS
+        name = self.named[band]
+        return shown(name) if name in (NOT_KNOWN, OTHERS) or MARKS & set(name) else name
 
 
 def cut(values: Floats, patients: Patients, most: int) -> Cuts:
@@ -138,8 +149,9 @@ def cut(values: Floats, patients: Patients, most: int) -> Cuts:
     known = np.isfinite(values)
     seen = values[known]
     different = np.unique(seen)
-    few = len(different) <= most
+    few, whole = len(different) <= most, bool((seen == np.round(seen)).all())
     found = different[1:] if few else _quantiles(seen, different, most)
+    found = np.unique(np.ceil(found)) if whole else found
     kept: list[float] = []
     for each in found.tolist():
         if few and not patients.are_enough(values == each):
@@ -147,7 +159,7 @@ def cut(values: Floats, patients: Patients, most: int) -> Cuts:
         below = known & (values < each) & (values >= (kept[-1] if kept else -math.inf))
         if patients.are_enough(below) and patients.are_enough(known & (values >= each)):
             kept.append(each)
-    return Cuts(tuple(kept), bool((seen == np.round(seen)).all()))
+    return Cuts(tuple(kept), whole)
 
 
 def _quantiles(seen: Floats, different: Floats, most: int) -> Floats:
