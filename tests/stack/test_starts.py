@@ -57,6 +57,16 @@ def test_a_started_member_is_its_student_alone(freeze, targets, data, tmp_path):
             assert (fitted.weights[name][place] - value).abs().max() < 1e-7, name
 
 
+def test_a_members_patience_counts_from_the_end_of_the_frozen_epochs(targets, data, tmp_path):
+    chosen = with_changes(base(), {"init.freeze_epochs": 5, "patience": 2, "optimizer.lr": 0.0,
+                                   "trainer.max_epochs": 20})  # fmt: skip
+    (chunk,) = plan([Member(0, {}, {}, chosen)], [0], [data])
+    first = FirstNetworks([(chosen, Table(chosen, data, targets))], tmp_path)
+    fitted = fit_stack(chunk.recipe, chunk.students, [data], tmp_path, networks=first.networks,
+                       freeze=first.freeze)  # fmt: skip
+    assert fitted.epochs.tolist() == [7]
+
+
 def test_members_that_freeze_otherwise_are_no_stack(data):
     every = [m for epochs in (1, 2) for m in members(**{"init.freeze_epochs": epochs})[:2]]
     assert [len(chunk.members) for chunk in plan(every, [0] * 4, [data])] == [2, 2]

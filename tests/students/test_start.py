@@ -71,6 +71,7 @@ def test_a_forest_as_teacher_is_refused_before_it_is_trained(meddistill):
         (("init.layers={a:b}",), "'a' is no layer of the student; there are layers.0"),
         (("student.width=64",), "layers.0: it has 64 units, and layers.0 has 16"),
         (("student=logistic", "teacher=mlp"), "no layer of the student takes a part"),
+        (("init.choose=largest", "init.seed=0"), "init.seed=0: choose=largest draws nothing by it"),
         (("+init.units=3",), "init.units=3: no such setting"),
     ],
 )
@@ -119,6 +120,41 @@ def test_layers_that_are_taken_stay_frozen_for_so_many_epochs(plain, targets, da
     for name in ("layers.0.weight", "layers.0.bias"):
         assert torch.equal(before[name], after[name])
     assert not torch.equal(before["layers.2.weight"], after["layers.2.weight"])
+
+
+@pytest.mark.parametrize(
+    "given", [(), ("stack.axes=['seed=0,1']",), ("stack.axes=['trainer.max_epochs=3,2']",)]
+)
+def test_to_freeze_for_as_long_as_training_can_last_is_refused(given, meddistill):
+    code, _, err = meddistill("distill", "init=subset", "loss=ce", *TEACHER, *EQUAL, *given,
+                              "init.freeze_epochs=2", "trainer.max_epochs=2")  # fmt: skip
+    assert code == 2
+    assert "init.freeze_epochs=2: training ends at trainer.max_epochs=2" in err
+    assert not Path("store").exists()
+
+
+def test_patience_counts_from_the_end_of_the_frozen_epochs(targets, data, tmp_path):
+    chosen = settings("init.freeze_epochs=5", "patience=2", "optimizer.lr=0", *EQUAL,
+                      "trainer.max_epochs=20")  # fmt: skip
+    student = student_of(chosen, data)
+    assert train_student(chosen, student, CE(), data, targets, tmp_path).epochs == 7
+
+
+def test_a_training_that_ends_while_layers_are_frozen_is_warned_of(targets, data, tmp_path, caplog):
+    chosen = settings("init.freeze_epochs=2", *EQUAL, "+trainer.max_steps=1")
+    train_student(chosen, student_of(chosen, data), CE(), data, targets, tmp_path)
+    assert "training stopped before the layers taken learnt at all" in caplog.text
+
+
+def test_by_itself_each_seed_takes_other_units_and_a_start_of_its_own_is_one_for_all(targets, data):
+    def units(*given):
+        chosen = settings(*given)
+        lines = Starts()(chosen, student_of(chosen, data), targets, data)
+        return lines[0].units
+
+    given = "student.width=8"
+    assert units(given, "seed=1") == units(given, "seed=3", "init.seed=1")
+    assert units(given, "seed=1") != units(given, "seed=2")
 
 
 def test_layers_learn_when_they_are_no_longer_frozen(targets, data, tmp_path):

@@ -19,6 +19,7 @@ class BestMembers:
         weights: The first weights, [M, ...] by name.
         patience: Epochs without a better value after which a member stops.
         min_epochs: Epochs that every member trains at least.
+        frozen: First epochs in which some layers are frozen: patience counts from their end.
 
     Attributes:
         score: [M] lowest validation log loss; NaN where it was never finite.
@@ -29,9 +30,11 @@ class BestMembers:
         weights: [M, ...] by name, of the best epoch.
     """
 
-    def __init__(self, weights: dict[str, Tensor], patience: int, min_epochs: int = 0) -> None:
+    def __init__(
+        self, weights: dict[str, Tensor], patience: int, min_epochs: int = 0, frozen: int = 0
+    ) -> None:
         count = len(next(iter(weights.values())))
-        self.patience, self.min_epochs = patience, min_epochs
+        self.patience, self.min_epochs, self.frozen = patience, min_epochs, frozen
         self.weights = {name: value.clone() for name, value in weights.items()}
         self.score = torch.full((count,), torch.nan)
         self.epoch = torch.zeros(count, dtype=torch.int64)
@@ -55,7 +58,7 @@ class BestMembers:
             for name, value in network.tensors().items():
                 best = self.weights[name]
                 best[to.to(best.device)] = value[source.to(best.device)]
-        self.wanting |= epoch - self.epoch >= self.patience
+        self.wanting |= epoch - self.epoch.clamp(min=self.frozen) >= self.patience
 
     def end(self, epoch: int) -> None:
         """Let those that may, train no further after `epoch` epochs."""

@@ -85,10 +85,11 @@ class StackedDistiller(pl.LightningModule):
         self.stepping, self.halt, self.scheduled = Stepping.of(trainer), halt, scheduled
         self.validates_every = trainer.get("check_val_every_n_epoch") or 1
         self.loss = loss_of(range(len(settings)), 0)
-        self.best = BestMembers(network.tensors(), patience, trainer.get("min_epochs") or 0)
         self.members = torch.arange(len(settings))  # of those in the stack, their first numbers
         self._groups: MemberGroups | None = None
         self.scheduler, self.frozen = scheduler, freeze or Freeze()
+        least = trainer.get("min_epochs") or 0
+        self.best = BestMembers(network.tensors(), patience, least, self.frozen.epochs)
         self._schedulers: MemberSchedulers | None = None
         self._resumed: dict[int, dict[str, Any]] | None = None
 

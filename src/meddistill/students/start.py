@@ -50,6 +50,18 @@ def build_init(settings: Mapping[str, Any]) -> Subset | None:
     return init
 
 
+def check_init(settings: Mapping[str, Any]) -> None:
+    """Refuse a start whose settings are wrong, or freeze layers for as long as training can last.
+
+    Raises:
+        SettingError: It names the key.
+    """
+    init, last = build_init(settings), settings["trainer"]["max_epochs"]
+    if init is not None and 0 < (last or 0) <= init.freeze_epochs:
+        mend = f"training ends at trainer.max_epochs={last}, so the layers taken would never learn"
+        raise SettingError("init.freeze_epochs", init.freeze_epochs, f"{mend}: take fewer epochs")
+
+
 def student_name(distils: bool, starts: bool) -> str:
     """What a student is called in tables: by what it has of its teacher."""
     if distils:
@@ -145,7 +157,7 @@ class Starts:
         name = json.dumps(settings["student"], default=str)
         own = self._wiring(name, student, data)
         others = self._wiring(teacher[0], teacher[1], data)
-        return init.start(student, own, teacher[1], others)
+        return init.start(student, own, teacher[1], others, settings["seed"])
 
     def _wiring(self, name: str, network: nn.Module, data: CohortDataModule) -> Wiring:
         key = json.dumps([name, data.in_shape, data.num_classes])

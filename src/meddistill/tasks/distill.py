@@ -25,7 +25,7 @@ from meddistill.stack.tables import Table
 from meddistill.students.checks import check_on, check_teacher, check_unread
 from meddistill.students.columns import build_columns, columns_read
 from meddistill.students.rows import Lesson, lesson, student_rows
-from meddistill.students.start import Starts, build_init, student_name
+from meddistill.students.start import Starts, check_init, student_name
 from meddistill.students.training import train_student
 from meddistill.tasks.common import check_student
 from meddistill.teachers.judging import judge_teacher
@@ -53,7 +53,7 @@ def distill(settings: Mapping[str, Any], run: RunFolder, in_sweep: bool = False)
     if loss.needs_teacher:
         check_teacher(settings, loss, teacher)
     check_unread(settings, loss, in_sweep)
-    build_init(settings)
+    check_init(settings)
     build_columns(settings)
     build_optimizer(settings["optimizer"], "optimizer")
     build_callbacks(settings["callbacks"], bool(settings["logger"]))

@@ -26,7 +26,7 @@ from meddistill.stack.search import search
 from meddistill.stack.tables import Table, make_tables
 from meddistill.students.checks import check_on, check_teacher, check_unread
 from meddistill.students.columns import build_columns
-from meddistill.students.start import build_init
+from meddistill.students.start import check_init
 from meddistill.tasks.common import check_student
 from meddistill.teachers.teaching import Teachers
 
@@ -77,7 +77,8 @@ def _check(members: Sequence[Member], in_sweep: bool) -> list[DistillationLoss]:
         node = settings["optimizer"]
         once("optimizer", node, lambda n=node: build_optimizer(n, "optimizer"))
         once("columns", settings["columns"], lambda s=settings: build_columns(s))
-        once("init", settings["init"], lambda s=settings: build_init(s))
+        node = [settings["init"], settings["trainer"]["max_epochs"]]
+        once("init", node, lambda s=settings: check_init(s))
         node = settings["loss"]
         losses.append(once("loss", node, lambda n=node: build_loss(n)))
         if losses[-1].needs_teacher:

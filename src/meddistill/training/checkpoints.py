@@ -50,6 +50,7 @@ class BestEpoch(Callback):
         monitor: The followed value that decides.
         lower_is_better: Which way the value is better.
         patience: Epochs without a better value after which training stops; None never stops.
+        frozen: First epochs in which some layers are frozen: patience counts from their end.
 
     Attributes:
         score: The best value; NaN while there is none.
@@ -60,8 +61,10 @@ class BestEpoch(Callback):
         steps: Steps of the whole training.
     """
 
-    def __init__(self, monitor: str, lower_is_better: bool, patience: int | None) -> None:
-        self.monitor, self.patience = monitor, patience
+    def __init__(
+        self, monitor: str, lower_is_better: bool, patience: int | None, frozen: int = 0
+    ) -> None:
+        self.monitor, self.patience, self.frozen = monitor, patience, frozen
         self.sign = 1 if lower_is_better else -1
         self.steps = 0
         self.forget()
@@ -86,7 +89,8 @@ class BestEpoch(Callback):
         if not self.sign * score >= self.sign * self.score and math.isfinite(score):
             self.score, self.epoch, self.weights = score, trainer.current_epoch, self._scored
             self.log_loss = float(trainer.callback_metrics.get("val/log_loss", math.nan))
-        if self.patience is not None and trainer.current_epoch - self.epoch >= self.patience:
+        since = max(self.epoch, self.frozen - 1)
+        if self.patience is not None and trainer.current_epoch - since >= self.patience:
             trainer.should_stop = True
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -89,8 +89,8 @@ def fit(
     _check_interval(trainer, data)
     module.logs_steps = bool(trainer.get("log_every_n_steps"))
     averages = any(isinstance(each, StochasticWeightAveraging) for each in callbacks)
-    patience = patience or patience_for(len(data.cohort.target))
-    best = BestEpoch(monitor, lower_is_better(monitor), None if averages else patience)
+    patience = None if averages else patience or patience_for(len(data.cohort.target))
+    best = BestEpoch(monitor, lower_is_better(monitor), patience, module.frozen.epochs)
     names, started = set(module.network.state_dict()), time.perf_counter()
     lightning = _trainer(checkpoints, trainer, [best, *callbacks], save_seconds, loggers, monitor)
     data = _with_large_batches(module, data, lightning.world_size)
@@ -114,6 +114,10 @@ def fit(
             lightning.validate(module, datamodule=data, verbose=False)
     if lightning.is_global_zero:
         _warn_of_less_than_shares(best, data)
+        if 0 < lightning.current_epoch <= module.frozen.epochs and not trainer.get("fast_dev_run"):
+            log.warning(
+                "init.freeze_epochs: training stopped before the layers taken learnt at all"
+            )
         if not trainer.get("fast_dev_run"):
             save_weights(module.network.state_dict(), checkpoints / BEST)
     return Fitted(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from torch import nn
 
-from meddistill.errors import SettingError, UserError, integer, number
+from meddistill.errors import SettingError, UserError, integer, number, optional_integer
 from meddistill.transfer.choose import Chooser
 from meddistill.transfer.matching import Matcher
 from meddistill.transfer.plan import Line, Mask, Transfer, norms_of
@@ -25,14 +26,15 @@ class Subset:
 
     Args:
         choose: Which units: `random`, `uniform` (evenly spaced) or `largest` (by norm).
-        seed: Of `random`.
+        seed: Of `random`; None goes by the student's own.
         share: Of the student's parameters that correspond to some of the teacher's; the rest keeps
             its own first weights.
         member: Number of the network, where the teacher is several.
         scale: Whether a weight grows by the square root of how much fewer numbers its unit sums.
         layers: By a student's layer the teacher's that it has its part of, where that is not the
             one that is found; None leaves it its own first weights.
-        freeze_epochs: Epochs in which the layers taken stay as they are, but for the last one.
+        freeze_epochs: Epochs in which layers of which some units are taken stay as they are, whole,
+            but for the last one.
 
     Raises:
         SettingError: A setting is out of its range.
@@ -41,14 +43,17 @@ class Subset:
     def __init__(
         self,
         choose: str = "random",
-        seed: int = 0,
+        seed: int | None = None,
         share: float = 1.0,
         member: int = 0,
         scale: bool = False,
         layers: Mapping[str, str | None] | None = None,
         freeze_epochs: int = 0,
     ) -> None:
-        self.chooser = Chooser(choose, integer("seed", seed))
+        self.seed = optional_integer("seed", seed)
+        self.chooser = Chooser(choose, seed or 0)
+        if seed is not None and choose != "random":
+            raise SettingError("seed", seed, f"choose={choose} draws nothing by it: leave it null")
         self.share = number("share", share, above=0, at_most=1)
         self.member = integer("member", member)
         if not isinstance(scale, bool):
@@ -57,7 +62,7 @@ class Subset:
         self.freeze_epochs = integer("freeze_epochs", freeze_epochs)
 
     def start(
-        self, student: nn.Module, own: Wiring, teacher: nn.Module, others: Wiring
+        self, student: nn.Module, own: Wiring, teacher: nn.Module, others: Wiring, seed: int = 0
     ) -> list[Line]:
         """Give a student's layers their parts of a teacher's; what was taken, layer by layer.
 
@@ -66,18 +71,21 @@ class Subset:
             own: How units run through it.
             teacher: One network, which reads what the student reads.
             others: How units run through it.
+            seed: The student's.
 
         Raises:
             UserError: Layers don't correspond.
         """
         state = {name: tensor.detach().cpu() for name, tensor in teacher.state_dict().items()}
         norms = norms_of(others, state)
-        matcher = Matcher(own, others, norms, self.chooser)
+        chooser = replace(self.chooser, seed=seed if self.seed is None else self.seed)
+        matcher = Matcher(own, others, norms, chooser)
         transfer = Transfer(
             own, student.state_dict(), state, matcher.matches(self.layers), self.scale
         )  # fmt: skip
         if self.share < 1:
-            self._leave_some(transfer, {unit: norms[other] for unit, other in matcher.of.items()})
+            taken = {unit: norms[other] for unit, other in matcher.of.items()}
+            self._leave_some(transfer, taken, chooser)
         lines = transfer.lines()
         self._refuse(lines, matcher.alike)
         student.load_state_dict(transfer.state())
@@ -109,24 +117,25 @@ class Subset:
             mend = "only the layer that gives the classes is taken, and that one always learns"
             raise SettingError("init.freeze_epochs", self.freeze_epochs, f"{mend}: leave it 0")
 
-    def _leave_some(self, transfer: Transfer, norms: Mapping[int, float]) -> None:
+    def _leave_some(self, transfer: Transfer, norms: Mapping[int, float], chooser: Chooser) -> None:
         """Leave as many units their own first weights as makes the share of the parameters."""
         wanted, low, high = self.share * transfer.numbers(), 0.0, 1.0
         found: dict[float, int] = {}
         for _ in range(HALVINGS):
             middle = (low + high) / 2
-            transfer.kept = self._kept(transfer, middle, norms)
+            transfer.kept = _kept(transfer, middle, norms, chooser)
             found[middle] = transfer.numbers()
             low, high = (middle, high) if found[middle] < wanted else (low, middle)
         nearest = min(found, key=lambda share: abs(found[share] - wanted))
-        transfer.kept = self._kept(transfer, nearest, norms)
+        transfer.kept = _kept(transfer, nearest, norms, chooser)
 
-    def _kept(self, transfer: Transfer, share: float, norms: Mapping[int, float]) -> Mask:
-        """By label whether a unit is taken, a share of each layer's."""
-        kept = np.ones_like(transfer.kept)
-        for place, units in enumerate(transfer.spaces):
-            count = round(share * len(units))
-            every = [norms[unit] for unit in units.tolist()]
-            kept[units] = False
-            kept[units[self.chooser(count, every, "share", place)]] = True
-        return kept
+
+def _kept(transfer: Transfer, share: float, norms: Mapping[int, float], chooser: Chooser) -> Mask:
+    """By label whether a unit is taken, a share of each layer's."""
+    kept = np.ones_like(transfer.kept)
+    for place, units in enumerate(transfer.spaces):
+        count = round(share * len(units))
+        every = [norms[unit] for unit in units.tolist()]
+        kept[units] = False
+        kept[units[chooser(count, every, "share", place)]] = True
+    return kept

@@ -24,7 +24,7 @@ from meddistill.stack.plan import Chunk, plan
 from meddistill.stack.starts import plans_of, save_plans
 from meddistill.stack.tables import Table
 from meddistill.students.checks import check_on, check_read, check_teacher
-from meddistill.students.start import Starts, build_init
+from meddistill.students.start import Starts, check_init
 from meddistill.teachers.teaching import build_teacher
 from meddistill.trial.answers import Answers, choose
 from meddistill.trial.arms import StudentArm
@@ -107,7 +107,7 @@ def _check_tries(name: str, arm: StudentArm, settings: Mapping[str, Any]) -> Non
         try:
             loss = build_loss(node["loss"], f"arms.{name}.loss")
             check_read({**node, "synthetic": arm.synthetic}, loss)
-            build_init(node)
+            check_init(node)
             build_optimizer(node["optimizer"], "optimizer")
         except UserError as error:
             raise UserError(
@@ -179,7 +179,9 @@ def _settings(
     arm: StudentArm, changes: Mapping[str, Any], settings: Mapping[str, Any], seed: int
 ) -> dict[str, Any]:
     own = {**arm.own, **changes, "seed": settings["seed"] + seed}
-    if "seed" in own["init"]:  # no two of the students that are averaged start from the same units
+    if (
+        own["init"].get("seed") is not None
+    ):  # no two of the students that are averaged start from the same units
         own["init"]["seed"] += seed
     if arm.is_control:  # what a live teacher answers can't be dealt out to other rows
         own["answers"] = "stored"
