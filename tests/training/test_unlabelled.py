@@ -99,6 +99,25 @@ def test_a_file_that_can_not_be_read_is_refused_by_name(mine, change, says):
     assert str(caught.value).startswith("data.unlabelled=more.csv: ")
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["more.csv", "mine.csv"], "data.unlabelled=['more.csv', 'mine.csv']: must be one file"),
+        (False, "data.unlabelled=false: must be one file: put rows of several into one"),
+        (".", "data.unlabelled=.: is a folder, and a table is one file"),
+    ],
+)
+def test_what_is_no_one_file_is_refused_by_name(mine, given, says):
+    with pytest.raises(SettingError) as caught:
+        read(unlabelled=given)
+    assert str(caught.value).startswith(says)
+
+
+def test_one_row_is_said_to_be_one(mine):
+    put(rows(1000, 1))
+    assert "1 row without labels (data.unlabelled: 'more.csv') joins" in read().notes[-2]
+
+
 # Beside a split
 
 
@@ -200,6 +219,13 @@ def test_a_student_learns_from_them_what_the_teacher_answers(mine, meddistill, m
     np.testing.assert_allclose(data.rows.answers[150:210].numpy(), expected, atol=1e-5)
     assert len(data.train_rows) == 2 * len(data.split.train) + 60
     assert not data.rows.labelled[150:].any()
+    count = len(data.split.train)
+    said = f"The student learned from 60 unlabelled and {count} synthetic rows too"
+    assert said in Path("run/report.md").read_text()
+    assert meddistill("report", "run")[0] == 0
+    assert said in Path("run/report.html").read_text()
+    added = json.loads(Path("run/metrics.json").read_text())["data"]["added"]
+    assert added == {"unlabelled": 60, "synthetic": count}
     known = json.loads(Path("run/known_rows.json").read_text())
     assert "P1000" in known
     assert len(known) == 60 + len(data.split.train) + len(data.split.validation)
@@ -214,6 +240,7 @@ def test_a_stack_and_a_live_teacher_read_what_a_single_run_reads(mine, meddistil
     score = pd.read_csv("sweep/sweep.csv").set_index(["loss", "data.unlabelled"])["score"]
     plain, more = (score.xs(name, level="loss").tolist() for name in ("ce", "kd"))
     assert plain[0] == plain[1]
+    assert pd.read_csv("sweep/sweep.csv")["rows/unlabelled"].dropna().tolist() == [60]
     assert abs(more[0] - more[1]) > 1e-5
     for answers in ("stored", "live"):
         code, _, err = meddistill(*common, *MORE, f"answers={answers}", f"hydra.run.dir={answers}")

@@ -156,6 +156,14 @@ class CohortDataModule(pl.LightningDataModule):
                 f"take another {key}, or a preprocessing that makes such of them ({group}=...)",
             )  # fmt: skip
 
+    @property
+    def added(self) -> dict[str, int]:
+        """How many `unlabelled` rows of the cohort and `synthetic` rows a teacher alone answers."""
+        own = self.cohort.unlabelled
+        read = [len(each) for each in self.unlabelled if own is not None and each is own.records]
+        every = sum(map(len, self.unlabelled))
+        return {"unlabelled": sum(read), "synthetic": every - sum(read)}
+
     def with_unlabelled(self, more: Records) -> Self:
         """The same with rows that nobody labelled in the training part, after all others.
 

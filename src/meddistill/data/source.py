@@ -12,6 +12,7 @@ import numpy as np
 from meddistill.config.compose import build
 from meddistill.data.batches import SMALLEST_BATCH, batch_size_for
 from meddistill.data.cohort import Cohort
+from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import OFFICIAL, PARTS, RANDOM, Split, split_cohort
 from meddistill.errors import SettingError, integer
 from meddistill.once import NOTE
@@ -79,6 +80,12 @@ def source(settings: Mapping[str, Any]) -> dict[str, Any]:
 def split_rows(settings: Mapping[str, Any], cohort: Cohort) -> Split:
     """Which rows train, validate and test."""
     return split_cohort(cohort, **{key: settings["data"][key] for key in SPLIT_KEYS})
+
+
+def describe_rows(data: CohortDataModule) -> dict[str, Any]:
+    """What a run's metrics say of its data, with the rows that the teacher alone answered."""
+    added = {kind: count for kind, count in data.added.items() if count}
+    return describe_data(data.cohort, data.split) | ({"added": added} if added else {})
 
 
 def describe_data(cohort: Cohort, split: Split) -> dict[str, Any]:

@@ -26,8 +26,8 @@ def rows_known(data: CohortDataModule) -> list[str]:
     """Keys of the rows that a model trained on `data` has seen, in training or validation."""
     rows = np.sort(np.concatenate([data.split.train, data.split.validation]))
     more = data.cohort.unlabelled
-    read = more is not None and any(each is more.records for each in data.unlabelled)
-    return [data.cohort.keys[row] for row in rows] + (more.keys if more and read else [])
+    read = more.keys if more and data.added["unlabelled"] else []
+    return [data.cohort.keys[row] for row in rows] + read
 
 
 def save_known_rows(folder: Path, keys: Iterable[str]) -> None:

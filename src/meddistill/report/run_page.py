@@ -18,7 +18,7 @@ from meddistill.report.classes import classes_table
 from meddistill.report.curves import Answered, curves
 from meddistill.report.page import Cell, DataTable, Notice, Page, Section, Text
 from meddistill.report.scorecard import card_section
-from meddistill.report.tables import TOLD, columns_said, meaning, number
+from meddistill.report.tables import TOLD, columns_said, meaning, number, rows_said
 from meddistill.report.trial_tables import CALIBRATION, MAIN, OPERATING
 from meddistill.runs.reading import check_numbers, read_predictions
 
@@ -155,13 +155,14 @@ def _confusion(test: Answered, classes: list[str], threshold: float) -> DataTabl
 
 def _rows(metrics: Mapping[str, Any]) -> Text:
     rows = metrics["data"]["rows"]
-    return Text(
+    said = [
         f"{rows['train']:,} training rows, {rows['validation']:,} validation, {rows['test']:,} "
-        f"test. The best of {metrics['epochs']} epochs by {metrics['monitor']} was kept."
-        if "epochs" in metrics
-        else f"{rows['train']:,} training rows, {rows['validation']:,} validation, "
-        f"{rows['test']:,} test."
-    )
+        "test.",
+        *rows_said(metrics),
+    ]
+    if "epochs" in metrics:
+        said.append(f"The best of {metrics['epochs']} epochs by {metrics['monitor']} was kept.")
+    return Text(" ".join(said))
 
 
 def _settings(folder: Path) -> DataTable:

@@ -88,10 +88,23 @@ def run_table(metrics: Mapping[str, Any]) -> Table:
         notes=[
             meaning(data["positive"], len(data["classes"]), metrics["threshold"]),
             *columns_said(metrics),
+            *rows_said(metrics),
             *_undefined(models),
             *_unchecked(metrics),
         ],
     )
+
+
+def rows_said(metrics: Mapping[str, Any]) -> list[str]:
+    """How many rows that nobody labelled the student learned from, where it did."""
+    data = metrics["data"]
+    if "added" not in data:
+        return []
+    added = " and ".join(f"{count:,} {kind}" for kind, count in data["added"].items())
+    return [
+        f"The student learned from {added} rows too, which the teacher alone answered, beside the "
+        f"{data['rows']['train']:,} training rows."
+    ]
 
 
 def columns_said(metrics: Mapping[str, Any]) -> list[str]:

@@ -105,4 +105,5 @@ def flat_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
         row |= {f"{prefix}{k}": model[k] for k in ("name", "parameters", "key") if k in model}
         for part, name in {"validation": "val", "test": "test"}.items():
             row |= {f"{prefix}{name}/{key}": value for key, value in model.get(part, {}).items()}
-    return row | {f"rows/{part}": count for part, count in data["rows"].items()}
+    rows = data["rows"] | data.get("added", {})
+    return row | {f"rows/{part}": count for part, count in rows.items()}

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from meddistill.data.preprocessing import PREPROCESSING
-from meddistill.data.source import describe_data
+from meddistill.data.source import describe_rows
 from meddistill.evaluation.members import evaluate_members
 from meddistill.evaluation.predictions import probability_columns
 from meddistill.inference.card import Card
@@ -211,7 +211,7 @@ def _facts(table: Table) -> dict[str, Any]:
             table.targets, data.cohort, data.split, settings["data"]["labels"],
             settings["threshold"],
         )  # fmt: skip
-    facts = {"data": describe_data(data.cohort, data.split), "teacher": teacher}
+    facts = {"data": describe_rows(data), "teacher": teacher}
     return facts | columns_read(table.choice)
 
 

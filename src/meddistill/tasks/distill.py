@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from meddistill.config.compose import build_network, build_optimizer
-from meddistill.data.source import describe_data, prepare
+from meddistill.data.source import describe_rows, prepare
 from meddistill.evaluation.predictions import judge_model
 from meddistill.inference import scorecard
 from meddistill.inference.card import Card, save_card
@@ -126,7 +126,7 @@ def _conclude(
         "batch_size": data.batch_size,
         "seconds": fitted.seconds,
         "threshold": threshold,
-        "data": describe_data(cohort, split),
+        "data": describe_rows(data),
         "teacher": judged_teacher,
         "student": judged,
         **({"scorecard": described} if described else {}),

@@ -42,6 +42,9 @@ def read_raw(path: Path, separator: str, decimal: str, encoding: str) -> Raw:
         UserError: The file is missing, empty, cut, of another kind, encoding or separator, has a
             column name twice, a row with more or fewer cells than the header, or no row.
     """
+    if path.is_dir():
+        mend = "is a folder, and a table is one file: name the file (CSV or Parquet)"
+        raise SettingError("data.path", path, mend)
     if not path.is_file():
         raise SettingError("data.path", path, "no such file (it is looked for from where you are)")
     if not path.stat().st_size:

@@ -41,8 +41,12 @@ def read_unlabelled(
         missing: Spellings of a group that is not known.
 
     Raises:
-        UserError: The file can't be read, lacks a column, or a cell is not what its column needs.
+        UserError: It is no one file, can't be read, lacks a column, or a cell is not what its
+            column needs.
     """
+    if not isinstance(path, str):
+        mend = "must be one file: put rows of several into one (null is none)"
+        raise SettingError(UNLABELLED, path, mend)
     try:
         raw = read(from_call(path))
         frame = raw.frame
@@ -86,7 +90,8 @@ def _of_this_file(error: UserError, path: str) -> UserError:
 
 def _described(frame: pd.DataFrame, path: str, target: str) -> str:
     unread = f"; their column {shown(target)} is not read" if target in frame.columns else ""
+    rows, join = ("row", "joins") if len(frame) == 1 else ("rows", "join")
     return (
-        f"{len(frame)} rows without labels ({UNLABELLED}: {shown(Path(path).name)}) join the "
+        f"{len(frame)} {rows} without labels ({UNLABELLED}: {shown(Path(path).name)}) {join} the "
         f"training part for the teacher to answer{unread}"
     )
