@@ -74,6 +74,8 @@ def test_every_number_of_training_is_in_the_band_whose_name_has_it():
     found = cut(values, Patients.of(len(values), 1, None), 5)
     assert found.whole
     assert all(each.is_integer() for each in found.cuts)
+    two = fitted(frame().assign(yes=np.resize([0.12345678, 0.12345679], len(WARDS))))
+    assert two.band_names[3] == ["0.12345678", "0.12345679"]
     fine = cut(np.repeat([0.12345678, 0.12345679], 20), Patients.of(40, 5, None), 5)
     assert fine.name(1, 1) == "0.12345679 or more"
 

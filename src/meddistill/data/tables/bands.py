@@ -15,7 +15,7 @@ from meddistill.data.patients import Patients
 from meddistill.data.records import Records
 from meddistill.data.tables.blocks import Cells
 from meddistill.data.tables.cells import PLAIN
-from meddistill.data.tables.cuts import Cuts, Groups, cut, grouped
+from meddistill.data.tables.cuts import DIGITS, Cuts, Groups, cut, grouped
 from meddistill.data.tables.encoding import CategoryInputs, NumberInputs
 from meddistill.data.tables.fitting import fit_preprocessing
 from meddistill.data.tables.preprocessing import TablePreprocessing
@@ -98,7 +98,7 @@ class BandsPreprocessing(TablePreprocessing):
         if isinstance(bands, Cuts):
             if self.numbers.two_valued[column] and first == last and len(bands.cuts) == 1:
                 ends = self.numbers.lowest[column], self.numbers.highest[column]
-                return self.schema.notation.get(name, PLAIN).written(ends[first])
+                return self.schema.notation.get(name, PLAIN).written(ends[first], DIGITS)
             return bands.name(first, last, self.schema.notation.get(name, PLAIN))
         return ", ".join(bands.name(band) for band in range(first, last + 1))
 

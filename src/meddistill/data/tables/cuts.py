@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from meddistill.data.patients import Patients
 from meddistill.data.tables.blocks import Codes, Floats
 from meddistill.data.tables.cells import PLAIN, Notation
-from meddistill.errors import shown
 
 NOT_KNOWN, OTHERS = "not known", "any other"
 """What a card calls the bands of an empty cell, and of categories without a band of their own."""
@@ -133,7 +132,7 @@ class Groups:
         if band == len(self.named):
             return OTHERS
         name = self.named[band]
-        return shown(name) if name in (NOT_KNOWN, OTHERS) or MARKS & set(name) else name
+        return f"'{name}'" if name in (NOT_KNOWN, OTHERS) or MARKS & set(name) else name
 
 
 def cut(values: Floats, patients: Patients, most: int) -> Cuts:
