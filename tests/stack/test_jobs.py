@@ -297,6 +297,24 @@ def test_a_wrong_value_on_an_axis_is_refused_before_anything_is_trained(meddisti
     assert "training member" not in out
 
 
+@pytest.mark.parametrize(
+    ("axes", "said"),
+    [
+        (("init=subset,scratch", "init.seed=0,1"), "init.seed: no such setting to make an axis of "
+         "a stack (init=scratch has none: sweep it by a command without init.seed)"),
+        (("loss=kd,ce", "loss.alpha=0,1"), "(loss=ce has none: sweep it by a command without "
+         "loss.alpha)"),
+    ],
+)  # fmt: skip
+def test_an_axis_that_a_choice_of_the_sweep_lacks_is_refused_before_the_first_job(
+    axes, said, meddistill
+):
+    code, _, err = meddistill("distill", "-m", *QUICK, *axes, "hydra.sweep.dir=sweep")
+    assert code == 2
+    assert said in err
+    assert not [*Path("sweep").glob("*/*"), *Path().glob("store")]
+
+
 def test_a_member_that_diverges_fails_alone_whether_it_stacks_or_not(meddistill):
     wild = ("distill", "-m", *QUICK, "optimizer=sgd", "optimizer.lr=0.01,1e30", "seed=0,1")
     for number, more in enumerate([(), ("answers=live",)]):

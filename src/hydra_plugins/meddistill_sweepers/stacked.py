@@ -53,9 +53,19 @@ class StackedSweeper(BasicSweeper):
         return super().sweep(arguments)
 
     def validate_batch_is_legal(self, batch: Any) -> None:
-        """Refuse overrides that make no config before the first job; one job is its own test."""
-        if len(batch) > 1:
-            super().validate_batch_is_legal(batch)
+        """Refuse overrides that make no config, and axes that a job's config lacks.
+
+        This is before the first job; one job is its own test.
+        """
+        from meddistill.stack.members import named_axes  # here, as Hydra imports sweepers always
+
+        assert self.config is not None
+        assert self.hydra_context is not None
+        for overrides in batch if len(batch) > 1 else ():
+            loader = self.hydra_context.config_loader
+            config = loader.load_sweep_config(self.config, list(overrides))
+            if "stack" in config:
+                named_axes(config)
 
     def _stacked(self, arguments: list[str], overrides: Sequence[Override]) -> list[str]:
         """The arguments with all stackable sweeps in `stack.axes`."""

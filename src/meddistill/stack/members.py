@@ -49,14 +49,10 @@ def expand(config: DictConfig) -> list[Member]:
     Raises:
         UserError: An axis is no sweep, names no setting, or the part wanted is empty.
     """
-    axes = parse_axes(list(config.stack.axes))
+    axes = named_axes(config)
     first, last = _part(config.stack.members, math.prod(map(len, axes.values())))
-    plain = OmegaConf.create({k: v for k, v in config.items_ex(False) if k != "hydra"})
+    plain = _plain(config)
     plain.stack = as_single({"stack": plain.stack})["stack"]
-    OmegaConf.set_struct(plain, True)
-    for key in axes:
-        if OmegaConf.select(plain, key, default=_part) is _part:
-            raise UserError(f"{key}: no such setting to make an axis of a stack")
     base, following = resolved(plain), Following(plain, list(axes))
     members = []
     combinations = itertools.islice(itertools.product(*axes.values()), first, last)
@@ -65,6 +61,31 @@ def expand(config: DictConfig) -> list[Member]:
         changes = {**own, **following(own)}
         members.append(Member(number, own, changes, with_changes(base, changes)))
     return members
+
+
+def named_axes(config: DictConfig) -> dict[str, list[Any]]:
+    """The axes of a composed config, each of a setting that it has.
+
+    Raises:
+        UserError: An axis is no sweep, or names no setting; of a job of a sweep it says which
+            choice lacks it.
+    """
+    axes, plain = parse_axes(list(config.stack.axes)), _plain(config)
+    choices = OmegaConf.select(config, "hydra.runtime.choices", default={})
+    for key in axes:
+        if OmegaConf.select(plain, key, default=_part) is _part:
+            group = key.partition(".")[0]
+            lacks = f"{group}={choices.get(group)} has none: sweep it by a command without {key}"
+            mend = f" ({lacks})" if group in choices else ""
+            raise UserError(f"{key}: no such setting to make an axis of a stack{mend}")
+    return axes
+
+
+def _plain(config: DictConfig) -> DictConfig:
+    """Without Hydra's own part; to ask it for a setting that it lacks is an error."""
+    plain = OmegaConf.create({k: v for k, v in config.items_ex(False) if k != "hydra"})
+    OmegaConf.set_struct(plain, True)
+    return plain
 
 
 class Following:
