@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from meddistill.errors import SettingError, UserError
+from meddistill.errors import SettingError, UserError, shown
 
 
 def test_an_error_that_a_launcher_pickles_comes_back_with_its_message():
@@ -18,7 +18,13 @@ def test_an_error_that_a_launcher_pickles_comes_back_with_its_message():
 @pytest.mark.parametrize(
     ("value", "typed"),
     [(None, "null"), (True, "true"), (False, "false"), (1, "1"), (0.0, "0.0"), ("True", "True"),
-     ({}, "{}")],
+     ({}, "{}"), (["age", None, "mean area", 3], "[age,null,mean area,3]"),
+     (["a,b", "seed=0,1", ""], "['a,b','seed=0,1','']"),
+     ({"crp": 10, "on": True}, "{crp: 10, on: true}")],
 )  # fmt: skip
 def test_a_setting_is_written_as_it_is_typed(value, typed):
     assert str(SettingError("key", value, "no")) == f"key={typed}: no"
+
+
+def test_a_name_with_an_apostrophe_stands_in_other_quotes():
+    assert (shown("thal"), shown("thal's")) == ("'thal'", '"thal\'s"')

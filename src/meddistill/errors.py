@@ -6,7 +6,7 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,10 @@ LONGEST, LONGEST_VALUE = 1500, 200
 """Characters of a message, and of a setting's value in it, at most."""
 UNUSUAL = re.compile(r"[^\n -~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u058f\u1e00-\u1fff]")
 """Characters to look at: some of them steer a terminal, or can't be seen."""
+
+
+PLAIN = re.compile(r"[\w./%*@?|+-]+( +[\w./%*@?|+-]+)*")
+"""A text that needs no quotes inside a list."""
 
 
 class UserError(Exception):
@@ -78,8 +82,19 @@ class SettingError(UserError):
 
 
 def typed(value: object) -> str:
-    """A setting's value as it is typed on the command line: null, true, false."""
+    """A setting's value as it is typed on the command line: null, true, [age,sex], {crp: 10}."""
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(map(_element, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{name}: {_element(each)}' for name, each in value.items())}}}"
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+
+
+def _element(value: object) -> str:
+    """A value inside another; a text in quotes where it has signs of the grammar in it."""
+    if isinstance(value, str) and not PLAIN.fullmatch(value):
+        return repr(value)
+    return typed(value)
 
 
 def visible(text: str) -> str:
@@ -104,7 +119,7 @@ def shortened(text: str, most: int) -> str:
 def shown(value: object, most: int = 60) -> str:
     """A cell or a name from a user's file in quotes, on one line of printable characters."""
     text = shortened(visible(str(value)).replace("\n", "\\n"), most)
-    return f"'{text}'"
+    return f'"{text}"' if "'" in text else f"'{text}'"
 
 
 def listed(names: Iterable[object], most: int = 5) -> str:

@@ -147,7 +147,7 @@ def test_an_unknown_key_of_a_config_of_ones_own_is_refused(meddistill):
         (["teacher", "trainer.gradient_clip_val=1"], "a teacher's own is teacher.trainer.gradient"),
         (["teacher", "+trainer.max_epochs=3"], "a teacher's own is teacher.trainer.max_epochs"),
         (["teacher", "+teacher.trainer.devices=2"], "teacher.trainer.devices=2: a teacher is"),
-        (["distill", "stack.members=[0,1]"], "stack.members=[0, 1]: is a part of the students"),
+        (["distill", "stack.members=[0,1]"], "stack.members=[0,1]: is a part of the students"),
         (["trial", "stack.axes=['seed=0,1']"], "a trial has arms and splits in their place"),
         (["trial", "data.fold=[0,5]", "trial.folds=5"], "leave one of the two out"),
         (

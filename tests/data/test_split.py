@@ -291,10 +291,10 @@ def test_groups_and_copies_stay_together_where_validation_rows_are_drawn():
     ("names", "setting", "says"),
     [
         (PARTS, {"test": 0.2}, "data.test=0.2: the parts are the official ones: leave it out, or"),
-        (PARTS, {"fold": [0, 5]}, "data.fold=[0, 5]: the parts are the official ones"),
+        (PARTS, {"fold": [0, 5]}, "data.fold=[0,5]: the parts are the official ones"),
         (PARTS, {"validation": 0.2}, "data.validation=0.2: the parts are the official ones"),
         (("train", "test"), {"test": 0.2}, "data.test=0.2: the parts are the official ones"),
-        (("train", "test"), {"fold": [0, 5]}, "data.fold=[0, 5]: the parts are the official ones"),
+        (("train", "test"), {"fold": [0, 5]}, "data.fold=[0,5]: the parts are the official ones"),
     ],
 )
 def test_what_would_draw_official_parts_anew_is_refused_beside_them(rare, names, setting, says):

@@ -44,7 +44,7 @@ def test_a_sweep_with_other_tags_is_the_same_sweep(meddistill):
 @pytest.mark.parametrize(
     ("override", "message"),
     [("tags=pilot", "tags=pilot: must be a list of words: tags=[pilot,icu]"),
-     ("notes=[a]", "notes=['a']: must be a text"),
+     ("notes=[a]", "notes=[a]: must be a text"),
      ("tags=[{a: 1}]", "must be a list of words")],
 )  # fmt: skip
 def test_tags_are_words_and_notes_a_text(meddistill, override, message):

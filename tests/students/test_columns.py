@@ -59,7 +59,7 @@ def metrics(folder):
     [
         ({"keep": []}, "keep=[]: a student reads one column at least"),
         ({"keep": "age"}, "keep=age: must be a list: columns.keep=[age]"),
-        ({"keep": ["a", "a"]}, "keep=['a', 'a']: 'a' is named twice"),
+        ({"keep": ["a", "a"]}, "keep=[a,a]: 'a' is named twice"),
         ({"keep": ["a"], "most": 2}, "names the columns, and columns.most would choose them"),
         ({"most": 0}, "most=0: must be a whole number of at least 1"),
         ({"costs": {"a": -1}, "budget": 3}, "costs.a=-1: must be a number at least 0"),
@@ -93,6 +93,13 @@ def test_a_budget_that_pays_for_no_column_is_refused_with_the_cheapest(cohort):
     prices = {name: 10 + place for place, name in enumerate(cohort.records.columns)}
     with pytest.raises(SettingError, match="the cheapest, 'mean radius', costs 10"):
         Columns(costs=prices, budget=9).check_on(cohort.records, {})
+
+
+def test_a_budget_above_what_all_columns_cost_is_refused_as_too_many_columns_are(cohort):
+    prices = {"mean area": 4, "mean radius": 3.5}
+    with pytest.raises(SettingError, match=r"all columns cost 7\.5: leave columns\.costs"):
+        Columns(costs=prices, budget=8).check_on(cohort.records, {})
+    Columns(costs=prices, budget=7.5).check_on(cohort.records, {})
 
 
 def test_rows_without_columns_are_refused_by_their_kind():
@@ -248,7 +255,7 @@ def test_students_alone_of_two_teachers_read_what_their_own_teacher_chose():
     other = {**own, "teacher": {**own["teacher"], "seed": 1}}
     loss = build_loss(own["loss"])
     assert asks_teacher(own, loss)
-    assert len({_key(each, asks_teacher(each, loss)) for each in (own, other)}) == 2
+    assert len({_key(each, loss) for each in (own, other)}) == 2
     assert not asks_teacher({**own, "columns": {**own["columns"], "most": None}}, loss)
 
 

@@ -33,10 +33,11 @@ def settings(columns, **own):
     ("given", "says"),
     [
         (settings(4), "trial.columns=4: must be a list"),
-        (settings([]), "must be a list"),
+        (settings([]), "trial.columns=[]: names no number: trial.columns=[2,4,8]"),
         (settings([2, 2]), "names a value twice"),
         (settings([2], most=3), "columns.most=3: trial.columns sets columns.most to each of [2]"),
-        (settings([2], keep=["age"]), "columns.keep=['age']: trial.columns sets"),
+        (settings([2], keep=["age"]), "columns.keep=[age]: trial.columns sets"),
+        (settings([2, None], most=3), "trial.columns sets columns.most to each of [2,null]: leave"),
         (settings([2], costs={"crp": 1}, budget=3), "columns.budget=3: trial.columns sets"),
     ],
 )

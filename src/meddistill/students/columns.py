@@ -15,7 +15,7 @@ from meddistill.config.compose import build
 from meddistill.config.nearest import nearest
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.records import Records
-from meddistill.errors import SettingError, UserError, integer, listed, number, shown
+from meddistill.errors import SettingError, UserError, integer, listed, number, shown, typed
 from meddistill.students.told import Told
 from meddistill.teachers.targets import Targets
 
@@ -148,8 +148,18 @@ class Columns:
         if self.most is not None and self.most > len(there):
             mend = f"there are {len(there)} columns, and columns=all reads them all"
             raise SettingError("columns.most", self.most, mend)
+        self._check_budget(there, costs)
+
+    def _check_budget(self, there: Sequence[str], costs: Mapping[str, float]) -> None:
+        """Refuse a budget that pays for no column, or for more than there is."""
+        if self.budget is None:
+            return
+        total = sum(costs.values())
+        if self.budget > total:
+            mend = f"all columns cost {total:g}: leave columns.costs and columns.budget out"
+            raise SettingError("columns.budget", self.budget, mend)
         cheapest = min(there, key=lambda name: costs.get(name, 0.0))
-        if self.budget is not None and costs.get(cheapest, 0.0) > self.budget:
+        if costs.get(cheapest, 0.0) > self.budget:
             mend = f"pays for no column: the cheapest, {shown(cheapest)}, costs {costs[cheapest]:g}"
             raise SettingError("columns.budget", self.budget, mend)
 
@@ -193,7 +203,7 @@ class Columns:
     def _said(self) -> str:
         """The settings, as they are typed."""
         given = {key: value for key, value in asdict(self).items() if value is not None}
-        return ", ".join(f"columns.{key}={value}" for key, value in given.items())
+        return ", ".join(f"columns.{key}={typed(value)}" for key, value in given.items())
 
 
 def _no_column(name: str, there: Sequence[str], data: Mapping[str, Any]) -> str:

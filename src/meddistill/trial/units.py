@@ -8,7 +8,7 @@ from typing import Any
 
 from meddistill.config.identity import flatten
 from meddistill.data.split import OFFICIAL
-from meddistill.errors import SettingError, integer, number
+from meddistill.errors import SettingError, integer, number, typed
 from meddistill.stack.members import with_changes
 
 
@@ -68,13 +68,15 @@ def column_settings(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
         return [{}]
     name = "most" if own["costs"] is None else "budget"
     if not isinstance(values, list) or not values:
-        raise SettingError("trial.columns", values, "must be a list: trial.columns=[2,4,8]")
+        mend = "names no number" if values == [] else "must be a list"
+        raise SettingError("trial.columns", values, f"{mend}: trial.columns=[2,4,8]")
     if len({str(value) for value in values}) < len(values):
         raise SettingError("trial.columns", values, "names a value twice")
     for key in ("keep", name):
         if own[key] is not None:
             mend = (
-                f"trial.columns sets columns.{name} to each of {values}: leave one of the two out"
+                f"trial.columns sets columns.{name} to each of {typed(values)}: leave one "
+                "of the two out"
             )
             raise SettingError(f"columns.{key}", own[key], mend)
     every = {f"columns.{key}": None for key in ("most", "costs", "budget")}
