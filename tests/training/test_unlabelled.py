@@ -102,7 +102,7 @@ def test_a_file_that_can_not_be_read_is_refused_by_name(mine, change, says):
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (["more.csv", "mine.csv"], "data.unlabelled=['more.csv', 'mine.csv']: must be one file"),
+        (["more.csv", "mine.csv"], "data.unlabelled=[more.csv,mine.csv]: must be one file"),
         (False, "data.unlabelled=false: must be one file: put rows of several into one"),
         (".", "data.unlabelled=.: is a folder, and a table is one file"),
     ],
