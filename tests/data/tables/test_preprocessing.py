@@ -260,7 +260,8 @@ def test_a_raw_row_alone_is_read_cell_by_cell_and_as_among_others(typed, fitted,
     whole = inputs_of(fitted, typed[kind])
     for place in range(0, ROWS, 7):
         row = typed[kind].iloc[[place]]
-        assert fitted.schema.one_row(row) is not None
+        # A column of float32 goes by the reader of columns, which reads it as decimals.
+        assert (fitted.schema.one_row(row) is None) == (kind == "float32")
         assert inputs_of(fitted, row).tobytes() == whole[place].tobytes()
 
 

@@ -456,7 +456,7 @@ def test_a_missing_file_is_refused_with_its_path(tmp_path):
 
 
 def test_a_folder_is_no_file(tmp_path):
-    with pytest.raises(SettingError, match="no such file"):
+    with pytest.raises(SettingError, match="is a folder, and a table is one file"):
         table(str(tmp_path), "diagnosis")
 
 
