@@ -66,6 +66,11 @@ def build(node: Mapping[str, Any], key: str, **facts: Any) -> Any:
         raise
 
 
+def choice_name(node: Mapping[str, Any]) -> str:
+    """What the component of a config node is called in its group: munge, of ...munge.Munge."""
+    return str(node["_target_"]).rpartition(".")[2].lower()
+
+
 def no_target(key: str) -> UserError:
     """What to say of a config node that names no class."""
     return UserError(f"{key}._target_ is not there: it names the class that {key} is")

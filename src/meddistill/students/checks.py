@@ -8,7 +8,7 @@ from typing import Any
 
 from hydra.utils import get_class
 
-from meddistill.config.compose import build, build_network
+from meddistill.config.compose import build, build_network, choice_name
 from meddistill.data.cohort import UNLABELLED
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError, UserError
@@ -48,7 +48,7 @@ def _check_view(settings: Mapping[str, Any], loss: DistillationLoss) -> None:
     good (Beyer et al. 2022, arXiv:2106.05237).
     """
     if settings["view"] and loss.needs_teacher and not asks_live(settings, loss):
-        name = settings["view"]["_target_"].rpartition(".")[2].lower()
+        name = choice_name(settings["view"])
         raise SettingError(
             "view", name, "stored answers are of the rows as they are, and teach little about "
             "random views of them: set answers=live, by which the teacher answers the very view "
@@ -98,7 +98,7 @@ def rows_asked(settings: Mapping[str, Any]) -> dict[str, str]:
     """The settings, as they are typed, that ask for rows which a teacher alone answers."""
     asked = {}
     if settings["synthetic"]:
-        asked["synthetic"] = settings["synthetic"]["_target_"].rpartition(".")[2].lower()
+        asked["synthetic"] = choice_name(settings["synthetic"])
     if settings["data"].get("unlabelled") is not None:
         asked[UNLABELLED] = settings["data"]["unlabelled"]
     return asked

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meddistill.config.compose import build
+from meddistill.config.compose import build, choice_name
 from meddistill.config.identity import from_call
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError
@@ -84,7 +84,7 @@ def _with_synthetic_rows(node: Mapping[str, Any], data: CohortDataModule) -> Coh
     train, make = data.split.train, build(node, "synthetic")
     kind = data.cohort.records.kind
     if make.reads != kind:
-        name = node["_target_"].rpartition(".")[2].lower()
+        name = choice_name(node)
         raise SettingError("synthetic", name, f"makes rows of {make.reads}, and these are {kind}")
     whole = data.with_columns(None)  # rows are alike by all that is known of them
     made = make(whole.records.take(train), whole.inputs_at(train))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from meddistill.config.compose import choice_name
 from meddistill.errors import SettingError, UserError
 
 TEACHERS = ("true", "permuted")
@@ -86,8 +87,7 @@ class StudentArm(Arm):
         label = f"{self.label}, started from its teacher" if self.init else self.label
         if not self.synthetic:
             return label
-        way = str(self.synthetic["_target_"]).rpartition(".")[2].lower()
-        return f"{label}, synthetic rows ({way})"
+        return f"{label}, synthetic rows ({choice_name(self.synthetic)})"
 
     @property
     def is_control(self) -> bool:

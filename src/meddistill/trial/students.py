@@ -179,9 +179,7 @@ def _settings(
     arm: StudentArm, changes: Mapping[str, Any], settings: Mapping[str, Any], seed: int
 ) -> dict[str, Any]:
     own = {**arm.own, **changes, "seed": settings["seed"] + seed}
-    if (
-        own["init"].get("seed") is not None
-    ):  # no two of the students that are averaged start from the same units
+    if own["init"].get("seed") is not None:  # no two that are averaged start from the same units
         own["init"]["seed"] += seed
     if arm.is_control:  # what a live teacher answers can't be dealt out to other rows
         own["answers"] = "stored"

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from meddistill.config.compose import build
+from meddistill.config.compose import build, choice_name
 from meddistill.errors import SettingError
 
 
@@ -29,6 +29,6 @@ def build_view(node: Mapping[str, Any], kind: str, key: str = "view") -> nn.Modu
     view: nn.Module = build(node, key)
     reads = getattr(view, "reads", kind)
     if reads != kind:
-        name = node["_target_"].rpartition(".")[2].lower()
+        name = choice_name(node)
         raise SettingError(key, name, f"is for {reads}, and these are {kind}: take {key}=none")
     return view

@@ -29,8 +29,6 @@ class Noise(Generator):
         UserError: A setting is out of its range, or both change nothing.
     """
 
-    needs = "their numbers are all alike or have two values, and swap is 0, or the like"
-
     def __init__(
         self, copies: int = 4, scale: float = 0.1, swap: float = 0.05, seed: int = 0
     ) -> None:
