@@ -12,6 +12,7 @@ import torch
 
 import meddistill as package
 from conftest import SMALL_TEACHER
+from meddistill.data.tables.breast_cancer import breast_cancer
 
 CARD = ("student=scorecard", "trainer.max_epochs=4", "hydra.run.dir=run")
 
@@ -27,14 +28,15 @@ def patients(rows=240):
     return frame.assign(ill=(random.uniform(size=rows) < 1 / (1 + np.exp(-risk))).astype(int))
 
 
-def test_the_kept_model_is_the_card_and_answers_by_the_sum_of_whole_points(meddistill):
+def test_the_kept_model_is_the_card_and_answers_by_the_sum_of_whole_points(meddistill, caplog):
     patients().to_csv("patients.csv", index=False)
     code, out, err = meddistill(
         "distill", "data=table", "data.path=patients.csv", "data.target=ill", "data.labels=0.3",
-        *SMALL_TEACHER, *CARD,
+        *SMALL_TEACHER, *CARD, "student.most_columns=2",
     )  # fmt: skip
     assert code == 0, err
     assert "Risk by sum" in out
+    assert "The student reads 2 column(s)" in out
     run, frame = package.load_model("run"), patients().drop(columns="ill")
     card = run.network.members[0].requires_grad_(False)
     assert torch.equal(card.points, card.points.round())
@@ -48,6 +50,20 @@ def test_the_kept_model_is_the_card_and_answers_by_the_sum_of_whole_points(meddi
     check_scores(answers)
     new = pd.DataFrame({"age": [None, 50], "ward": ["never seen", None], "noise": [None, None]})
     assert run.predict_proba(new).notna().all(axis=None)
+    check_columns(run, frame, caplog)
+
+
+def check_columns(run, frame, caplog):
+    """A row needs the columns with points alone, and nothing is said of the others."""
+    metrics = json.loads(Path("run/metrics.json").read_text())
+    names = metrics["columns"]["columns"]
+    assert names == [each["column"] for each in metrics["scorecard"]["columns"]]
+    assert metrics["student"]["parameters"] == 2 * 6 + 1
+    (other,) = set(frame) - set(names)
+    caplog.clear()
+    assert run.predict_proba(frame).equals(run.predict_proba(frame[names]))
+    run.predict_proba(frame.assign(**{other: 1e9}))
+    assert f"'{other}'" not in caplog.text
 
 
 def check_scores(answers):
@@ -96,6 +112,16 @@ def test_cards_of_a_stack_are_trained_one_by_one_and_a_picked_one_answers(meddis
     assert "a ScoreCard is finished by itself" in out
     code, _, err = meddistill("pick", "job", "seed=1", "--to", "picked")
     assert code == 0, err
-    assert "scorecard" in json.loads(Path("picked/metrics.json").read_text())
-    points = package.load_model("picked").network.members[0].points
-    assert torch.equal(points, points.round())
+    metrics = json.loads(Path("picked/metrics.json").read_text())
+    names = [each["column"] for each in metrics["scorecard"]["columns"]]
+    assert len(names) == 8
+    code, _, err = meddistill("export", "picked", "--to", "handed/on")
+    assert code == 0, err
+    rows = breast_cancer().records.frame
+    answers = package.predict("handed/on", rows[names])["malignant"]
+    predictions = pd.read_parquet("picked/predictions.parquet")
+    np.testing.assert_array_equal(
+        predictions["p_malignant"].astype("float32"), answers.astype("float32")
+    )
+    assert metrics["columns"]["columns"] == names
+    assert metrics["student"]["parameters"] == 8 * 6 + 1

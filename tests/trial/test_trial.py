@@ -265,3 +265,5 @@ def test_an_arm_may_have_a_student_and_rows_of_its_own(meddistill):
     predictions = pd.read_parquet("trial/predictions.parquet")
     risks = predictions.groupby(["arm", "split"])["p_malignant"].nunique()
     assert risks["scorecard"].max() < risks["student_alone"].min()  # equal sums, equal risks
+    costs = json.loads(Path("trial/trial.json").read_text())["summary"]["costs"]
+    assert costs["scorecard"]["parameters"] == 8 * 6 + 1  # of the columns that the card asks for

@@ -20,7 +20,8 @@ class ScoreCard(nn.Module):
     """Points for the band of each column's cell; their sum gives the risk of the positive class.
 
     It is trained with real points for all columns. `finish` then makes it a card, by the same loss:
-    few columns are left, points are whole, and the risk is sigmoid(offset + scale x sum).
+    few columns are left, points are whole, and the risk is sigmoid(offset + scale x sum). `narrow`
+    has it read these columns alone.
 
     Args:
         in_shape: (columns, bands), the last band being that of what is not known.
@@ -83,6 +84,12 @@ class ScoreCard(nn.Module):
             self.points[card.column, card.band] = more * card.points.float()
             self.scale.copy_(more * card.scale)
             self.offset.copy_(card.offset)
+
+    def narrow(self) -> list[int]:
+        """Forget columns without points -> places of the others; of none with any the first."""
+        places = self.points.any(dim=1).nonzero().flatten().tolist() or [0]
+        self.points = nn.Parameter(self.points.detach()[places])
+        return places
 
 
 def _within(key: str, value: int, most: int) -> int:

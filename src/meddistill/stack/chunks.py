@@ -28,6 +28,7 @@ from meddistill.stack.plan import Chunk
 from meddistill.stack.starts import FirstNetworks
 from meddistill.stack.tables import Table, let_go
 from meddistill.students.training import train_student
+from meddistill.training.finishing import narrowed
 from meddistill.training.fit import DivergedError, Fitted
 from meddistill.training.loggers import build_loggers, finalized, log_test
 from meddistill.transfer.table import read_plan
@@ -94,10 +95,12 @@ def _train_alone(
     )
     loss = build_loss(settings["loss"])
     loggers = build_loggers(own_loggers(settings), logs, settings)
+    read = data
     try:
         with finalized(loggers):
             fitted = train_student(settings, student, loss, data, table.targets, folder, loggers)
-            answers = _answers(student, data)
+            read = narrowed(student, data)
+            answers = _answers(student, read)
             log_test(loggers, _test_measures(answers, data, settings["threshold"]), fitted.steps)
     except DivergedError:
         fitted = Fitted(score=math.nan, epochs=0, steps=0, seconds=0, is_main=True)
@@ -111,6 +114,7 @@ def _train_alone(
         "probabilities": answers.unsqueeze(0),
         "seconds": fitted.seconds,
         "plans": [[asdict(line) for line in lines] for lines in plans],
+        "columns": None if read is data else read.records.columns,
     }
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.preprocessing import PREPROCESSING
 from meddistill.data.source import describe_rows
 from meddistill.evaluation.members import evaluate_members
@@ -73,6 +74,8 @@ def merge(
             part = run.read_part(chunk.name)
             archive.writestr(f"parts/{chunk.name}.ckpt", dumped(part["weights"]))
             index += _entries(chunk)
+            if part.get("columns"):
+                index[-1] |= _add_narrowed(archive, chunk, part["columns"], tables, run)
             probabilities = part["probabilities"].numpy()
             writer.write(chunk, tables, probabilities)
             frames.append(_metrics(chunk, part, probabilities, tables, facts, called))
@@ -212,16 +215,37 @@ def _facts(table: Table) -> dict[str, Any]:
             settings["threshold"],
         )  # fmt: skip
     facts = {"data": describe_rows(data), "teacher": teacher}
-    return facts | columns_read(table.choice)
+    return facts | columns_read(table.choice, data)
 
 
 def _add_table(archive: zipfile.ZipFile, number: int, table: Table, run: StackFolder) -> None:
-    """What a member needs besides its weights to answer for new rows."""
-    card = Card.of({}, ["checkpoints/best.ckpt"], table.data)
-    archive.writestr(f"tables/{number}.json", json.dumps(asdict(card)))
+    """What a member needs besides its weights to answer for new rows, and the rows it has seen."""
+    _add_inputs(archive, str(number), table.data, run)
     archive.writestr(f"tables/{number}.rows.json", json.dumps(rows_known(table.data)))
-    table.data.save_preprocessing(run.parts)
-    archive.write(run.parts / PREPROCESSING, f"tables/{number}.{PREPROCESSING}")
+
+
+def _add_narrowed(
+    archive: zipfile.ZipFile,
+    chunk: Chunk,
+    columns: Sequence[str],
+    tables: Sequence[Table],
+    run: StackFolder,
+) -> dict[str, Any]:
+    """The same of a member that reads some of its table's columns; what its entry says of it."""
+    table, name = tables[chunk.tables[0]], f"member-{chunk.members[0].number}"
+    data = table.data.with_columns(columns)
+    _add_inputs(archive, name, data, run)
+    return {"inputs": name, "facts": columns_read(table.choice, data)}
+
+
+def _add_inputs(
+    archive: zipfile.ZipFile, name: str, data: CohortDataModule, run: StackFolder
+) -> None:
+    """How raw rows become a network's inputs."""
+    card = Card.of({}, ["checkpoints/best.ckpt"], data)
+    archive.writestr(f"tables/{name}.json", json.dumps(asdict(card)))
+    data.save_preprocessing(run.parts)
+    archive.write(run.parts / PREPROCESSING, f"tables/{name}.{PREPROCESSING}")
 
 
 def _entries(chunk: Chunk) -> Iterator[dict[str, Any]]:

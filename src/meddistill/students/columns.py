@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from meddistill.config.compose import build
@@ -237,6 +237,14 @@ def chosen(columns: Columns, data: CohortDataModule, targets: Targets | None) ->
     return Choice([name for name in data.cohort.records.columns if name in columns.kept])
 
 
-def columns_read(choice: Choice | None) -> dict[str, Any]:
-    """`columns` of a run's metrics; nothing where the student reads all of them."""
-    return {} if choice is None else {"columns": choice.facts()}
+def columns_read(choice: Choice | None, data: CohortDataModule) -> dict[str, Any]:
+    """`columns` of a run's metrics; nothing where the student reads all of them.
+
+    Args:
+        choice: The columns that it was trained with; None is all.
+        data: The rows as it reads them; a card's are narrower than those it was trained with.
+    """
+    read = data.records.columns
+    if choice is None and len(read) == len(data.cohort.records.columns):
+        return {}
+    return {"columns": replace(choice or Choice(()), columns=list(read)).facts()}

@@ -86,6 +86,6 @@ def lesson(
     if loss.needs_teacher and targets is not None:
         own = own.with_answers(answers(targets, own))
     choice = chosen(build_columns(settings), data, targets)
-    read = own if choice is None else own.with_columns(choice.columns)
+    read = own.with_columns(None if choice is None else choice.columns)
     learns = loss.needs_teacher or bool(settings["init"])
     return Lesson(read, targets if learns else None, choice)

@@ -144,11 +144,12 @@ def _written(job: Path, row: pd.Series[Any], to: Path | None) -> Path:
     if run.open() is not None:
         return path
     try:
-        facts = json.loads(read_entry(job, f"tables/{entry['table']}.json"))
+        inputs = f"tables/{entry.get('inputs', entry['table'])}"
+        facts = json.loads(read_entry(job, f"{inputs}.json"))
         card = card_of({**facts, "network": settings["student"]})
         save_card(path, card)
         save_known_rows(path, json.loads(read_entry(job, f"tables/{entry['table']}.rows.json")))
-        preprocessing = read_entry(job, f"tables/{entry['table']}.{PREPROCESSING}")
+        preprocessing = read_entry(job, f"{inputs}.{PREPROCESSING}")
         write_atomically(path / PREPROCESSING, preprocessing)
         _save_weights(job, entry, path / card.checkpoints[0])
         table = _predictions(job, entry["member"])
@@ -228,5 +229,6 @@ def _metrics(
         "threshold": threshold,
         "trained_in": {"job": job.name, "member": entry["member"]},
         **facts,
+        **entry.get("facts", {}),
         "student": {**student, **judge(table, classes, threshold)},
     }

@@ -16,6 +16,7 @@ from meddistill.inference import scorecard
 from meddistill.inference.card import Card, save_card
 from meddistill.inference.known_rows import rows_known, save_known_rows
 from meddistill.inference.network import MeanOfProbabilities, NetworkModel
+from meddistill.inference.weights import save_weights
 from meddistill.losses import DistillationLoss
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss
@@ -32,6 +33,7 @@ from meddistill.teachers.judging import judge_teacher
 from meddistill.teachers.teaching import Teachers
 from meddistill.training.callbacks import build_callbacks
 from meddistill.training.checkpoints import BEST
+from meddistill.training.finishing import narrowed
 from meddistill.training.fit import Fitted
 from meddistill.training.loggers import build_loggers, finalized, log_test
 
@@ -104,11 +106,14 @@ def _conclude(
     fitted: Fitted,
 ) -> dict[str, Any]:
     """Save the model, score every row once, and put the numbers together."""
-    data, targets, threshold = taught.data, taught.targets, settings["threshold"]
+    data, targets = narrowed(student, taught.data), taught.targets
+    threshold, weights = settings["threshold"], f"checkpoints/{BEST}"
+    if data is not taught.data:
+        save_weights(student.state_dict(), run.path / weights)
     cohort, split = data.cohort, data.split
     labels = settings["data"]["labels"]
     data.save_preprocessing(run.path)
-    card = Card.of(settings["student"], [f"checkpoints/{BEST}"], data)
+    card = Card.of(settings["student"], [weights], data)
     save_known_rows(run.path, rows_known(data))
     save_card(run.path, card)
     model = NetworkModel(card, MeanOfProbabilities([student.cpu()]), data.preprocessing)
@@ -130,5 +135,5 @@ def _conclude(
         "teacher": judged_teacher,
         "student": judged,
         **({"scorecard": described} if described else {}),
-        **columns_read(taught.choice),
+        **columns_read(taught.choice, data),
     }

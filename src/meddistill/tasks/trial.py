@@ -178,10 +178,7 @@ def _rivals(
 
 def _without_rows(answers: Answers) -> Answers:
     """The same without the answers by row, which lie in their file."""
-    return Answers(
-        answers.unit, answers.arm, answers.tries, answers.scores,
-        np.zeros((0, 0, 0), dtype=np.float32), answers.parameters, answers.seconds, answers.epochs,
-    )  # fmt: skip
+    return replace(answers, probabilities=np.zeros((0, 0, 0), dtype=np.float32))
 
 
 def _tries(every: Sequence[Answers], units: Sequence[Unit]) -> pd.DataFrame:

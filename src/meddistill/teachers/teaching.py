@@ -41,14 +41,6 @@ class Teachers:
         return self._built[key]
 
 
-def teach(
-    teacher: Teacher, settings: Mapping[str, Any], data: CohortDataModule
-) -> tuple[Targets, CohortDataModule]:
-    """Find the teacher, or train it; and the rows with its answers beside them."""
-    targets = find(teacher, settings, data)
-    return targets, data.with_answers(answers(targets, data))
-
-
 def find(teacher: Teacher, settings: Mapping[str, Any], data: CohortDataModule) -> Targets:
     """The teacher from the store; it is trained first where nobody did."""
     store, trainer = from_call(settings["store"]), settings["trainer"]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from meddistill.data.batches import Batch
 from meddistill.data.datamodule import CohortDataModule
@@ -27,6 +27,27 @@ class Finishes(Protocol):
             objective: Their logits [..., rows, classes] -> the loss [...] it was trained with.
             labels: How many of them are labelled.
         """
+
+
+@runtime_checkable
+class Narrows(Protocol):
+    """A network that reads fewer columns once it is finished."""
+
+    def narrow(self) -> Sequence[int]:
+        """Forget the columns that it no longer reads -> places of the others, in order."""
+
+
+def narrowed(network: nn.Module, data: CohortDataModule) -> CohortDataModule:
+    """The rows as a finished network reads them, which forgets the columns that it doesn't read.
+
+    Args:
+        network: Of a student; its answers stay what they are.
+        data: The rows that it was trained on.
+    """
+    if not isinstance(network, Narrows):
+        return data
+    columns = data.records.columns
+    return data.with_columns([columns[place] for place in network.narrow()])
 
 
 def finish(module: Classifier, data: CohortDataModule) -> None:

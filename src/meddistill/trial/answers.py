@@ -23,9 +23,9 @@ class Answers:
         tries: What was tried: settings by flat key.
         scores: [tries, seeds] validation log loss; NaN where training diverged.
         probabilities: [seeds, rows, classes] of the chosen try, for every row of the cohort.
-        parameters: Numbers in the model.
         seconds: Wall-clock time of one fit.
         epochs: [tries, seeds] that students were trained; None of what has no epochs.
+        columns: Those that one of the chosen students still reads, where a card forgot others.
     """
 
     unit: int
@@ -33,9 +33,9 @@ class Answers:
     tries: Sequence[Mapping[str, Any]]
     scores: NDArray[np.float64]
     probabilities: NDArray[np.float32]
-    parameters: int | None = None
     seconds: float | None = None
     epochs: NDArray[np.int64] | None = None
+    columns: Sequence[str] | None = None
     chosen: int = field(init=False)
 
     def __post_init__(self) -> None:

@@ -61,6 +61,8 @@ def _model(arm: Arm, answers: Answers, table: Table) -> Model:
     card = Card.of({}, [], data)
     if isinstance(arm, StudentArm):
         own = data.with_preprocessing(arm.preprocessing, "arms.preprocessing")
+        if answers.columns is not None:
+            own = own.with_columns(answers.columns)
         shape = own.in_shape, own.num_classes
         student = build_network(arm.own.get("student", node), "student", *shape, 0)
         return NetworkModel(card, MeanOfProbabilities([student]), own.preprocessing)

@@ -225,8 +225,3 @@ def _confusion(test: pd.DataFrame, summary: Mapping[str, Any]) -> dict[str, list
             sums[arm] = sums[arm] + found if arm in sums else found
             counts[arm] = counts.get(arm, 0) + 1
     return {arm: (sums[arm] / counts[arm]).round(2).tolist() for arm in sums}
-
-
-def arm_labels(summary: Mapping[str, Any], arms: Sequence[str]) -> list[str]:
-    """Names as tables have them."""
-    return [str(summary["arms"][arm]["label"]) for arm in arms]

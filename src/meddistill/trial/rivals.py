@@ -32,8 +32,7 @@ def teacher_answers(unit: int, name: str, table: Table) -> Answers:
     assert table.targets is not None  # a trial has a teacher in every table
     probabilities = np.exp(table.targets.log_probabilities)[None]
     scores = validation_log_loss(probabilities, table)[:, None]
-    parameters, seconds = table.targets.model().num_parameters, table.targets.seconds()
-    return Answers(unit, name, [{}], scores, probabilities, parameters, seconds)
+    return Answers(unit, name, [{}], scores, probabilities, table.targets.seconds())
 
 
 def pruned_answers(unit: int, name: str, table: Table) -> Answers | None:
@@ -48,7 +47,7 @@ def pruned_answers(unit: int, name: str, table: Table) -> Answers | None:
     tries = [_described(part, number) for number, part in enumerate(parts)]
     chosen = probabilities[best].astype(np.float32)[None]
     seconds = table.targets.seconds()  # the whole is fitted before a part of it is chosen
-    return Answers(unit, name, tries, scores, chosen, parts[best].num_parameters, seconds)
+    return Answers(unit, name, tries, scores, chosen, seconds)
 
 
 def _answers_of(parts: Sequence[Model], records: Records) -> NDArray[np.float64]:

@@ -215,7 +215,6 @@ def _chosen(
     """Choose by the scores of all parts; then read each part again for the chosen answers."""
     scores: dict[tuple[int, str], NDArray[np.float64]] = {}
     epochs: dict[tuple[int, str], NDArray[np.int64]] = {}
-    facts: dict[tuple[int, str], tuple[int, float]] = {}
     plans: list[dict[str, Any]] = []
     for chunk, part in _parts(chunks, run):
         plans += plans_of(chunk, part)
@@ -225,7 +224,6 @@ def _chosen(
             key, shape = (at.unit, at.arm), (len(arms[at.arm].tries()), seeds)
             scores.setdefault(key, np.full(shape, np.nan))[at.attempt, at.seed] = score
             epochs.setdefault(key, np.zeros(shape, np.int64))[at.attempt, at.seed] = trained
-            facts[key] = part["parameters"], part["seconds"]
     save_plans(run, plans)
     wanted = {key: choose(found) for key, found in scores.items()}
     kept: dict[tuple[int, str], dict[int, NDArray[np.float32]]] = {}
@@ -240,10 +238,10 @@ def _chosen(
             if len(seen) == seeds:
                 answers = np.stack([seen[seed] for seed in range(seeds)])
                 del kept[key]
-                tries = arms[at.arm].tries()
                 yield Answers(
-                    at.unit, at.arm, tries, scores[key], answers, *facts[key], epochs[key]
-                )
+                    at.unit, at.arm, arms[at.arm].tries(), scores[key], answers,
+                    part["seconds"], epochs[key], part.get("columns"),
+                )  # fmt: skip
 
 
 def _parts(chunks: Sequence[Chunk], run: StackFolder) -> Iterator[tuple[Chunk, dict[str, Any]]]:

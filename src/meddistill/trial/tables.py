@@ -16,7 +16,7 @@ from meddistill.runs.pace import Pace, quiet
 from meddistill.seeding import derive
 from meddistill.stack.tables import Table, let_go, read_rows
 from meddistill.students.columns import build_columns, chosen
-from meddistill.teachers.teaching import Teachers, answers, teach, with_unlabelled_rows
+from meddistill.teachers.teaching import Teachers, answers, find, with_unlabelled_rows
 from meddistill.trial.units import Unit
 
 log = logging.getLogger(__name__)
@@ -39,10 +39,11 @@ def teach_units(units: Sequence[Unit], modules: Sequence[CohortDataModule]) -> l
     log.info("teachers: from the store (%s), or trained now", units[0].settings["store"])
     with quiet("meddistill.teachers"):
         for unit, data in zip(units, modules, strict=True):
-            targets, taught = teach(teachers.of(unit.settings), unit.settings, data)
+            targets = find(teachers.of(unit.settings), unit.settings, data)
             choice = chosen(build_columns(unit.settings), data, targets)
-            read = taught if choice is None else taught.with_columns(choice.columns)
-            tables.append(Table(unit.settings, read, targets, choice))
+            read = data.with_columns(None if choice is None else choice.columns)
+            taught = read.with_answers(targets.log_probabilities)
+            tables.append(Table(unit.settings, taught, targets, choice))
             pace.step()
     return tables
 
