@@ -32,8 +32,8 @@ def node(group, name):
         return OmegaConf.to_container(compose("distill", [f"{group}={name}"])[group])
 
 
-def taught(cohort, split_seed, labels=1.0):
-    data = CohortDataModule(cohort, split_cohort(cohort, split_seed), labels=labels)
+def taught(cohort, split_seed, labels=1.0, hide=0.0):
+    data = CohortDataModule(cohort, split_cohort(cohort, split_seed), labels=labels, hide=hide)
     train, inputs = data.split.train, data.rows.inputs.numpy()
     teacher = LogisticRegression(C=0.1).fit(inputs[train], cohort.target[train])
     return data.with_answers(np.log(teacher.predict_proba(inputs).clip(1e-9)))

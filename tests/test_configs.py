@@ -22,6 +22,7 @@ from meddistill.losses import DistillationLoss, Step, reduce_terms
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss, loss_at
 from meddistill.students.columns import build_columns
+from meddistill.students.rows import student_rows
 from meddistill.training.callbacks import build_callbacks
 from meddistill.training.classifier import Classifier
 from meddistill.training.fit import fit
@@ -66,6 +67,7 @@ def test_this_file_has_a_test_for_every_group():
         "schedule",
         "synthetic",
         "preprocessing",
+        "missing",
         "view",
         "columns",
         "debug",
@@ -101,6 +103,15 @@ def test_every_preprocessing_is_read_by_a_student(name, tmp_path, meddistill):
         for student in STUDENTS.values()
     }  # fmt: skip
     assert [code for code, _, _ in codes.values()].count(0) == 1, codes
+
+
+@pytest.mark.parametrize("name", names("missing"))
+def test_every_way_with_empty_cells_makes_inputs_of_a_table(name, cohort, split):
+    settings = resolved(composed("distill", f"missing={name}", "missing.hide=0.2"))
+    data = student_rows(settings, cohort, split)
+    batch = next(iter(data.train_dataloader()))
+    assert batch.inputs.shape[1:] == data.in_shape
+    assert batch.inputs.isfinite().all()
 
 
 @pytest.mark.parametrize("name", names("view"))

@@ -121,6 +121,22 @@ def test_a_model_that_is_made_of_rows_is_exported_only_on_demand(meddistill, cli
     run(meddistill, "export", "run", "--to", "on", "--with-rows")
 
 
+def test_a_model_that_fills_cells_by_rows_is_exported_only_on_demand(
+    meddistill, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    run(meddistill, "distill", "loss=ce", "teacher=boosting", "missing=knn", "missing.most_rows=50",
+        "trainer.max_epochs=1", "hydra.run.dir=filled")  # fmt: skip
+    code, _, err = meddistill("export", "filled", "--to", "model")
+    assert code == 2
+    assert "missing=knn" in err
+    code, _, err = meddistill("export", "filled", "--to", "model", "--with-rows")
+    assert code == 0, err
+    readme = (tmp_path / "model" / "README.md").read_text()
+    assert "rows of training patients" in readme
+    assert "no row," not in readme
+
+
 def test_what_can_not_be_exported_is_refused_in_words(meddistill, tmp_path):
     (tmp_path / "sweep").mkdir()
     (tmp_path / "sweep" / "jobs.csv").write_text("job\n")

@@ -15,9 +15,9 @@ from meddistill.config.confdir import FOLDER_VERBS, VERBS, listed_choices
 if TYPE_CHECKING:
     from meddistill.errors import UserError
 
-GROUPS = ("data", "columns", "preprocessing", "view", "synthetic", "teacher", "student", "loss",
-          "schedule", "optimizer", "scheduler", "accelerator", "callbacks", "logger", "experiment",
-          "debug", "arm")  # fmt: skip
+GROUPS = ("data", "columns", "preprocessing", "missing", "view", "synthetic", "teacher", "student",
+          "loss", "schedule", "optimizer", "scheduler", "accelerator", "callbacks", "logger",
+          "experiment", "debug", "arm")  # fmt: skip
 USER_ERROR, INTERRUPTED = 2, 130
 RARELY = 50_000
 """New objects after which Python looks for cycles (700 by default): imports make a million that

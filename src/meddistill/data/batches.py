@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -110,6 +111,10 @@ class Batches:
         ranks: All processes.
         fewest: Rows below which a last batch is joined with the one before it.
         positions: [n] which rows are the part's, on the device; None is all.
+
+    Attributes:
+        draw: From an epoch to the part's inputs in it, where they are drawn anew; None where they
+            are the rows'.
     """
 
     batch_sampler: ClassVar[None] = None  # Lightning asks for it wherever there is a `sampler`
@@ -127,6 +132,7 @@ class Batches:
     ) -> None:
         self.rows, self.seed, self.in_runs, self.positions = rows, seed, in_runs, positions
         self.rank, self.ranks, self.epoch = rank, ranks, 0
+        self.draw: Callable[[int], Tensor] | None = None
         self.count = len(rows.target) if positions is None else len(positions)
         self.sizes = batch_sizes(self.count, batch_size, fewest)
         of_batch = batch_size * rows.inputs[:1].nbytes
@@ -135,6 +141,15 @@ class Batches:
         )
         of_row = torch.tensor(self.sizes).repeat_interleave(torch.tensor(self.sizes))
         self._row_weight = (ranks / of_row).to(rows.target.device)
+
+    def redrawn(self, draw: Callable[[int], Tensor]) -> Batches:
+        """The same with inputs [rows of the part, ...] that `draw` gives for an epoch."""
+        made = copy.copy(self)
+        if self.positions is not None:
+            made.rows = self.rows.at(self.positions)
+            made.positions = None
+        made.draw = draw
+        return made
 
     @property
     def sampler(self) -> Batches:
@@ -150,6 +165,9 @@ class Batches:
         return -(-batches // STEPS_A_RUN) if self.in_runs else batches
 
     def __iter__(self) -> Iterator[Batch | list[Batch]]:
+        if self.draw is not None:
+            inputs = self.draw(self.epoch).to(self.rows.target.device)
+            self.rows = replace(self.rows, inputs=inputs)
         runs = [self.sizes[k : k + self._run] for k in range(0, len(self.sizes), self._run)]
         lengths = [sum(run) for run in runs]
         parts = torch.split(self._order(), lengths), torch.split(self._row_weight, lengths)

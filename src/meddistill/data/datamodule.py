@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from meddistill.data.batches import Batch, Batches, Rows, batch_size_for
 from meddistill.data.cohort import Cohort
+from meddistill.data.hiding import HiddenCells, check_hidden
 from meddistill.data.modalities import fit_preprocessing
 from meddistill.data.preprocessing import PREPROCESSING, Preprocessing
 from meddistill.data.records import Positions, Records
@@ -46,6 +48,8 @@ class CohortDataModule(pl.LightningDataModule):
         view: A random augmentation of training rows [batch, ...] as they lie in memory, pixels as
             floats from 0 to 1; None is none. A live teacher reads what the student reads.
         key: Where `preprocessing` stands in the config, for messages.
+        hide: Share of a training row's known cells that its network does not see, drawn anew each
+            epoch; validation and test rows, and what a teacher reads, are as they are.
 
     Attributes:
         records: [rows] the cohort's, of which only the columns that the network reads are read.
@@ -70,6 +74,7 @@ class CohortDataModule(pl.LightningDataModule):
         preprocessing: Mapping[str, Any] | None = None,
         view: nn.Module | None = None,
         key: str = "preprocessing",
+        hide: float = 0.0,
     ) -> None:
         super().__init__()
         number("labels", labels, above=0, at_most=1)
@@ -81,7 +86,7 @@ class CohortDataModule(pl.LightningDataModule):
         self.batch_size, self.seed, self.view = size, seed, view
         self.num_classes = len(cohort.classes)
         self.labelled = split.labelled(cohort.target, labels)
-        self.in_runs, self.fewest_rows = False, 1
+        self.in_runs, self.fewest_rows, self.hide = False, 1, hide
         self.records: Records = cohort.records
         self._start(preprocessing or {}, key)
 
@@ -101,6 +106,9 @@ class CohortDataModule(pl.LightningDataModule):
         train = self.records.take(split.train)
         self.preprocessing = fit_preprocessing(node, train, cohort.fewest, group, key)
         self._method = node, key
+        if self.hide:
+            check_hidden(self.hide, train)
+            self.preprocessing.hide = self.hide
         self.in_shape = self.preprocessing.in_shape
         self._inputs = Inputs(self.preprocessing, self.records, self.unlabelled)
         self.live: Preprocessing | None = None
@@ -219,6 +227,19 @@ class CohortDataModule(pl.LightningDataModule):
         """The same with training rows seen by another view, or as they are."""
         return self._with(view=view)
 
+    def with_hidden(self, hide: float) -> CohortDataModule:
+        """The same rows without a teacher, of which another share is hidden in training."""
+        return self if hide == self.hide else self._with(hide=hide)._refitted(*self._method)
+
+    @property
+    def hidden(self) -> HiddenCells | None:
+        """What hides cells of the training rows; None where nothing does."""
+        if not self.hide:
+            return None
+        more = [self.preprocessing.read(each) for each in self.unlabelled]
+        parts = [self.records.take(self.split.train), *more]
+        return HiddenCells(self.preprocessing, parts, self.hide)
+
     def with_batches(self, *, in_runs: bool | None = None, fewest_rows: int | None = None) -> Self:
         """The same with batches handed over in runs, or of so many rows at least."""
         changes = {"in_runs": in_runs, "fewest_rows": fewest_rows}
@@ -233,7 +254,11 @@ class CohortDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> Batches | StreamedBatches:
         """Shuffled batches of all training rows; unlabelled ones have label weight 0."""
         seed = None if getattr(self.trainer, "overfit_batches", 0) else self.seed
-        return self._batches(self.train_rows, self.batch_size, seed, self.in_runs, self.fewest_rows)
+        batches = self._batches(
+            self.train_rows, self.batch_size, seed, self.in_runs, self.fewest_rows
+        )
+        hidden = self.hidden
+        return batches if hidden is None else batches.redrawn(partial(hidden.inputs, self.seed))
 
     def val_dataloader(self) -> Batches | StreamedBatches:
         """The labelled validation rows, in order."""

@@ -14,7 +14,7 @@ from typing import Any, Protocol, cast
 from numpy.typing import NDArray
 
 from meddistill import data
-from meddistill.config.compose import build
+from meddistill.config.compose import build, choice_name
 from meddistill.data.preprocessing import Preprocessing
 from meddistill.data.records import Records
 from meddistill.errors import SettingError
@@ -50,6 +50,15 @@ class Method(Protocol):
 
     def fit(self, records: Any, fewest: int, group: NDArray[Any] | None) -> Preprocessing:
         """As a room's `fit_preprocessing`."""
+
+
+class EmptyCells(Method, Protocol):
+    """What cells become that are empty, chosen by name (`missing=...`), not fitted yet."""
+
+    usual: bool
+    """Whether it is what the usual preprocessing does."""
+    hide: float
+    """Share of known cells that are hidden in training."""
 
 
 def rooms() -> list[str]:
@@ -94,6 +103,47 @@ def fit_preprocessing(
         return modality(records.kind).fit_preprocessing(records, fewest, group)
     method: Method = build(node, key)
     if method.reads != records.kind:
-        mend = f"reads {method.reads}, and these are {records.kind}: leave it out ({key}=usual)"
+        usual = "median" if key.endswith("missing") else "usual"
+        mend = f"reads {method.reads}, and these are {records.kind}: leave it out ({key}={usual})"
         raise SettingError(key, node["_target_"].rpartition(".")[2], mend)
     return method.fit(records, fewest, group)
+
+
+def method_of(
+    preprocessing: Mapping[str, Any], missing: Mapping[str, Any], prefix: str = ""
+) -> tuple[Mapping[str, Any], str, float]:
+    """How a model reads rows: the config node of its method, that node's key, and what is hidden.
+
+    Args:
+        preprocessing: Config node; empty is the usual one of such rows.
+        missing: Config node of what empty cells become; empty is the usual.
+        prefix: Before the keys of both, for messages.
+
+    Raises:
+        SettingError: Both would say what empty cells become.
+    """
+    key = f"{prefix}missing"
+    chosen: EmptyCells | None = build(missing, key) if missing else None
+    if chosen is None or chosen.usual:
+        return preprocessing, f"{prefix}preprocessing", 0.0 if chosen is None else chosen.hide
+    if preprocessing:
+        mend = (
+            f"{prefix}preprocessing={choice_name(preprocessing)} reads empty cells in its own way"
+        )
+        raise SettingError(key, choice_name(missing), f"{mend}: take {key}=median")
+    return missing, key, chosen.hide
+
+
+def teachers_method(
+    preprocessing: Mapping[str, Any] | None, missing: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """The config node by which a teacher reads rows, as they are.
+
+    Raises:
+        SettingError: Cells are to be hidden from it.
+    """
+    node, _, hide = method_of(preprocessing or {}, missing or {}, "teacher.")
+    if hide:
+        mend = "a teacher reads rows as they are; missing.hide hides cells from its student"
+        raise SettingError("teacher.missing.hide", hide, mend)
+    return dict(node)

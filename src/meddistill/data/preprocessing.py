@@ -32,11 +32,13 @@ class Preprocessing(ABC):
         in_shape: Shape of one row as a network reads it.
         form: What decides how rows lie in memory, where nothing that was fitted does: rows of one
             form are shared. None where each preprocessing has inputs of its own.
+        hide: Share of a row's known cells that were hidden in training.
     """
 
     layout: str
     in_shape: tuple[int, ...]
     form: str | None = None
+    hide: float = 0.0
 
     @abstractmethod
     def read(self, raw: Any) -> Records:
@@ -86,6 +88,11 @@ class Preprocessing(ABC):
     @abstractmethod
     def learned(self) -> str:
         """What of the training rows is in it, for the same README."""
+
+    @property
+    def holds_rows(self) -> bool:
+        """Whether training rows can be read from it: it is then handed on by permission alone."""
+        return False
 
     @abstractmethod
     def save(self, path: Path) -> None:

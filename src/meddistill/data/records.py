@@ -59,6 +59,15 @@ class Records(ABC):
         raise NotImplementedError(f"{self.kind} have no columns")
 
     @property
+    def known(self) -> NDArray[np.bool_]:
+        """[rows, columns] which of their cells are filled."""
+        raise NotImplementedError(f"{self.kind} have no columns")
+
+    def emptied(self, hidden: NDArray[np.bool_]) -> Records:
+        """The rows without the cells [rows, columns] that are hidden."""
+        raise NotImplementedError(f"{self.kind} have no columns")
+
+    @property
     def index(self) -> pd.Index[Any]:
         """[rows] What each row is called in a table of answers."""
         return pd.RangeIndex(len(self))

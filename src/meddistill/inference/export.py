@@ -38,7 +38,7 @@ What it still holds of the patients it was trained on: names of classes; {learne
 and its weights, from which in principle it can be guessed whether a known
 person was among them. What fewer patients had in common than its maker's `privacy.fewest` (5, if
 nothing else was said) is left out: categories, and columns that so few had a number in. It holds
-no row, no id, no hash of a row, no prediction, and nothing of the machine or the account it was
+{rows}no id, no hash of a row, no prediction, and nothing of the machine or the account it was
 made with.
 
 Not a medical device; nothing here has been validated for the care of patients.
@@ -85,6 +85,12 @@ def _write(model: Model, run: Path, folder: Path, with_rows: bool) -> None:
             f"{run} holds answers alone (a file of scores, or those of a model "
             "that was dropped: teacher=scores, teacher.keep=answers), and none for a new row"
         )
+    if model.preprocessing.holds_rows and not with_rows:
+        raise UserError(
+            f"{run}: empty cells are filled by rows that it was trained on (missing=knn), which "
+            "would be handed on with it: take missing=iterative or native, or say --with-rows if "
+            "these rows may be seen"
+        )
     write_atomically(folder / PREPROCESSING, read_regular(run, PREPROCESSING))
     if isinstance(model, MixedModel):
         for name, part in model.by_name.items():
@@ -128,4 +134,5 @@ def _readme(model: Model) -> str:
         learned=model.preprocessing.learned,
         kind=kinds[model.card.kind],
         parameters=model.num_parameters,
+        rows="" if model.preprocessing.holds_rows else "no row, ",
     )

@@ -13,7 +13,7 @@ from typing import Any
 from hydra.utils import get_class
 
 from meddistill.config.compose import build_network
-from meddistill.config.identity import short_hash
+from meddistill.config.identity import SINCE, short_hash
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.stack.alone import device_of, why_alone
 from meddistill.stack.fit import Recipe, Student
@@ -119,6 +119,8 @@ def chunk_size(settings: Mapping[str, Any], data: CohortDataModule) -> int:
     parameters = sum(parameter.numel() for parameter in network.parameters())
     answers = len(data.cohort.target) * data.num_classes
     inputs = 2 * data.batch_size * math.prod(data.in_shape)
+    if data.hide:  # each member's training rows, drawn anew each epoch
+        inputs += len(data.train_rows) * math.prod(data.in_shape)
     device = device_of(settings)
     fitting = CHUNK_BYTES[device] // (4 * (5 * parameters + answers + inputs))
     return max(1, fitting if device != "cpu" else min(fitting, CHUNK))
@@ -156,9 +158,13 @@ def _shared(settings: Mapping[str, Any], data: CohortDataModule) -> str:
 
 
 def in_names(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings by which a finished part is found; a start from scratch is not among them."""
+    """The settings by which a finished part is found, without those that nobody has set."""
     start = {"init": settings["init"]} if settings["init"] else {}
-    return {key: settings[key] for key in IN_NAMES} | start
+    cells = settings["missing"]
+    changed = any(SINCE.get(f"missing.{key}", ...) != value for key, value in cells.items())
+    return (
+        {key: settings[key] for key in IN_NAMES} | start | ({"missing": cells} if changed else {})
+    )
 
 
 def _per_member(loss: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,12 +40,17 @@ class MemberRows:
         self.batch_size = tables[0].batch_size
         self._all_labelled = bool(self.rows.labelled[self._train].all())
         self._fronts = [data.preprocessing for data in tables]
+        self._hidden = [hidden for data in tables if (hidden := data.hidden) is not None]
+        self._drawn, self._slot = self.rows.inputs[:0], self.table  # of an epoch
+        self._place = torch.zeros(len(self.rows.target), dtype=torch.int64)
+        for rows in self._train:
+            self._place[rows] = torch.arange(len(rows))
         numbers = math.prod(tables[0].in_shape) * len(self.seeds)
         self._part = max(1, LARGEST_GATHER // max(1, numbers))
 
     def to(self, device: torch.device) -> None:
         """Take the rows to `device`; positions stay on the CPU, where orders are drawn."""
-        self.rows = self.rows.to(device)
+        self.rows, self._place = self.rows.to(device), self._place.to(device)
 
     def of(self, members: Tensor) -> MemberRows:
         """The rows of the members numbered by `members` alone."""
@@ -61,12 +66,29 @@ class MemberRows:
 
     def epoch(self, number: int) -> list[Tensor]:
         """Row numbers [M, batch] of each step of an epoch, in each member's own order."""
+        if self._hidden:
+            self._draw(number)
         count = self._train.shape[1]
         distinct = {seed: place for place, seed in enumerate(dict.fromkeys(self.seeds))}
         orders = torch.stack([shuffled(count, seed, number) for seed in distinct])
         order = orders[torch.tensor([distinct[seed] for seed in self.seeds])]
         rows = self._train[self.table].gather(1, order)
         return list(torch.split(rows.to(self.rows.target.device), self.batch_size, dim=1))
+
+    def _draw(self, epoch: int) -> None:
+        """Inputs of the training rows in an epoch, where cells are hidden, by table and seed."""
+        own = list(zip(self.table.tolist(), self.seeds, strict=True))
+        slots = {each: slot for slot, each in enumerate(dict.fromkeys(own))}
+        drawn = [self._hidden[table].inputs(seed, epoch) for table, seed in slots]
+        device = self.rows.target.device
+        self._drawn = torch.cat(drawn).to(device)
+        self._slot = torch.tensor([slots[each] for each in own], device=device)
+
+    def _training_inputs(self, index: Tensor) -> Tensor:
+        """[M, batch, ...] as they lie in memory, of the training rows numbered by `index`."""
+        places = self._slot.unsqueeze(1) * self._train.shape[1] + self._place[index]
+        found = self._drawn.index_select(0, places.reshape(-1))
+        return found.view(*index.shape, *found.shape[1:])
 
     def validation(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs [M, part, ...] and targets [M, part] of labelled validation rows.
@@ -109,8 +131,9 @@ class MemberRows:
         if not self._all_labelled:
             labelled = rows.labelled.sum(dim=1, keepdim=True).clamp(min=1)
             label_weight = rows.labelled * (1 / labelled)
+        inputs = self._training_inputs(index) if self._hidden else rows.inputs
         return Batch(
-            inputs=self._as_read(rows.inputs, self.table),
+            inputs=self._as_read(inputs, self.table),
             target=rows.target,
             label_weight=label_weight,
             row_weight=row_weight,

@@ -38,7 +38,7 @@ class Table:
 
 HELD = 2**28
 """Bytes that the inputs of all tables of a job may take together in memory."""
-READ = ("data", "privacy", "batch_size", "preprocessing", "view", "columns")
+READ = ("data", "privacy", "batch_size", "preprocessing", "missing", "view", "columns")
 """Settings that decide which rows a member reads, and how, whoever teaches it."""
 Check = Callable[[Mapping[str, Any], DistillationLoss, CohortDataModule], None]
 """Refuses a member's settings and loss on its rows."""

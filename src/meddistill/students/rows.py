@@ -8,6 +8,7 @@ from typing import Any
 
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
+from meddistill.data.modalities import method_of
 from meddistill.data.split import Split
 from meddistill.data.unlabelled import check_unlabelled
 from meddistill.losses import DistillationLoss
@@ -26,13 +27,16 @@ def student_rows(settings: Mapping[str, Any], cohort: Cohort, split: Split) -> C
             can't join them.
     """
     build_columns(settings).check_on(cohort.records, settings["data"])
+    method, key, hide = method_of(settings["preprocessing"], settings["missing"])
     data = CohortDataModule(
         cohort, split,
         labels=settings["data"]["labels"],
         batch_size=settings["batch_size"],
         seed=settings["seed"],
-        preprocessing=settings["preprocessing"],
+        preprocessing=method,
         view=build_view(settings["view"], cohort.records.kind),
+        key=key,
+        hide=hide,
     )  # fmt: skip
     check_unlabelled(data)
     return data

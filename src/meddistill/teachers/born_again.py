@@ -38,6 +38,7 @@ class BornAgainTeacher(NeuralTeacher):
         generations: How often it is born again.
         temperature: T of the loss between generations.
         alpha: Weight of the generation before; the labels have the rest.
+        missing: As for `NeuralTeacher`, but that a share to hide is the student's alone.
         **training: As for `NeuralTeacher`.
 
     Raises:
@@ -50,11 +51,13 @@ class BornAgainTeacher(NeuralTeacher):
         generations: int = 1,
         temperature: float = 2.0,
         alpha: float = 0.5,
+        missing: Mapping[str, Any] | None = None,
         **training: Any,
     ) -> None:
         if network is None:
             raise SettingError("network", network, NO_NETWORK)
-        super().__init__(network, **training)
+        as_they_are = {**missing, "hide": 0.0} if missing else None
+        super().__init__(network, missing=as_they_are, **training)
         if self.members != 1:
             raise SettingError("members", self.members, "a generation is one network; leave it 1")
         self.generations = integer("generations", generations, at_least=1)

@@ -17,6 +17,7 @@ from meddistill.config.compose import build
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.folds import fold_rows
+from meddistill.data.modalities import teachers_method
 from meddistill.data.records import Positions, Records
 from meddistill.data.split import Split
 from meddistill.errors import SettingError, integer, number, optional_integer
@@ -62,6 +63,7 @@ class EstimatorTeacher(Teacher):
         calibrate: `temperature`: one, fitted on the out-of-fold answers, or on labelled validation
             rows without; `none`; None is what is usual for the kind.
         preprocessing: Config node of what makes inputs of raw rows; empty is the usual one.
+        missing: Config node of what a table's empty cells become; empty is the usual.
         keep: `model`, or `answers` alone: of a classifier that can't be stored, or must not be.
         most_rows: Rows that it is fitted on at most, each class by its share; None is all.
         batch_rows: Rows that it is asked for at once, at most; None is thousands.
@@ -86,6 +88,7 @@ class EstimatorTeacher(Teacher):
         keep: str = "model",
         most_rows: int | None = None,
         batch_rows: int | None = None,
+        missing: Mapping[str, Any] | None = None,
     ) -> None:
         if keep not in KEEPS:
             raise SettingError("keep", keep, f"must be one of {', '.join(KEEPS)}")
@@ -100,7 +103,7 @@ class EstimatorTeacher(Teacher):
         self.out_of_fold = _switch(out_of_fold, self.usual_out_of_fold)
         self.folds = integer("folds", folds, at_least=2)
         self.calibrate = calibration(calibrate, self.usual_calibration)
-        self.preprocessing = dict(preprocessing or {})
+        self.preprocessing = teachers_method(preprocessing, missing)
         self.check()
 
     @property

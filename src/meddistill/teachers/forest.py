@@ -26,6 +26,7 @@ class ForestTeacher(EstimatorTeacher):
         folds: Number of folds.
         calibrate: As for any estimator.
         preprocessing: As for any estimator.
+        missing: As for any estimator.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class ForestTeacher(EstimatorTeacher):
         folds: int = 5,
         calibrate: str | None = None,
         preprocessing: Mapping[str, Any] | None = None,
+        missing: Mapping[str, Any] | None = None,
     ) -> None:
         node = {
             "_target_": "sklearn.ensemble.RandomForestClassifier",
@@ -48,7 +50,9 @@ class ForestTeacher(EstimatorTeacher):
             "max_features": _max_features(max_features),
             "n_jobs": 1,
         }
-        super().__init__(node, clamp, seed, labels, out_of_fold, folds, calibrate, preprocessing)
+        super().__init__(
+            node, clamp, seed, labels, out_of_fold, folds, calibrate, preprocessing, missing=missing
+        )
 
     def check(self) -> None:
         """A forest is known to answer and to be stored."""

@@ -20,6 +20,7 @@ from meddistill.config.compose import (
 )
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
+from meddistill.data.modalities import teachers_method
 from meddistill.data.split import Split
 from meddistill.errors import SettingError, integer, number, optional_integer
 from meddistill.inference.card import Card, save_card
@@ -58,6 +59,7 @@ class NeuralTeacher(Teacher):
         out_of_fold: No network is trained again without each fold: None or False.
         scheduler: Config node of how the learning rate moves; None or {} where it doesn't.
         preprocessing: Config node of what makes inputs of raw rows; empty is the usual one.
+        missing: Config node of what a table's empty cells become; empty is the usual.
         view: Config node of a random view of training rows; empty is none.
         calibrate: `temperature`: one, fitted on the labelled validation rows; `none`, or None.
 
@@ -80,6 +82,7 @@ class NeuralTeacher(Teacher):
         scheduler: Mapping[str, Any] | None = None,
         preprocessing: Mapping[str, Any] | None = None,
         view: Mapping[str, Any] | None = None,
+        missing: Mapping[str, Any] | None = None,
     ) -> None:
         check_network(network, "network")
         build_optimizer(optimizer, "teacher.optimizer")
@@ -98,7 +101,7 @@ class NeuralTeacher(Teacher):
         self.batch_size = optional_integer("batch_size", batch_size, at_least=1)
         self.patience = optional_integer("patience", patience, at_least=1)
         self.calibrate = calibration(calibrate, "none")
-        self.preprocessing, self.view = dict(preprocessing or {}), dict(view or {})
+        self.preprocessing, self.view = teachers_method(preprocessing, missing), dict(view or {})
         if self.view:
             build(self.view, "view")  # it refuses what is out of range
         if out_of_fold:

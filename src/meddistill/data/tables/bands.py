@@ -110,7 +110,7 @@ class BandsPreprocessing(TablePreprocessing):
     def save(self, path: Path) -> None:
         """Write to `path` (JSON), whole or not at all."""
         kept = {"most": self.most, "columns": [column.plain for column in self.columns]}
-        write_atomically(path, as_plain(self.numbers, self.categories, bands=kept))
+        write_atomically(path, as_plain(self.numbers, self.categories, self.hide, bands=kept))
 
     @staticmethod
     def of_plain(plain: Mapping[str, Any], name: str, schema: Schema) -> BandsPreprocessing:
@@ -120,12 +120,14 @@ class BandsPreprocessing(TablePreprocessing):
             ValueError: A value is none that could have been fitted.
         """
         usual = {key: value for key, value in plain.items() if key != "bands"}
-        fitted = read_preprocessing(usual, name, schema)
+        numbers, categories, hide = read_preprocessing(usual, name, schema)
         try:
             most, columns = _bands(plain["bands"], schema)
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f"{name} is damaged, or another version's: bands: {error}") from error
-        return BandsPreprocessing(schema, *fitted, columns, most)
+        made = BandsPreprocessing(schema, numbers, categories, columns, most)
+        made.hide = hide
+        return made
 
 
 def _bands(plain: Any, schema: Schema) -> tuple[int, list[Cuts | Groups]]:

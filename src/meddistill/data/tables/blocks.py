@@ -54,6 +54,18 @@ class Cells(NamedTuple):
         codes, names = self.categories
         return Cells(self.numbers[rows], Categories(codes[rows], names))
 
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """[rows, columns] which cells are filled, numeric columns first."""
+        return np.concatenate([~np.isnan(self.numbers), self.categories.codes >= 0], axis=1)
+
+    def emptied(self, hidden: NDArray[np.bool_]) -> Cells:
+        """The same rows without the cells [rows, columns] that are hidden."""
+        width = self.numbers.shape[1]
+        codes, names = self.categories
+        numbers = np.where(hidden[:, :width], np.nan, self.numbers)
+        return Cells(numbers, Categories(np.where(hidden[:, width:], -1, codes), names))
+
 
 def read_numbers(
     column: str, cells: pd.Series[Any], read: Read, missing: Collection[float]

@@ -19,6 +19,8 @@ MAX_CATEGORIES = 50
 """A column's categories beyond the most frequent ones share one input."""
 EMPTY, OTHER = "\0empty", "\0other"
 """Cells as scikit-learn reads them: no category is spelled so."""
+Learned = tuple[NumberInputs, list[NDArray[Any]]]
+"""Inputs of the numbers, and how scikit-learn answers the training rows."""
 
 
 def fit_preprocessing(
@@ -26,6 +28,8 @@ def fit_preprocessing(
     cells: Cells,
     fewest: int = 1,
     group: NDArray[np.object_] | None = None,
+    *,
+    masked: bool = False,
 ) -> TablePreprocessing:
     """Learn medians, scales and categories from training rows alone.
 
@@ -37,37 +41,36 @@ def fit_preprocessing(
         cells: Training rows.
         fewest: Patients.
         group: [rows] whom a row belongs to; None is a patient a row.
+        masked: Whether an empty cell of numbers is 0 with a mask beside it, in place of a median.
 
     Raises:
         SettingError: There are not that many patients.
     """
     patients = Patients.of(len(cells.numbers), fewest, group)
-    numbers, expected = _fit_numbers(schema.numeric, cells.numbers, patients)
+    fit_numbers = _without_numbers if not schema.numeric else _by_mask if masked else _by_median
+    numbers, expected = fit_numbers(schema.numeric, cells.numbers, patients)
     categories = _fit_categories(schema.categorical, cells.categories, patients)
     fitted = TablePreprocessing(schema, numbers, categories)
     _check(fitted, cells, [*expected, *_encoded(categories, cells.categories)])
     return fitted
 
 
-def _fit_numbers(
-    columns: tuple[str, ...], values: Floats, patients: Patients
-) -> tuple[NumberInputs, list[NDArray[Any]]]:
-    """Inputs of the numbers, and how scikit-learn answers the training rows."""
+def _without_numbers(columns: tuple[str, ...], values: Floats, patients: Patients) -> Learned:
+    nothing = np.zeros(0)
+    none = np.zeros(0, dtype=np.intp)
+    inputs = (nothing.astype(bool), *[nothing] * 5, none, nothing, nothing)
+    return NumberInputs(columns, *inputs), []
+
+
+def _by_median(columns: tuple[str, ...], values: Floats, patients: Patients) -> Learned:
+    """Empty cells get their column's median; an indicator of those of which there are enough."""
     from sklearn.impute import SimpleImputer
     from sklearn.preprocessing import StandardScaler
 
-    lowest, highest = patients.ends(values, values)
-    known = ~np.isnan(lowest)  # as many patients have a number
-    values = np.where(known, values, np.nan)
+    values, known, lowest, highest = _readable(values, patients)
     empty = np.isnan(values)
     without = patients.joined(np.logical_or, empty).sum(axis=0)
     flagged = np.flatnonzero(known & (without >= patients.fewest))
-    if not columns:
-        nothing = np.zeros(0)
-        none = NumberInputs(
-            (), known, nothing, nothing, nothing, nothing, nothing, flagged, nothing, nothing
-        )
-        return none, []
     imputer = SimpleImputer(strategy="median", keep_empty_features=True)
     scaler, flag_scaler = StandardScaler(), StandardScaler()
     expected = [scaler.fit_transform(imputer.fit_transform(values))]
@@ -76,10 +79,41 @@ def _fit_numbers(
         expected.append(flag_scaler.fit_transform(empty[:, flagged]))
         flag_mean, flag_scale = flag_scaler.mean_, flag_scaler.scale_
     numbers = NumberInputs(
-        columns, known, imputer.statistics_, scaler.mean_, scaler.scale_,
-        np.where(known, lowest, 0), np.where(known, highest, 0), flagged, flag_mean, flag_scale,
+        columns, known, imputer.statistics_, scaler.mean_, scaler.scale_, lowest, highest,
+        flagged, flag_mean, flag_scale,
     )  # fmt: skip
     return numbers, expected
+
+
+def _by_mask(columns: tuple[str, ...], values: Floats, patients: Patients) -> Learned:
+    """Empty cells are 0 once the others are scaled; beside each column 1 where it is empty.
+
+    Every column has its mask, also one that no training row lacks.
+    """
+    from sklearn.impute import SimpleImputer
+    from sklearn.preprocessing import StandardScaler
+
+    values, known, lowest, highest = _readable(values, patients)
+    flagged = np.flatnonzero(known)
+    scaler = StandardScaler().fit(np.where(known, values, 0))
+    mean, scale = scaler.mean_, scaler.scale_
+    zero = SimpleImputer(strategy="constant", fill_value=0, keep_empty_features=True)
+    expected = [zero.fit_transform(scaler.transform(values)), np.isnan(values)[:, flagged]]
+    numbers = NumberInputs(
+        columns, known, mean, mean, scale, lowest, highest,
+        flagged, np.zeros(len(flagged)), np.ones(len(flagged)),
+    )  # fmt: skip
+    return numbers, expected
+
+
+def _readable(
+    values: Floats, patients: Patients
+) -> tuple[Floats, NDArray[np.bool_], Floats, Floats]:
+    """Numbers of columns in which enough patients have one, which these are, and their ends."""
+    lowest, highest = patients.ends(values, values)
+    known = ~np.isnan(lowest)
+    ends = np.where(known, lowest, 0), np.where(known, highest, 0)
+    return np.where(known, values, np.nan), known, *ends
 
 
 def _fit_categories(

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from meddistill.data.tables import fitting
 from meddistill.data.tables.bands import BandsPreprocessing
+from meddistill.data.tables.empty_cells import FILLERS
+from meddistill.data.tables.filled import FilledPreprocessing
 from meddistill.data.tables.preprocessing import TablePreprocessing
 from meddistill.data.tables.records import TableRecords
 from meddistill.data.tables.schema import Schema
@@ -28,4 +30,6 @@ def load_preprocessing(path: Path, spec: Mapping[str, Any]) -> TablePreprocessin
     plain, schema = read_plain_json(path.parent, path.name), Schema.from_dict(spec)
     if isinstance(plain, dict) and "bands" in plain:
         return BandsPreprocessing.of_plain(plain, path.name, schema)
+    if isinstance(plain, dict) and "filler" in plain:
+        return FilledPreprocessing.of_filled(plain, path.name, schema, FILLERS)
     return TablePreprocessing.of_plain(plain, path.name, schema)

@@ -108,7 +108,7 @@ class TablePreprocessing(Preprocessing):
 
     def save(self, path: Path) -> None:
         """Write to `path` (JSON), whole or not at all."""
-        write_atomically(path, as_plain(self.numbers, self.categories))
+        write_atomically(path, as_plain(self.numbers, self.categories, self.hide))
 
     @staticmethod
     def of_plain(plain: Any, name: str, schema: Schema) -> TablePreprocessing:
@@ -122,4 +122,7 @@ class TablePreprocessing(Preprocessing):
         Raises:
             ValueError: The file is damaged, or not of these columns; it says what is wrong.
         """
-        return TablePreprocessing(schema, *read_preprocessing(plain, name, schema))
+        numbers, categories, hide = read_preprocessing(plain, name, schema)
+        made = TablePreprocessing(schema, numbers, categories)
+        made.hide = hide
+        return made

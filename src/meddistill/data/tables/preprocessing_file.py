@@ -17,12 +17,15 @@ FLAG = ("mean", "scale")
 LARGEST = float(np.finfo(np.float32).max)
 
 
-def as_plain(numbers: NumberInputs, categories: CategoryInputs, **more: Any) -> str:
+def as_plain(
+    numbers: NumberInputs, categories: CategoryInputs, hide: float = 0.0, **more: Any
+) -> str:
     """The file's text: an entry a column; floats come back as they were, to the last bit.
 
     Args:
         numbers: Inputs of numeric columns.
         categories: Inputs of categorical columns.
+        hide: Share of known cells that training hid; 0 is not written.
         **more: What another preprocessing keeps beside them.
     """
     flags = dict(zip(numbers.flagged.tolist(), range(len(numbers.flagged)), strict=True))
@@ -44,13 +47,14 @@ def as_plain(numbers: NumberInputs, categories: CategoryInputs, **more: Any) -> 
         )
     ]
     plain = {"version": VERSION, "numbers": columns, "categories": texts, **more}
+    plain |= {"hide": hide} if hide else {}
     return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_preprocessing(
     plain: Any, name: str, schema: Schema
-) -> tuple[NumberInputs, CategoryInputs]:
-    """What a file holds, for the columns of `schema`.
+) -> tuple[NumberInputs, CategoryInputs, float]:
+    """What a file holds, for the columns of `schema`, and which share of cells training hid.
 
     Args:
         plain: The JSON value in the file.
@@ -61,12 +65,13 @@ def read_preprocessing(
         ValueError: A value is none that could have been fitted.
     """
     try:
-        _check_keys(plain, ("version", "numbers", "categories"))
+        _check_keys(plain, ("version", "numbers", "categories"), ("hide",))
         if plain["version"] != VERSION:
             raise ValueError(f"version {plain['version']!r:.20} is not {VERSION}")
         numbers = _columns(plain["numbers"], schema.numeric)
         categories = _columns(plain["categories"], schema.categorical)
-        return _numbers(numbers), _categories(categories)
+        hide = _share(plain["hide"]) if "hide" in plain else 0.0
+        return _numbers(numbers), _categories(categories), hide
     except ValueError as error:
         raise ValueError(f"{name} is damaged, or another version's: {error}") from error
 
@@ -136,4 +141,10 @@ def _number(entry: Mapping[str, Any], name: str) -> float:
         raise ValueError(f"{name}={value!r:.40} is no finite number of float32")
     if name == "scale" and value <= 0:
         raise ValueError(f"scale={value!r:.40} must be above 0")
+    return float(value)
+
+
+def _share(value: Any) -> float:
+    if type(value) not in (int, float) or not 0 < value < 1:
+        raise ValueError(f"hide={value!r:.40} is no share")
     return float(value)

@@ -81,6 +81,15 @@ class TableRecords(Records):
         """The same frame, of which these columns alone are read."""
         return TableRecords(self.frame, self.schema.only(columns))
 
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """[rows, columns] which cells are filled."""
+        return self.cells.known
+
+    def emptied(self, hidden: NDArray[np.bool_]) -> TableRecords:
+        """The rows without the cells [rows, columns] that are hidden, prepared."""
+        return EmptiedRecords(self.cells.emptied(hidden), self.schema)
+
     def hashes(self) -> NDArray[np.uint64]:
         """[rows] A hash of each row's cells."""
         hashes = pd.util.hash_pandas_object(self.frame, index=False)
@@ -103,3 +112,23 @@ class TableRecords(Records):
     def describe(self) -> str:
         """How many columns."""
         return f"{len(self.schema.columns)} columns"
+
+
+class EmptiedRecords(TableRecords):
+    """Rows of which some cells were emptied; they are a frame once somebody asks for one."""
+
+    def __init__(self, cells: Cells, schema: Schema) -> None:
+        self.cells, self.schema, self.called = cells, schema, ""
+
+    def __len__(self) -> int:
+        return len(self.cells.numbers)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:  # type: ignore[override]
+        """The rows, prepared."""
+        return self.schema.framed(self.cells)
+
+    @property
+    def written(self) -> pd.DataFrame:  # type: ignore[override]
+        """They came so."""
+        return self.frame

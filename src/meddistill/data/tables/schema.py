@@ -178,11 +178,14 @@ class Schema:
 
         Prepared rows are unchanged.
         """
-        cells = self.read(rows)
+        return self.framed(self.read(rows), rows.index)
+
+    def framed(self, cells: Cells, index: pd.Index[Any] | None = None) -> pd.DataFrame:
+        """Cells as such a frame."""
         prepared: dict[str, NDArray[Any]] = dict(zip(self.numeric, cells.numbers.T, strict=True))
         for place, column in enumerate(self.categorical):
             prepared[column] = cells.categories.texts(place)
-        return pd.DataFrame(prepared, index=rows.index, columns=self.columns)
+        return pd.DataFrame(prepared, index=index, columns=self.columns)
 
     def check_raw(self, rows: pd.DataFrame) -> None:
         """Refuse rows that pandas has read otherwise than their cells are written.
