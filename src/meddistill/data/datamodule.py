@@ -258,7 +258,10 @@ class CohortDataModule(pl.LightningDataModule):
             self.train_rows, self.batch_size, seed, self.in_runs, self.fewest_rows
         )
         hidden = self.hidden
-        return batches if hidden is None else batches.redrawn(partial(hidden.inputs, self.seed))
+        if hidden is None:
+            return batches
+        assert isinstance(batches, Batches)  # a table lies in memory
+        return batches.redrawn(partial(hidden.inputs, self.seed))
 
     def val_dataloader(self) -> Batches | StreamedBatches:
         """The labelled validation rows, in order."""

@@ -43,7 +43,8 @@ class Neighbours(Filler):
     @property
     def plain(self) -> dict[str, Any]:
         """As JSON values; an empty cell is null."""
-        cells = np.where(np.isnan(self.donors), None, self.donors.astype(object))
+        cells = self.donors.astype(object)
+        cells[np.isnan(self.donors)] = None
         return {"n_neighbors": self.n_neighbors, "donors": cells.tolist()}
 
     @staticmethod
