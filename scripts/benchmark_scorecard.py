@@ -3,8 +3,9 @@
     python scripts/benchmark_scorecard.py FOLDER_OF_TABLES --python OTHER/bin/python [--repeats 5]
 
 OTHER is an environment with `pip install fasterrisk` (it needs numpy below 2); without --python its
-cards are left out. All read the same bands of the same training rows. `real points` is the card as
-it was trained: all columns, no rounding. Prints the table of docs/benchmarks.md.
+cards are left out, and with --limit MINUTES those of a split that take longer. All read the same
+bands of the same training rows. `real points` is the card as it was trained: all columns, no
+rounding. Prints the table of docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -125,8 +126,10 @@ def logistic(data: CohortDataModule) -> Found:
     return "logistic regression", risk, columns, time.perf_counter() - started
 
 
-def fasterrisk(data: CohortDataModule, python: str, most: int) -> Found:
-    """FasterRisk's best card of the same bands, in its own environment."""
+def fasterrisk(
+    data: CohortDataModule, python: str, most: int, minutes: float | None
+) -> Iterator[Found]:
+    """FasterRisk's best card of the same bands, in its own environment; none if it is late."""
     train, target = data.inputs_at(data.split.train), data.cohort.target[data.split.train]
     counts = train.sum(0)
     usual = counts.argmax(1, keepdims=True)
@@ -140,11 +143,16 @@ def fasterrisk(data: CohortDataModule, python: str, most: int) -> Found:
                  test=test.astype(float), group=group)  # fmt: skip
         started = time.perf_counter()
         numbers = map(str, (most, COEFFICIENTS, COLUMNS))
-        subprocess.run([python, "-c", OTHERS, rows, answers, *numbers], check=True)
+        command, limit = [python, "-c", OTHERS, rows, answers, *numbers], minutes and 60 * minutes
+        try:
+            subprocess.run(command, check=True, timeout=limit)
+        except subprocess.TimeoutExpired:
+            print(f"FasterRisk, points to {most}: no card of a split in {minutes:g} minutes")
+            return
         seconds = time.perf_counter() - started
         found = np.load(answers)
         columns = len(np.unique(group[found["points"] != 0]))
-        return f"FasterRisk, points to {most}", found["risk"], columns, seconds
+        yield f"FasterRisk, points to {most}", found["risk"], columns, seconds
 
 
 def main() -> None:
@@ -153,6 +161,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--python")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--limit", type=float, help="minutes of a card of FasterRisk's")
     parser.add_argument("--only", nargs="+", default=list(TABLES))
     chosen = parser.parse_args()
     torch.set_num_threads(1)
@@ -165,7 +174,8 @@ def main() -> None:
             bands = CohortDataModule(cohort, split, preprocessing=BANDS)
             found = [logistic(CohortDataModule(cohort, split)), *trained(bands)]
             if chosen.python:
-                found += [fasterrisk(bands, chosen.python, most) for most in (9, 3)]
+                for most in (9, 3):
+                    found += fasterrisk(bands, chosen.python, most, chosen.limit)
             for method, risk, columns, seconds in found:
                 both, target = np.stack([1 - risk, risk], 1), cohort.target[split.test]
                 measures = evaluate(both, target)

@@ -18,7 +18,9 @@ from meddistill.inference.scorecard import described
 from meddistill.models.scorecard import ScoreCard
 from meddistill.report.curves import Answered
 from meddistill.report.page import DataTable, Page, render
+from meddistill.report.run_page import _columns
 from meddistill.report.scorecard import card_section, card_table, risks
+from meddistill.students.columns import Choice
 
 CARD = {
     "columns": [
@@ -53,6 +55,16 @@ def test_a_model_is_described_by_bands_of_equal_points_together():
         "scale": 1.0,
         "offset": 0.0,
     }  # fmt: skip
+
+
+def test_the_page_marks_chosen_columns_that_the_card_did_without():
+    told, alone = {"age": 0.5, "ward": 0.6}, {"age": 0.5, "ward": 0.4, "sex": 0.1}
+    (section,) = _columns({"columns": Choice(["age"], told, alone).facts()})
+    (table,) = section.parts
+    assert {row[0]: row[1][0] for row in table.rows} == {
+        "age": "50.0%", "ward": "60.0%, not read", "sex": "not read"
+    }  # fmt: skip
+    assert "1 of 3 column(s): 'age'" in table.notes[0]
 
 
 def test_the_card_says_in_which_band_bounds_and_numbers_between_whole_ones_are():

@@ -101,7 +101,7 @@ def _columns(metrics: Mapping[str, Any]) -> list[Section]:
     rows: list[list[Cell]] = [
         [
             name,
-            (f"{told[name]:.1%}", told[name]) if name in told else ("not read", 2.0),
+            _told(told.get(name), name in found["columns"]),
             (f"{alone[name]:.1%}", alone[name]),
             *([(f"{costs.get(name, 0):g}", costs.get(name, 0.0))] if costs else []),
         ]
@@ -109,6 +109,13 @@ def _columns(metrics: Mapping[str, Any]) -> list[Section]:
     ]
     heads = ["column", "told with those before", "told alone", *(["cost"] if costs else [])]
     return [Section("Columns", [DataTable(heads, rows, [*said, TOLD], "Columns")])]
+
+
+def _told(share: float | None, is_read: bool) -> Cell:
+    """What a column tells with those before it; a card may do without one that was chosen."""
+    if share is None:
+        return "not read", 2.0
+    return f"{share:.1%}" if is_read else f"{share:.1%}, not read", share
 
 
 def _models(metrics: Mapping[str, Any]) -> DataTable:
