@@ -32,6 +32,7 @@ SINCE = {
     "columns.costs": None,
     "columns.budget": None,
     "trial.columns": None,
+    "trial.hide": None,
 }
 """Keys that earlier versions did not have, and the value that does what those did: with it a run is
 the one that it was. Of a teacher they are those of each in a committee too."""

@@ -227,9 +227,14 @@ class CohortDataModule(pl.LightningDataModule):
         """The same with training rows seen by another view, or as they are."""
         return self._with(view=view)
 
-    def with_hidden(self, hide: float) -> CohortDataModule:
-        """The same rows without a teacher, of which another share is hidden in training."""
-        return self if hide == self.hide else self._with(hide=hide)._refitted(*self._method)
+    def with_method(self, node: Mapping[str, Any], key: str, hide: float) -> CohortDataModule:
+        """The same rows by another preprocessing and with another share hidden in training.
+
+        They are without a teacher, unless nothing changes.
+        """
+        if (node, hide) == (self._method[0], self.hide):
+            return self
+        return self._with(hide=hide)._refitted(node, key)
 
     @property
     def hidden(self) -> HiddenCells | None:

@@ -119,7 +119,7 @@ class HiddenCells:
         return torch.from_numpy(np.concatenate(made))
 
 
-def check_hidden(share: float, records: Records) -> None:
+def check_hidden(share: float, records: Records, key: str = "missing.hide") -> None:
     """Refuse to hide cells of rows that have none.
 
     Raises:
@@ -127,4 +127,4 @@ def check_hidden(share: float, records: Records) -> None:
     """
     if not records.columns:
         mend = f"hides cells of a table, and these rows are {records.kind}: leave it out"
-        raise SettingError("missing.hide", share, mend)
+        raise SettingError(key, share, mend)

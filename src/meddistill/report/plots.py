@@ -167,7 +167,7 @@ def pareto_plot(
 
 
 def levels_plot(
-    name: str, arms: Sequence[tuple[str, int, Numbers, Numbers]], level: tuple[str, float],
+    name: str, arms: Sequence[tuple[str, int, Numbers, Numbers]], level: tuple[str, float] | None,
     places: Numbers, labels: tuple[str, str],
 ) -> str:  # fmt: skip
     """How good arms are in each of several places, with intervals, beside one level for all.
@@ -175,7 +175,7 @@ def levels_plot(
     Args:
         name: Of the figure.
         arms: Name, number of the arm, means [places] and ends of their intervals [2, places].
-        level: Name and height of a line.
+        level: Name and height of a line, if there is one.
         places: [places] on the x axis, ascending; by their logarithm where they are far apart.
         labels: Of the axes.
     """
@@ -188,7 +188,9 @@ def levels_plot(
             axes.vlines(x, *ends, color=own.color, linewidth=1.4, alpha=0.6)
             axes.plot(x, mean, color=own.color, linestyle=own.linestyle, marker=own.marker,
                       markersize=6, label=figure_text(label))  # fmt: skip
-        axes.axhline(level[1], color=INK, linewidth=1, linestyle=":", label=figure_text(level[0]))
+        if level is not None:
+            name_of, height = figure_text(level[0]), level[1]
+            axes.axhline(height, color=INK, linewidth=1, linestyle=":", label=name_of)
         if wide:
             axes.set_xscale("log")
             axes.xaxis.set_minor_formatter(NullFormatter())

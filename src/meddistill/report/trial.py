@@ -19,10 +19,12 @@ from meddistill.report.page import DataTable, Notice, Page, Section, Text, Verdi
 from meddistill.report.publishing import noted, publish
 from meddistill.report.tables import Table
 from meddistill.report.trial_columns import columns_sections, columns_tables
+from meddistill.report.trial_hidden import hidden_sections, hidden_tables
 from meddistill.runs.notes import notes_of
 from meddistill.runs.reading import read_csv, read_predictions
 from meddistill.trial.columns import with_own_costs
 from meddistill.trial.folder import (
+    HIDDEN,
     PREDICTIONS,
     RECORD,
     REPORT,
@@ -31,6 +33,7 @@ from meddistill.trial.folder import (
     TRIES,
     TrialFolder,
 )
+from meddistill.trial.hidden import COLUMNS as COLUMNS_HIDDEN
 from meddistill.trial.judge import judge
 from meddistill.trial.results import results
 
@@ -82,7 +85,8 @@ def report_trial(folder: Path, in_sweep: bool = False) -> None:
         raise UserError(f"{folder}: the trial is not finished; repeat its command to go on")
     predictions = read_predictions(folder / PREDICTIONS, COLUMNS)
     measures = judge(predictions, summary)
-    found = results(measures, read_csv(folder / TRIES, TRIED), predictions, summary)
+    hidden = read_csv(folder / HIDDEN, COLUMNS_HIDDEN) if "hide" in summary else None
+    found = results(measures, read_csv(folder / TRIES, TRIED), predictions, summary, hidden)
     for number, setting in enumerate(found):
         setting["number"] = number
     page = trial_page(found, summary, predictions, record["environment"])
@@ -187,6 +191,7 @@ def _setting_sections(
                 *(tables.differences_table(setting, summary, m, n) for m, n in names.items()),
             ],
         ),
+        *hidden_sections(setting, summary),
         Section(f"{title}: curves", plots.pooled_curves(setting, summary, test), True),
         Section(f"{title}: more measures", _more(setting, summary, test)),
     ]
@@ -322,6 +327,7 @@ def _print(found: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> No
         title = f"{setting['title']}: test rows, mean over {setting['splits']} splits"
         Table(title, ["arm", *list(tables.MAIN.values())[:4]], rows, notes).show()
         print()
-    for table in columns_tables(found, summary):
+    of_hidden = [table for setting in found for table in hidden_tables(setting, summary)]
+    for table in [*columns_tables(found, summary), *of_hidden]:
         table.show()
         print()

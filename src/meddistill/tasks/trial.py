@@ -26,8 +26,9 @@ from meddistill.trial.answers import Answers
 from meddistill.trial.arms import Arm, EstimatorArm, PrunedTeacherArm, StudentArm, TeacherArm
 from meddistill.trial.columns import columns_read
 from meddistill.trial.costs import costs
-from meddistill.trial.folder import PREDICTIONS, TRIES, TrialFolder
+from meddistill.trial.folder import HIDDEN, PREDICTIONS, TRIES, TrialFolder
 from meddistill.trial.forecast import say_forecast
+from meddistill.trial.hidden import COLUMNS, check_rows, hidden_lines, shares_asked, summed_up
 from meddistill.trial.predictions import PredictionsWriter
 from meddistill.trial.rivals import (
     check_estimators,
@@ -67,6 +68,7 @@ def run_trial(settings: Mapping[str, Any], run: TrialFolder) -> dict[str, Any]:
     units = make_units(settings)
     reading = read_units(units)
     first = next(reading)
+    check_rows(settings, first.cohort.records)
     check_on_rows(_of_kind(arms, StudentArm), units[0].settings, first)
     for name, arm in _of_kind(arms, EstimatorArm).items():
         rows_of(arm, first, name)  # it refuses rows that no classifier reads
@@ -75,13 +77,18 @@ def run_trial(settings: Mapping[str, Any], run: TrialFolder) -> dict[str, Any]:
     tables = teach_units(units, [first, *reading])
     _hold_first(tables)
     every: list[Answers] = []
+    hidden: list[dict[str, Any]] = []
     with PredictionsWriter(run.path / PREDICTIONS) as writer:
         for answers in _answers(arms, units, tables, run):
             writer.write(answers, units[answers.unit], tables[answers.unit])
+            hidden += hidden_lines(answers, units[answers.unit], tables[answers.unit])
             every.append(_without_rows(answers))
     tries = _tries(every, units)
     write_atomically(run.path / TRIES, tries.to_csv(index=False))
-    summary = _summary(settings, arms, units, tables, every)
+    if hidden:
+        frame = pd.DataFrame(hidden, columns=COLUMNS)
+        write_atomically(run.path / HIDDEN, frame.to_csv(index=False))
+    summary = _summary(settings, arms, units, tables, every) | summed_up(hidden)
     summary |= _costs(settings, arms, units, tables, every)
     summary["seconds"] = time.perf_counter() - started
     run.finish(summary)
@@ -124,6 +131,7 @@ def _arms(settings: Mapping[str, Any]) -> dict[str, Arm]:
         raise SettingError("monitor", settings["monitor"], "a trial chooses by val/log_loss")
     trial = settings["trial"]
     integer("trial.seeds", trial["seeds"], at_least=1)
+    shares_asked(settings)
     for measure, margin in trial["margins"].items():
         if measure not in MEASURES:
             mend = f"is no measure; there are {', '.join(MEASURES)}"
@@ -177,8 +185,8 @@ def _rivals(
 
 
 def _without_rows(answers: Answers) -> Answers:
-    """The same without the answers by row, which lie in their file."""
-    return replace(answers, probabilities=np.zeros((0, 0, 0), dtype=np.float32))
+    """The same without its models, and the answers by row, which lie in their file."""
+    return replace(answers, probabilities=np.zeros((0, 0, 0), dtype=np.float32), models=())
 
 
 def _tries(every: Sequence[Answers], units: Sequence[Unit]) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddistill.evaluation.members import evaluate_members
+from meddistill.inference.model import Model
 from meddistill.stack.tables import Table
 
 
@@ -26,6 +27,7 @@ class Answers:
         seconds: Wall-clock time of one fit.
         epochs: [tries, seeds] that students were trained; None of what has no epochs.
         columns: Those that one of the chosen students still reads, where a card forgot others.
+        models: The chosen try's, a seed each, where they are asked again and can be.
     """
 
     unit: int
@@ -36,6 +38,7 @@ class Answers:
     seconds: float | None = None
     epochs: NDArray[np.int64] | None = None
     columns: Sequence[str] | None = None
+    models: Sequence[Model] = ()
     chosen: int = field(init=False)
 
     def __post_init__(self) -> None:

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from meddistill.config.compose import choice_name
+from meddistill.config.compose import build, choice_name
+from meddistill.data.modalities import EmptyCells, method_of
 from meddistill.errors import SettingError, UserError
+from meddistill.stack.members import with_changes
 
 TEACHERS = ("true", "permuted")
 
@@ -65,6 +67,7 @@ class StudentArm(Arm):
         init: Config node of what it takes of its teacher to start from; an empty one is nothing.
         student: Config node of a student of its own; an empty one is the trial's.
         preprocessing: Config node of what makes inputs for it; an empty one is the trial's.
+        missing: Of the trial's `missing`, what is otherwise: the share to hide, or a whole node.
     """
 
     loss: Mapping[str, Any] = field(default_factory=dict)
@@ -73,18 +76,41 @@ class StudentArm(Arm):
     init: Mapping[str, Any] = field(default_factory=dict)
     student: Mapping[str, Any] = field(default_factory=dict)
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    missing: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def own(self) -> dict[str, Any]:
-        """Its settings that take the place of the trial's."""
+        """Its settings that take the place of the trial's, by flat key."""
         nodes = {"student": self.student, "preprocessing": self.preprocessing}
         given = {key: dict(node) for key, node in nodes.items() if node}
-        return {"loss": dict(self.loss), "init": dict(self.init), **given}
+        cells = {f"missing.{key}": value for key, value in self.missing.items()}
+        if "_target_" in self.missing:
+            cells = {"missing": dict(self.missing)}
+        return {"loss": dict(self.loss), "init": dict(self.init), **given, **cells}
+
+    def method(
+        self, settings: Mapping[str, Any], name: str
+    ) -> tuple[Mapping[str, Any], str, float]:
+        """How it reads rows, as `method_of` says, in a trial of such settings.
+
+        A preprocessing of its own reads empty cells in its own way, whatever the trial's does.
+
+        Args:
+            settings: The trial's.
+            name: The arm's, for messages.
+        """
+        own, prefix = with_changes(settings, self.own), f"arms.{name}."
+        if not self.preprocessing or "_target_" in self.missing:
+            return method_of(own["preprocessing"], own["missing"], prefix)
+        cells: EmptyCells = build(own["missing"], f"{prefix}missing")
+        return self.preprocessing, f"{prefix}preprocessing", cells.hide
 
     @property
     def title(self) -> str:
-        """Says where the student starts from its teacher, and learns from synthetic rows too."""
+        """Says what the student starts from, what it doesn't see and which rows are synthetic."""
         label = f"{self.label}, started from its teacher" if self.init else self.label
+        if self.missing.get("hide"):
+            label += f", {self.missing['hide']:.0%} of cells hidden"
         if not self.synthetic:
             return label
         return f"{label}, synthetic rows ({choice_name(self.synthetic)})"

@@ -60,7 +60,7 @@ def _model(arm: Arm, answers: Answers, table: Table) -> Model:
     data, node = table.data, table.settings["student"]
     card = Card.of({}, [], data)
     if isinstance(arm, StudentArm):
-        own = data.with_preprocessing(arm.preprocessing, "arms.preprocessing")
+        own = data.with_method(*arm.method(table.settings, answers.arm))
         if answers.columns is not None:
             own = own.with_columns(answers.columns)
         shape = own.in_shape, own.num_classes

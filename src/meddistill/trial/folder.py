@@ -5,7 +5,7 @@ from __future__ import annotations
 from meddistill.stack.folder import StackFolder
 
 RECORD = "trial.json"
-PREDICTIONS, TRIES = "predictions.parquet", "tries.csv"
+PREDICTIONS, TRIES, HIDDEN = "predictions.parquet", "tries.csv", "hidden.csv"
 RESULTS, SUMMARY, REPORT = "results.csv", "results.json", "report.html"
 
 PART = "part"
@@ -17,7 +17,8 @@ class TrialFolder(StackFolder):
 
     Files: `config.yaml` (resolved), `trial.json` (what decides the results, the environment and,
     once it is finished, what was compared), `predictions.parquet` (what every arm's chosen try
-    answered on validation and test rows), `tries.csv` (every try's validation log loss), the log.
+    answered on validation and test rows), `tries.csv` (every try's validation log loss), with
+    `trial.hide` `hidden.csv` (the measures with further cells of test rows hidden), the log.
     `results.csv`, `results.json` and `report.html` are made from them, by `meddistill report` too.
     """
 

@@ -17,6 +17,7 @@ from meddistill.evaluation.verdict import Verdict, judge_differences, sentence
 from meddistill.measures import largest_difference, lower_is_better
 from meddistill.trial.columns import levels, with_own_costs
 from meddistill.trial.folder import PART
+from meddistill.trial.hidden import over_splits
 from meddistill.trial.judge import by_model
 from meddistill.trial.simplest import simplest
 
@@ -30,6 +31,7 @@ def results(
     tries: pd.DataFrame,
     predictions: pd.DataFrame,
     summary: Mapping[str, Any],
+    hidden: pd.DataFrame | None = None,
 ) -> list[dict[str, Any]]:
     """What each setting came to.
 
@@ -38,6 +40,7 @@ def results(
         tries: Every try's validation log loss.
         predictions: Answers by row.
         summary: What the trial compared.
+        hidden: A line for each setting, split, arm and share of hidden cells, where there are any.
     """
     found = []
     for number, title in enumerate(summary["settings"]):
@@ -51,6 +54,7 @@ def results(
         found.append(
             {
                 **_columns(summary, number, own, ratio),
+                **_hidden(hidden, number, summary, ratio),
                 "title": title,
                 "splits": len(units),
                 "ratio": ratio,
@@ -76,6 +80,15 @@ def _columns(
     if "columns" not in summary:
         return {}
     return {"columns": {**summary["columns"][number], "levels": levels(measures, summary, ratio)}}
+
+
+def _hidden(
+    lines: pd.DataFrame | None, number: int, summary: Mapping[str, Any], ratio: float
+) -> dict[str, Any]:
+    """How good the arms of a setting are with further cells hidden."""
+    if lines is None:
+        return {}
+    return {"hidden": over_splits(lines[lines["setting"] == number], summary, ratio)}
 
 
 def _ratio(units: Sequence[Mapping[str, Any]], official: bool) -> float:

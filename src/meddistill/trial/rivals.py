@@ -32,7 +32,9 @@ def teacher_answers(unit: int, name: str, table: Table) -> Answers:
     assert table.targets is not None  # a trial has a teacher in every table
     probabilities = np.exp(table.targets.log_probabilities)[None]
     scores = validation_log_loss(probabilities, table)[:, None]
-    return Answers(unit, name, [{}], scores, probabilities, table.targets.seconds())
+    models = [table.targets.model()] if table.settings["trial"]["hide"] else []
+    asked = [model for model in models if model.answers_new_rows]
+    return Answers(unit, name, [{}], scores, probabilities, table.targets.seconds(), models=asked)
 
 
 def pruned_answers(unit: int, name: str, table: Table) -> Answers | None:

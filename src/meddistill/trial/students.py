@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meddistill.config.compose import build_optimizer
+from meddistill.config.compose import build_network, build_optimizer
 from meddistill.data.cohort import UNLABELLED
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError, UserError
+from meddistill.inference.card import Card
+from meddistill.inference.model import Model
+from meddistill.inference.network import MeanOfProbabilities, NetworkModel
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss, schedules
 from meddistill.runs.pace import quiet
@@ -131,8 +134,8 @@ def check_on_rows(
 ) -> None:
     """Refuse losses and starts that these data don't allow, before a teacher is trained."""
     for name, arm in arms.items():
-        own = {**settings, **arm.own}
-        rows = data.with_preprocessing(arm.preprocessing, f"arms.{name}.preprocessing")
+        own = with_changes(settings, arm.own)
+        rows = data.with_method(*arm.method(settings, name))
         check_on(own, build_loss(arm.loss, f"arms.{name}.loss"), rows)
         if arm.init:
             Starts().rehearse(own, build_teacher(settings), rows)
@@ -152,7 +155,8 @@ def student_answers(
         every = as_read(tables, ways)
     chunks = plan(members, table, [each.data for each in every])
     train_chunks(chunks, every, run, len(members))
-    yield from _chosen(arms, places, chunks, seeds, run)
+    asked = every if units[0].settings["trial"]["hide"] else None
+    yield from _chosen(arms, places, chunks, seeds, run, asked)
 
 
 def _members(
@@ -198,7 +202,7 @@ def _ways(
     unlabelled = settings["data"].get("unlabelled") is not None
     for name, arm in arms.items():
         taught = unlabelled and build_loss(arm.loss).needs_teacher
-        way = Way(arm.teacher, arm.synthetic, taught, arm.preprocessing)
+        way = Way(arm.teacher, arm.synthetic, taught, *arm.method(settings, name))
         if way not in ways:
             ways.append(way)
         of_arm[name] = ways.index(way)
@@ -211,8 +215,12 @@ def _chosen(
     chunks: Sequence[Chunk],
     seeds: int,
     run: StackFolder,
+    asked: Sequence[Table] | None,
 ) -> Iterator[Answers]:
-    """Choose by the scores of all parts; then read each part again for the chosen answers."""
+    """Choose by the scores of all parts; then read each part again for the chosen answers.
+
+    With the tables as the chunks number them, the chosen students themselves are at hand too.
+    """
     scores: dict[tuple[int, str], NDArray[np.float64]] = {}
     epochs: dict[tuple[int, str], NDArray[np.int64]] = {}
     plans: list[dict[str, Any]] = []
@@ -227,6 +235,7 @@ def _chosen(
     save_plans(run, plans)
     wanted = {key: choose(found) for key, found in scores.items()}
     kept: dict[tuple[int, str], dict[int, NDArray[np.float32]]] = {}
+    models: dict[tuple[int, str], dict[int, Model]] = {}
     for chunk, part in _parts(chunks, run):
         for place, member in enumerate(chunk.members):
             at = places[member.number]
@@ -235,13 +244,28 @@ def _chosen(
                 continue
             seen = kept.setdefault(key, {})
             seen[at.seed] = part["probabilities"][place].numpy().copy()
+            if asked is not None:
+                model = _model(member, asked[chunk.tables[place]].data, part, place)
+                models.setdefault(key, {})[at.seed] = model
             if len(seen) == seeds:
                 answers = np.stack([seen[seed] for seed in range(seeds)])
                 del kept[key]
                 yield Answers(
                     at.unit, at.arm, arms[at.arm].tries(), scores[key], answers,
                     part["seconds"], epochs[key], part.get("columns"),
+                    [model for _, model in sorted(models.pop(key, {}).items())],
                 )  # fmt: skip
+
+
+def _model(member: Member, data: CohortDataModule, part: Mapping[str, Any], place: int) -> Model:
+    """A student of a finished part, to be asked again."""
+    read = data.with_columns(part["columns"]) if part.get("columns") is not None else data
+    student = build_network(
+        member.settings["student"], "student", read.in_shape, read.num_classes, 0
+    )
+    student.load_state_dict({name: value[place] for name, value in part["weights"].items()})
+    card = Card.of(member.settings["student"], [], read)
+    return NetworkModel(card, MeanOfProbabilities([student]), read.preprocessing)
 
 
 def _parts(chunks: Sequence[Chunk], run: StackFolder) -> Iterator[tuple[Chunk, dict[str, Any]]]:

@@ -55,13 +55,17 @@ class Way(NamedTuple):
         teacher: Whose answers: `teacher` of a `StudentArm`.
         synthetic: Config node of what makes synthetic rows.
         unlabelled: Whether it reads the cohort's unlabelled rows.
-        preprocessing: Config node of what makes its inputs; an empty one is the units' own.
+        preprocessing: Config node of what makes its inputs.
+        key: Of that node.
+        hide: Share of known cells that it does not see in training.
     """
 
     teacher: str
     synthetic: Mapping[str, Any]
     unlabelled: bool
     preprocessing: Mapping[str, Any]
+    key: str
+    hide: float
 
 
 def as_read(tables: Sequence[Table], read: Sequence[Way]) -> list[Table]:
@@ -85,7 +89,7 @@ def as_read(tables: Sequence[Table], read: Sequence[Way]) -> list[Table]:
 
 def _read(table: Table, way: Way) -> Table:
     """The table by an arm's preprocessing, with the rows that nobody labelled, all answered."""
-    data = table.data.with_preprocessing(way.preprocessing, "arms.preprocessing")
+    data = table.data.with_method(way.preprocessing, way.key, way.hide)
     if way.synthetic or way.unlabelled:
         data = with_unlabelled_rows(way.synthetic, data.with_columns(None))
     if data is table.data:

@@ -196,7 +196,7 @@ def test_no_number_that_float32_holds_makes_an_input_infinite(mixed, fitted, num
     assert abs(inputs).max() == FURTHEST
 
 
-@pytest.mark.parametrize("column", ["age", "lab", "sex", "ward"])
+@pytest.mark.parametrize("column", ["age", "sex"])
 def test_a_missing_column_in_new_rows_is_an_error_that_names_it(mixed, fitted, column):
     with pytest.raises(UserError) as caught:
         inputs_of(fitted, mixed.records.frame.drop(columns=column))
@@ -204,6 +204,36 @@ def test_a_missing_column_in_new_rows_is_an_error_that_names_it(mixed, fitted, c
         f"these rows lack column '{column}', which the model was trained with: "
         "add the columns (their cells may be empty)"
     )
+
+
+def test_a_column_that_training_rows_lack_too_may_be_absent(mixed, fitted, caplog):
+    frame = mixed.records.frame
+    without = inputs_of(fitted, frame.drop(columns=["lab", "ward"]))
+    assert np.array_equal(without, inputs_of(fitted, frame.assign(lab=np.nan, ward=None)))
+    assert [each.getMessage() for each in caplog.records] == [
+        "columns 'lab', 'ward': absent from these rows, answered as if every cell were empty, "
+        "which the model was trained for"
+    ]
+
+
+def test_every_column_may_be_absent_where_training_hid_cells_but_not_all_of_them(mixed, parts):
+    fitted = CohortDataModule(mixed, parts, hide=0.3).preprocessing
+    frame = mixed.records.frame
+    without = inputs_of(fitted, frame[["lab"]])
+    assert np.array_equal(without, inputs_of(fitted, frame.assign(age=None, sex=None, ward=None)))
+    with pytest.raises(UserError, match="lack columns 'age', 'lab', 'sex', 'ward', which"):
+        inputs_of(fitted, frame[[]])
+
+
+def test_a_column_that_may_be_misspelled_is_not_taken_for_absent(mixed, fitted):
+    with pytest.raises(UserError, match=r"lack column 'ward'.*is 'Ward' meant"):
+        inputs_of(fitted, mixed.records.frame.rename(columns={"ward": "Ward"}))
+
+
+def test_a_column_without_a_cell_is_said_where_there_are_rows_enough(mixed, fitted):
+    rows = mixed.records.frame.head(10).assign(age=np.nan)
+    assert "column 'age': empty in every row, answered as missing" in remarks_on(fitted, rows)
+    assert remarks_on(fitted, rows.head(3)) == []
 
 
 def test_all_missing_columns_are_named_at_once(mixed, fitted):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,14 @@ from meddistill.data.tables.blocks import Cells
 from meddistill.data.tables.encoding import CategoryInputs, Fitted, Inputs, NumberInputs
 from meddistill.data.tables.preprocessing_file import as_plain, read_preprocessing
 from meddistill.data.tables.records import TableRecords
+from meddistill.data.tables.rows import clean_name, nearest
 from meddistill.data.tables.schema import Schema
-from meddistill.errors import UserError
+from meddistill.errors import UserError, columns_named
 from meddistill.files.atomic import write_atomically
+
+log = logging.getLogger(__name__)
+OFTEN = 0.01
+"""Share of training rows without a number from which on its column may be absent."""
 
 
 class TablePreprocessing(Preprocessing):
@@ -47,7 +53,7 @@ class TablePreprocessing(Preprocessing):
             UserError: A column is absent, or a cell is not what its column needs.
         """
         if not isinstance(raw, Records):
-            records = TableRecords(raw, self.schema)
+            records = self._records(raw)
         elif not isinstance(raw, TableRecords):
             raise UserError(
                 f"the model reads rows of a table ({len(self.schema.columns)} columns), and these "
@@ -55,9 +61,48 @@ class TablePreprocessing(Preprocessing):
             )
         else:
             same = raw.schema is self.schema or raw.schema == self.schema
-            records = raw if same else TableRecords(raw.frame, self.schema)
+            records = raw if same else self._records(raw.frame)
         _ = records.cells  # what is wrong with them is said now
         return records
+
+    def _records(self, rows: Any) -> TableRecords:
+        """Raw rows by this schema; which columns are absent is said, where they may be."""
+        absent = self._absent(rows)
+        if not absent:
+            return TableRecords(rows, self.schema)
+        log.warning(
+            "%s: absent from these rows, answered as if every cell were empty, which the model was "
+            "trained for", columns_named(absent),
+        )  # fmt: skip
+        return TableRecords(rows.assign(**dict.fromkeys(absent)), self.schema, absent=absent)
+
+    def _absent(self, rows: Any) -> list[str]:
+        """Columns that rows lack and may lack; none where they lack one that they need.
+
+        One that may be there under another spelling is needed, and so is any at all.
+        """
+        names = self.schema.columns
+        if not isinstance(rows, pd.DataFrame) or set(names) <= set(rows.columns):
+            return []
+        here = {clean_name(name) for name in (*rows.columns, *rows.index.names)}
+        absent, others = [name for name in names if name not in here], [*(here - set(names))]
+        may = len(absent) < len(names) and self.spared.issuperset(absent)
+        return absent if may and not any(nearest(name, others) for name in absent) else []
+
+    @property
+    def spared(self) -> frozenset[str]:
+        """Columns without which the model was trained to answer.
+
+        All where training hid cells; else those that enough training rows lack, of numbers at
+        least as many as one in a hundred: a rarer indicator says too little to be relied upon.
+        """
+        if self.hide:
+            return frozenset(self.schema.columns)
+        numbers, texts = self.numbers, self.categories
+        often = numbers.flagged[numbers.flag_mean >= OFTEN]
+        told = zip(texts.columns, texts.known, strict=True)
+        named = [numbers.columns[place] for place in often]
+        return frozenset([*named, *(name for name, known in told if None in known)])
 
     def __call__(self, records: Records) -> NDArray[Any]:
         """Rows that `read` has read -> inputs [rows, features]."""
@@ -80,7 +125,8 @@ class TablePreprocessing(Preprocessing):
 
     def check_raw(self, raw: Any) -> None:
         """Refuse rows that pandas has read otherwise than their cells are written."""
-        self.schema.check_raw(raw)
+        absent = self._absent(raw)
+        self.schema.check_raw(raw.assign(**dict.fromkeys(absent)) if absent else raw)
 
     def warn(self, records: Records) -> None:
         """Say what is odd about rows, as they came and as they were read.
@@ -92,7 +138,7 @@ class TablePreprocessing(Preprocessing):
         fitted = Fitted(self.schema, self.numbers, self.categories)
         as_came = records.written is records.frame
         cells = records.cells if as_came else self.schema.read(records.written)
-        remarks.warn(fitted, cells, records.written, records.called)
+        remarks.warn(fitted, cells, records.written, records.called, records.absent)
 
     def describe(self) -> str:
         """The columns."""

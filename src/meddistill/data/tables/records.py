@@ -24,6 +24,7 @@ class TableRecords(Records):
         written: The rows as they came, where `frame` holds prepared ones and what is odd about them
             is to be said.
         called: What begins such a remark.
+        absent: Columns that the rows came without.
     """
 
     kind: ClassVar[str] = "tables"
@@ -34,8 +35,9 @@ class TableRecords(Records):
         schema: Schema,
         written: pd.DataFrame | None = None,
         called: str = "",
+        absent: Sequence[str] = (),
     ) -> None:
-        self.frame, self.schema, self.called = frame, schema, called
+        self.frame, self.schema, self.called, self.absent = frame, schema, called, absent
         self.written = frame if written is None else written
 
     @staticmethod
@@ -118,7 +120,7 @@ class EmptiedRecords(TableRecords):
     """Rows of which some cells were emptied; they are a frame once somebody asks for one."""
 
     def __init__(self, cells: Cells, schema: Schema) -> None:
-        self.cells, self.schema, self.called = cells, schema, ""
+        self.cells, self.schema, self.called, self.absent = cells, schema, "", ()
 
     def __len__(self) -> int:
         return len(self.cells.numbers)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from meddistill.data.tables.blocks import Cells
 from meddistill.data.tables.cells import PLAIN, is_truth
-from meddistill.data.tables.encoding import Fitted
+from meddistill.data.tables.encoding import FEWEST_LOST, Fitted
 from meddistill.data.tables.rows import find_columns
 from meddistill.data.tables.schema import too_large
 from meddistill.errors import UserError, columns_named, shown
@@ -21,7 +21,9 @@ MOST = 5
 """Columns named in one sentence."""
 
 
-def warn(fitted: Fitted, cells: Cells, rows: pd.DataFrame, called: str = "") -> None:
+def warn(
+    fitted: Fitted, cells: Cells, rows: pd.DataFrame, called: str = "", absent: Sequence[str] = ()
+) -> None:
     """Say what is odd about rows, as they came and as they were read.
 
     Args:
@@ -29,12 +31,13 @@ def warn(fitted: Fitted, cells: Cells, rows: pd.DataFrame, called: str = "") -> 
         cells: As it reads the rows.
         rows: As they came.
         called: What begins each remark.
+        absent: Columns that the rows came without, of which that is said already.
 
     Raises:
         UserError: Of a column of categories, no cell is known: it is spelled otherwise.
     """
     refuse_unknown(fitted, cells, rows)
-    for remark in remarks(fitted, cells, rows):
+    for remark in remarks(fitted, cells, rows, absent):
         log.warning("%s%s", called, remark)
 
 
@@ -54,13 +57,16 @@ def refuse_unknown(fitted: Fitted, cells: Cells, rows: pd.DataFrame) -> None:
         )
 
 
-def remarks(fitted: Fitted, cells: Cells, rows: pd.DataFrame) -> list[str]:
+def remarks(
+    fitted: Fitted, cells: Cells, rows: pd.DataFrame, absent: Sequence[str] = ()
+) -> list[str]:
     """What is odd about rows, a sentence a kind: each says what is made of it.
 
     Args:
         fitted: From training rows.
         cells: As it reads the rows.
         rows: As they came, for cells to be quoted as they were written.
+        absent: Columns that the rows came without.
     """
     infinite = [too_large(cells.infinite)] if cells.infinite else []
     places = {
@@ -78,7 +84,7 @@ def remarks(fitted: Fitted, cells: Cells, rows: pd.DataFrame) -> list[str]:
         ],
     }
     said = [f"{what}: {_named(each)}" for what, each in places.items() if each]
-    return [*infinite, *said, *_mostly_empty(fitted, cells)]
+    return [*infinite, *said, *_all_empty(fitted, cells, absent), *_mostly_empty(fitted, cells)]
 
 
 def _rows(column: str, count: int) -> str:
@@ -120,6 +126,16 @@ def _truths(fitted: Fitted, cells: Cells, rows: pd.DataFrame) -> Iterator[tuple[
         count = sum(map(is_truth, raw.tolist()))
         if count:
             yield column, count
+
+
+def _all_empty(fitted: Fitted, cells: Cells, absent: Sequence[str]) -> list[str]:
+    """Columns without a cell, where there are enough rows for that to be no chance."""
+    known = cells.known.any(axis=0)
+    names = zip(fitted.schema.columns, known, strict=True)
+    empty = [name for name, any_known in names if not any_known and name not in absent]
+    if not empty or len(cells.numbers) < FEWEST_LOST:
+        return []
+    return [f"{columns_named(empty)}: empty in every row, answered as missing"]
 
 
 def _mostly_empty(fitted: Fitted, cells: Cells) -> list[str]:
