@@ -130,10 +130,11 @@ def _truths(fitted: Fitted, cells: Cells, rows: pd.DataFrame) -> Iterator[tuple[
 
 def _all_empty(fitted: Fitted, cells: Cells, absent: Sequence[str]) -> list[str]:
     """Columns without a cell, where there are enough rows for that to be no chance."""
-    known = cells.known.any(axis=0)
-    names = zip(fitted.schema.columns, known, strict=True)
-    empty = [name for name, any_known in names if not any_known and name not in absent]
-    if not empty or len(cells.numbers) < FEWEST_LOST:
+    if len(cells.numbers) < FEWEST_LOST:
+        return []
+    filled = zip(fitted.schema.columns, cells.known.T, strict=True)
+    empty = [name for name, known in filled if not known.any() and name not in absent]
+    if not empty:
         return []
     return [f"{columns_named(empty)}: empty in every row, answered as missing"]
 
