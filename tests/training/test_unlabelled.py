@@ -12,9 +12,9 @@ import pytest
 from conftest import SMALL_TEACHER
 from meddistill.config.identity import identity
 from meddistill.data.datamodule import CohortDataModule
+from meddistill.data.held_back import check_unlabelled
 from meddistill.data.split import split_cohort
 from meddistill.data.tables.table import table
-from meddistill.data.unlabelled import check_unlabelled
 from meddistill.errors import SettingError, UserError
 from meddistill.losses.dkd import DKD
 from meddistill.losses.kd import KD
@@ -103,7 +103,7 @@ def test_a_file_that_can_not_be_read_is_refused_by_name(mine, change, says):
     ("given", "says"),
     [
         (["more.csv", "mine.csv"], "data.unlabelled=[more.csv,mine.csv]: must be one file"),
-        (False, "data.unlabelled=false: must be one file: put rows of several into one"),
+        (False, "data.unlabelled=false: must be one file (of pictures also a folder)"),
         (".", "data.unlabelled=.: is a folder, and a table is one file"),
     ],
 )
@@ -144,7 +144,7 @@ def test_an_id_or_a_group_spelled_otherwise_is_refused(mine, part, written, rewr
     odd = [rewritten.format(held), *map(written.format, range(1000, 1059))]
     rows(0, 150).assign(patient=names).to_csv("mine.csv", index=False)
     put(rows(1000, 60).assign(patient=odd))
-    with pytest.raises(SettingError, match=f"1 of its rows have a data.id that .* the {part} part"):
+    with pytest.raises(SettingError, match=f"id of 1 of its rows differs .* the {part} part"):
         check_unlabelled(module())
     rows(0, 150).assign(ward=names).to_csv("mine.csv", index=False)
     put(rows(1000, 60).assign(ward=odd))

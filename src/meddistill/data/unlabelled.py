@@ -1,101 +1,102 @@
-"""Rows that nobody labelled beside a split: none may be one that the student is tested on."""
+"""Rows without labels from a file of their own, beside the rows of a cohort."""
 
 from __future__ import annotations
 
-import logging
-import re
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meddistill.data.cohort import UNLABELLED, Cohort
-from meddistill.data.datamodule import CohortDataModule
+from meddistill.config.identity import from_call
+from meddistill.data.cohort import UNLABELLED, Cohort, number_rows
+from meddistill.data.records import Records
 from meddistill.errors import SettingError, UserError, shown
-from meddistill.once import NOTE
-from meddistill.runs.runfolder import is_main_process
 
-log = logging.getLogger(__name__)
-USED_FOR = {"test": "judge the student", "validation": "choose its epoch and its settings"}
-"""What the rows of a part are held back for."""
-AS_NUMBER = re.compile(r"0*([0-9]+?)(\.0+)?")
-"""A whole number as spreadsheets and float columns spell it: without its zeros before, with .0."""
+OF_THE_FILE = ("data.path", "rows")
+"""What readers of a file call it."""
+Names = NDArray[np.object_]
 
 
-def check_unlabelled(data: CohortDataModule) -> None:
-    """Refuse unlabelled rows that a split holds back, and say what is odd about the others.
+@dataclass(frozen=True)
+class Unlabelled:
+    """What a room has read of such a file, by the spec of the data's own rows.
 
-    They are looked at as new patients' rows are, by what the training rows taught.
+    Attributes:
+        records: [rows] as a model of the data reads new rows.
+        ids: [rows] what names them, where the data have such names too; None where nothing does.
+        groups: [rows] what they belong to, likewise.
+        called: [rows] what a message calls a row that has no id; None is its number.
+        unread: What of it holds a diagnosis, in words; empty where nothing does.
+        notes: What was found in reading.
+    """
+
+    records: Records
+    ids: Names | None = None
+    groups: Names | None = None
+    called: Names | None = None
+    unread: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def with_unlabelled(cohort: Cohort, path: Any, read: Callable[[Path], Unlabelled]) -> Cohort:
+    """A cohort with the rows of a file beside its own, for a teacher to answer; None is no file.
+
+    Args:
+        cohort: The data's own.
+        path: The setting, as it was given.
+        read: The room's reader.
 
     Raises:
-        UserError: One of them is a test or a validation row, or none of a column's categories is
-            known.
+        UserError: It is no one file or folder, or can't be read as new rows are.
     """
-    cohort, more = data.cohort, data.cohort.unlabelled
-    if more is None:
-        return
-    for part, purpose in USED_FOR.items():
-        held = data.split.part(part)
-        for by, shared in _shared(cohort, more, held):
-            if shared.any():
-                first = f"{'id' if more.has_ids else 'row'} {more.row[np.argmax(shared)]}"
-                raise SettingError(
-                    UNLABELLED, more.name, f"{shared.sum()} of its rows {by} of the {part} part "
-                    f"(first: {first}), which are there to {purpose}: leave out all that the data "
-                    "have too, since each split holds back others",
-                )  # fmt: skip
-        _check_spellings(cohort, more, held, part)
+    if path is None:
+        return cohort
+    if not isinstance(path, str):
+        mend = "must be one file (of pictures also a folder): put rows of several into one"
+        raise SettingError(UNLABELLED, path, f"{mend} (null is none)")
     try:
-        data.preprocessing.warn(data.preprocessing.read(more.records))
+        found = read(from_call(path))
     except UserError as error:
-        raise SettingError(UNLABELLED, more.name, str(error)) from error
-    copies = int(np.isin(more.content, cohort.content[data.split.train]).sum())
-    if copies and is_main_process():
-        log.info(
-            "  %s: %d row(s) are exact copies of training rows, and count once more",
-            UNLABELLED, copies, **NOTE,
-        )  # fmt: skip
+        raise _of_this_file(error, path) from error
+    count = len(found.records)
+    called = number_rows(count) if found.called is None else found.called
+    more = Cohort(
+        name=Path(path).name,
+        records=found.records,
+        target=np.zeros(count, dtype=np.int64),
+        classes=cohort.classes,
+        row=called if found.ids is None else found.ids,
+        has_ids=found.ids is not None,
+        group=found.groups,
+    )
+    notes = _described(found, path), *(f"{UNLABELLED}: {note}" for note in found.notes)
+    return replace(cohort, unlabelled=more, notes=(*cohort.notes, *notes))
 
 
-def _shared(
-    cohort: Cohort, more: Cohort, held: NDArray[np.int64]
-) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """Which of the unlabelled rows are rows of `held`, positions in the cohort, in each sense."""
-    if cohort.has_ids:
-        yield "have the ids of rows", np.isin(more.row.astype(str), cohort.row[held].astype(str))
-    yield "are exact copies of rows", np.isin(more.content, cohort.content[held])
-    if cohort.group is not None and more.group is not None:
-        groups = cohort.group[held].astype(str)
-        yield "belong to groups (data.group)", np.isin(more.group.astype(str), groups)
+def lacking(what: str) -> UserError:
+    """A file without that by which its rows are compared with the data's own."""
+    return UserError(
+        f"lacks {what}, without which nobody can tell whether one of its rows is a test row: add it"
+    )
 
 
-def _check_spellings(cohort: Cohort, more: Cohort, held: NDArray[np.int64], part: str) -> None:
-    """Refuse names that are those of `held` but for case, zeros before and .0: most likely theirs.
-
-    A name that stands in the data as it is names what it names there.
-    """
-    for key, names, others in _names(cohort, more):
-        known, there = set(others), {_plain(others[row]): others[row] for row in held}
-        odd = [name for name in names if _plain(name) in there and name not in known]
-        if odd:
-            raise SettingError(
-                UNLABELLED, more.name, f"{len(odd)} of its rows have a data.{key} that differs in "
-                f"spelling alone from one of the {part} part (first: {shown(odd[0])}, and "
-                f"{shown(there[_plain(odd[0])])} in the data): write it as the data do, so that "
-                "the same can be told from others, or leave these rows out",
-            )  # fmt: skip
+def _of_this_file(error: UserError, path: str) -> UserError:
+    """The same error, which may speak of the data's own file, of this one."""
+    if not isinstance(error, SettingError):
+        return SettingError(UNLABELLED, path, str(error))
+    if error.key not in OF_THE_FILE:
+        return error  # of a setting that both have
+    return SettingError(UNLABELLED, path, error.mend)
 
 
-def _names(cohort: Cohort, more: Cohort) -> Iterator[tuple[str, list[str], list[str]]]:
-    """What names unlabelled rows, and what names the data's."""
-    if cohort.has_ids:
-        yield "id", more.row.astype(str).tolist(), cohort.row.astype(str).tolist()
-    if cohort.group is not None and more.group is not None:
-        yield "group", more.group.astype(str).tolist(), cohort.group.astype(str).tolist()
-
-
-def _plain(name: str) -> str:
-    """A name without its case and, of a whole number, zeros before and .0 after."""
-    text = name.strip().casefold()
-    number = AS_NUMBER.fullmatch(text)
-    return number[1] if number else text
+def _described(found: Unlabelled, path: str) -> str:
+    count = len(found.records)
+    rows, join = ("row", "joins") if count == 1 else ("rows", "join")
+    unread = f"; {found.unread} is not read" if found.unread else ""
+    return (
+        f"{count} {rows} without labels ({UNLABELLED}: {shown(Path(path).name)}) {join} the "
+        f"training part for the teacher to answer{unread}"
+    )

@@ -8,9 +8,9 @@ from typing import Any
 
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
+from meddistill.data.held_back import check_unlabelled
 from meddistill.data.modalities import method_of
 from meddistill.data.split import Split
-from meddistill.data.unlabelled import check_unlabelled
 from meddistill.losses import DistillationLoss
 from meddistill.students.checks import rows_asked
 from meddistill.students.columns import Choice, build_columns, chosen

@@ -19,6 +19,7 @@ from meddistill.data.tables.records import TableRecords
 from meddistill.data.tables.roles import Roles, guess_roles
 from meddistill.data.tables.rows import nearest
 from meddistill.data.tables.unlabelled import read_unlabelled
+from meddistill.data.unlabelled import with_unlabelled
 from meddistill.errors import SettingError, listed, shown
 
 SHARED = {("id", "group"), ("target", "drop"), ("id", "drop"), ("group", "drop")}
@@ -79,10 +80,7 @@ def table(
     roles = guess_roles(features, fixed, classified)
     records = TableRecords.prepared(features, roles.schema)
     groups, of_groups = read_groups(frame, group, gone)
-    more = None if unlabelled is None else read_unlabelled(
-        unlabelled, read, roles.schema, classes, label, id, group, gone
-    )  # fmt: skip
-    return Cohort(
+    cohort = Cohort(
         name=Path(path).name,
         records=records,
         target=classified,
@@ -95,10 +93,13 @@ def table(
             *of_labels,
             *_copies(records.frame),
             *of_groups,
-            *(more.notes if more else ()),
         ),
         group=groups,
-        unlabelled=more,
+    )
+    return with_unlabelled(
+        cohort,
+        unlabelled,
+        lambda file: read_unlabelled(read(file), roles.schema, label, id, group, gone),
     )
 
 
