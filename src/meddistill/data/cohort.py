@@ -51,6 +51,11 @@ class Cohort:
     parts: NDArray[np.object_] | None = None
     unlabelled: Cohort | None = None
 
+    @cached_property
+    def inputs(self) -> dict[str, Any]:
+        """Rows and `unlabelled` ones as they lie in memory, by form: one copy for all splits."""
+        return {}
+
     @property
     def positive(self) -> str | None:
         """The class to find, where there are two."""

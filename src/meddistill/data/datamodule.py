@@ -22,7 +22,7 @@ from meddistill.data.modalities import fit_preprocessing
 from meddistill.data.preprocessing import PREPROCESSING, Preprocessing
 from meddistill.data.records import Positions, Records
 from meddistill.data.split import Split
-from meddistill.data.streaming import RowReader, StreamedBatches
+from meddistill.data.streaming import RowReader, Source, StreamedBatches
 from meddistill.errors import SettingError, UserError, integer, number
 
 LAYOUTS = {
@@ -110,7 +110,7 @@ class CohortDataModule(pl.LightningDataModule):
             check_hidden(self.hide, train)
             self.preprocessing.hide = self.hide
         self.in_shape = self.preprocessing.in_shape
-        self._inputs = Inputs(self.preprocessing, self.records, self.unlabelled)
+        self._inputs = self._inputs_by(self.preprocessing, self.records, self.unlabelled)
         self.live: Preprocessing | None = None
         self._teacher_inputs: Inputs | None = None
 
@@ -182,7 +182,7 @@ class CohortDataModule(pl.LightningDataModule):
         return self._with(
             train_rows=np.concatenate([self.train_rows, np.arange(first, first + count)]),
             unlabelled=unlabelled,
-            _inputs=Inputs(self.preprocessing, self.records, unlabelled),
+            _inputs=self._inputs_by(self.preprocessing, self.records, unlabelled),
             _target=torch.cat([self._target, torch.zeros(count, dtype=torch.int64)]),
             _known=torch.cat([self._known, torch.zeros(count)]),
             answers=None, live=None, _teacher_inputs=None,
@@ -216,7 +216,7 @@ class CohortDataModule(pl.LightningDataModule):
                 "(preprocessing, teacher.preprocessing), or take view=none"
             )
         read = preprocessing.read(self.cohort.records)
-        inputs = Inputs(preprocessing, read, self.unlabelled)
+        inputs = self._inputs_by(preprocessing, read, self.unlabelled)
         return self._with(answers=None, live=preprocessing, _teacher_inputs=inputs)
 
     def with_seed(self, seed: int) -> Self:
@@ -332,7 +332,15 @@ class CohortDataModule(pl.LightningDataModule):
     @property
     def is_streamed(self) -> bool:
         """Whether rows are read from their files batch by batch."""
-        return not self.cohort.records.in_memory
+        return not all(each.in_memory for each in (self.cohort.records, *self.unlabelled))
+
+    def _inputs_by(
+        self, preprocessing: Preprocessing, records: Records, more: Sequence[Records]
+    ) -> Inputs:
+        """Inputs of the cohort's rows, then of further ones."""
+        own = self.cohort.unlabelled
+        shared = own is not None and len(more) == 1 and more[0] is own.records
+        return Inputs(preprocessing, records, more, self.cohort.inputs if shared else None)
 
     @property
     def rows(self) -> Rows:
@@ -428,22 +436,41 @@ class Inputs:
         preprocessing: What makes them.
         records: The cohort's.
         more: Further ones, one after the other.
+        shared: Where those of such rows are kept for all splits, by the form of a preprocessing of
+            which nothing that was fitted decides them; None is nowhere.
     """
 
     def __init__(
-        self, preprocessing: Preprocessing, records: Records, more: Sequence[Records] = ()
+        self,
+        preprocessing: Preprocessing,
+        records: Records,
+        more: Sequence[Records],
+        shared: dict[str, Tensor] | None = None,
     ) -> None:
-        self.source, self.more = (preprocessing, records), more
+        self.preprocessing, self.records, self.more = preprocessing, records, more
+        self._shared = shared
         self._made: Tensor | None = None
+
+    @property
+    def source(self) -> Source:
+        """The preprocessing, and all rows as it reads them."""
+        read = self.preprocessing.read
+        return self.preprocessing, [self.records, *(read(each) for each in self.more)]
 
     def __call__(self) -> Tensor:
         """[rows, ...]."""
         if self._made is None:
-            preprocessing, records = self.source
-            made = [preprocessing(records)]
-            made += [preprocessing(preprocessing.read(each)) for each in self.more]
-            self._made = torch.from_numpy(np.concatenate(made) if self.more else made[0])
+            form, shared = self.preprocessing.form, self._shared
+            if form is None or shared is None:
+                self._made = self._make()
+            else:
+                self._made = shared[form] = shared[form] if form in shared else self._make()
         return self._made
+
+    def _make(self) -> Tensor:
+        preprocessing, parts = self.source
+        made = [preprocessing(records) for records in parts]
+        return torch.from_numpy(np.concatenate(made) if self.more else made[0])
 
     def let_go(self) -> None:
         """Forget them, as long as nobody asks."""

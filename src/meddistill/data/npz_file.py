@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from meddistill.errors import SettingError
 
+ARRAY_FILES = (".npz", ".npy")
 DAMAGE = (
     OSError, ValueError, EOFError, TypeError, AttributeError, KeyError, MemoryError, zlib.error,
     zipfile.BadZipFile, NotImplementedError,

@@ -18,7 +18,8 @@ from meddistill.data.batches import Batch, Batches
 from meddistill.data.preprocessing import Preprocessing
 from meddistill.data.records import Positions, Records
 
-Source = tuple[Preprocessing, Records]
+Source = tuple[Preprocessing, Sequence[Records]]
+"""A preprocessing, and the rows that it reads: those of all parts, one after the other."""
 Read = tuple[Tensor, Tensor | None]
 """Inputs of some rows, and what a live teacher reads where it reads them otherwise."""
 
@@ -44,8 +45,15 @@ class RowReader(Dataset[Read]):
 
 
 def _read(source: Source, positions: Positions) -> Tensor:
-    preprocessing, records = source
-    return torch.from_numpy(np.ascontiguousarray(preprocessing(records.take(positions))))
+    preprocessing, parts = source
+    starts = np.cumsum([0, *map(len, parts)])
+    part_of = np.searchsorted(starts, positions, side="right") - 1
+    read, places = [], []
+    for number in np.unique(part_of):
+        mine = np.flatnonzero(part_of == number)
+        read.append(preprocessing(parts[number].take(positions[mine] - starts[number])))
+        places.append(mine)
+    return torch.from_numpy(np.concatenate(read)[np.argsort(np.concatenate(places))])
 
 
 class StreamedBatches:

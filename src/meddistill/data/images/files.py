@@ -31,6 +31,25 @@ def is_picture(path: Path) -> bool:
     return path.name.lower().endswith((*PLAIN, *MEDICAL))
 
 
+def pictures_at(path: Path) -> list[Path]:
+    """The picture at a path, or all below a folder but for hidden ones, as macOS leaves them.
+
+    Raises:
+        UserError: There are none in the folder.
+    """
+    if not path.is_dir():
+        return [path]
+    files = pictures_below(path)
+    if not files:
+        raise UserError(f"{path}: there is no picture in the folder")
+    return files
+
+
+def pictures_below(folder: Path) -> list[Path]:
+    """Pictures below a folder but for hidden ones, which macOS leaves beside each."""
+    return [file for file in sorted(folder.rglob("*")) if file.name[0] != "." and is_picture(file)]
+
+
 def read_picture(path: Path) -> Pixels:
     """The picture in a file, [channels, height, width]: uint8, or float32 from 0 to 1.
 

@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from meddistill.config.identity import from_call
 from meddistill.data import copies
 from meddistill.data.cohort import Cohort
+from meddistill.data.images.files import pictures_below
 from meddistill.data.images.labels import coded_names
-from meddistill.data.images.listing import PARTS, Listing, all_pictures, read_listing
+from meddistill.data.images.listing import PARTS, Listing, read_listing
 from meddistill.data.images.reading import read_files
+from meddistill.data.images.unlabelled import read_listed, read_unlabelled
 from meddistill.data.images.wanted import Wanted
+from meddistill.data.unlabelled import Unlabelled, with_unlabelled
 from meddistill.errors import SettingError, UserError, integer, listed, shown
 
 
@@ -34,6 +37,7 @@ def image_folder(
     channels: int | None = None,
     in_memory: bool | None = None,
     workers: int = 0,
+    unlabelled: str | None = None,
 ) -> Cohort:
     """PNG, JPEG, BMP, TIFF, DICOM and NIfTI pictures below a folder.
 
@@ -57,6 +61,8 @@ def image_folder(
         in_memory: Whether pictures are held in memory, or read from their files each time; None
             holds up to 2 GiB.
         workers: Processes that read ahead where pictures aren't held.
+        unlabelled: A folder of further pictures for a teacher to answer, or a file of arrays; or,
+            beside a table, a table of them.
 
     Raises:
         UserError: A file or the table can't be used; the message says which and how to mend.
@@ -67,7 +73,8 @@ def image_folder(
             "data.path", path, "no such folder (it is looked for from where you are)"
         )
     wanted = Wanted.read(size, channels, in_memory)
-    columns = {"file": file, "target": target, "id": id, "group": group, "part": part}
+    given = {"file": file, "target": target, "id": id, "group": group, "part": part}
+    columns = {key: None if name is None else str(name) for key, name in given.items()}
     if table_path is None:
         _refuse_columns({key: columns[key] for key in ("target", "id", "group", "part")})
         listing = _by_folder(folder, path, positive)
@@ -79,7 +86,7 @@ def image_folder(
         mend = "the pictures are held in memory, so nothing reads ahead: add data.in_memory=false"
         raise SettingError("data.workers", workers, mend)
     shared = copies.found(records.hashes(), listing.target, listing.parts, listing.group)
-    return Cohort(
+    cohort = Cohort(
         name=Path(path).name,
         records=records,
         target=listing.target,
@@ -91,8 +98,15 @@ def image_folder(
         parts=listing.parts,
     )
 
+    def read(place: Path) -> Unlabelled:
+        if table_path is None:
+            return read_unlabelled(place, records, in_memory)
+        return read_listed(place, records, in_memory, folder, columns, separator, encoding)
 
-def _refuse_columns(columns: dict[str, str | int | None]) -> None:
+    return with_unlabelled(cohort, unlabelled, read)
+
+
+def _refuse_columns(columns: dict[str, str | None]) -> None:
     for key, name in columns.items():
         if name is not None:
             mend = "there is no table whose column it could be: give data.table_path"
@@ -156,7 +170,7 @@ def _pictures(of_class: Path) -> list[Path]:
     Raises:
         UserError: There are none.
     """
-    files = all_pictures(of_class)
+    files = pictures_below(of_class)
     if not files:
         raise UserError(
             f"{of_class}: there is no picture of this class: remove the folder or fill it"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from meddistill.data.tables.labels import Coded, coded
 from meddistill.data.tables.missing import DEFAULT, Missing
-from meddistill.errors import SettingError, UserError
+from meddistill.errors import SettingError, UserError, shown
 
 
 def coded_names(names: Sequence[str], where: str, positive: object) -> Coded:
@@ -71,6 +72,29 @@ def _name(row: int, value: float, where: str, classes: Sequence[str] | None) -> 
             "the first for class 0"
         )
     return classes[int(value)]
+
+
+def text_of(values: NDArray[Any], where: str, rows: int) -> NDArray[np.object_]:
+    """[rows] an array [rows] or [rows, 1] as text.
+
+    Raises:
+        UserError: It has another shape.
+    """
+    if values.shape not in ((rows,), (rows, 1)):
+        raise UserError(f"{where}: must be one value for each of {rows} pictures")
+    return np.array([str(cell) for cell in values.reshape(-1).tolist()], dtype=object)
+
+
+def check_different(ids: NDArray[np.object_], where: str) -> None:
+    """Refuse a name that several pictures have.
+
+    Raises:
+        UserError: It names it.
+    """
+    names, counts = np.unique(ids.astype(str), return_counts=True)
+    if (counts > 1).any():
+        twice = names[np.argmax(counts > 1)]
+        raise UserError(f"{where}: {shown(twice)} is there more than once: a name is one picture's")
 
 
 def read_classes(classes: Sequence[str] | None) -> list[str] | None:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meddistill.config.identity import from_call
-from meddistill.data.images.files import is_picture
+from meddistill.data.images.files import pictures_below
 from meddistill.data.tables.labels import coded, read_groups, read_ids
 from meddistill.data.tables.missing import DEFAULT, Missing
 from meddistill.data.tables.reading import read_raw
@@ -52,7 +52,7 @@ class Listing:
 def read_listing(
     folder: Path,
     table: str,
-    columns: Mapping[str, str | int | None],
+    columns: Mapping[str, str | None],
     positive: object,
     separator: str,
     encoding: str,
@@ -71,21 +71,20 @@ def read_listing(
         UserError: The table can't be used; the message names the row or the column.
     """
     frame, notes = _frame(table, separator, encoding)
-    named = {key: None if name is None else str(name) for key, name in columns.items()}
-    if named["target"] is None:
+    if columns["target"] is None:
         raise SettingError(
             "data.target", None, "name the column of the diagnosis in data.table_path"
         )
-    for key, name in named.items():
+    for key, name in columns.items():
         if name is not None:
             check_column(f"data.{key}", name, frame)
-    column, gone = str(named["file"]), Missing(DEFAULT)
-    files = _files(frame, column, folder)
-    target, classes, of_labels = coded(frame, named["target"], positive, gone)
-    group, of_groups = read_groups(frame, named["group"], gone)
-    ids = read_ids(frame, named["id"] or column)
+    column, gone = str(columns["file"]), Missing(DEFAULT)
+    files = files_of(frame, column, folder)
+    target, classes, of_labels = coded(frame, columns["target"], positive, gone)
+    group, of_groups = read_groups(frame, columns["group"], gone)
+    ids = read_ids(frame, columns["id"] or column)
     said = [*notes, *of_labels, *of_groups, *_others(folder, files)]
-    return Listing(files, ids, target, classes, said, group, _parts(frame, named["part"]))
+    return Listing(files, ids, target, classes, said, group, _parts(frame, columns["part"]))
 
 
 def _frame(table: str, separator: str, encoding: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -98,7 +97,7 @@ def _frame(table: str, separator: str, encoding: str) -> tuple[pd.DataFrame, tup
     return raw.frame, raw.notes
 
 
-def _files(frame: pd.DataFrame, column: str, folder: Path) -> list[Path]:
+def files_of(frame: pd.DataFrame, column: str, folder: Path) -> list[Path]:
     """[rows] the file of each.
 
     Raises:
@@ -124,28 +123,23 @@ def _files(frame: pd.DataFrame, column: str, folder: Path) -> list[Path]:
 
 
 def _absent(folder: Path, absent: list[str]) -> str:
-    have = [file.relative_to(folder).as_posix() for file in all_pictures(folder)]
+    have = [file.relative_to(folder).as_posix() for file in pictures_below(folder)]
     near = nearest(absent[0].partition(": ")[2], have)
     meant = f"; is {shown(near)} meant?" if near else ""
     return (
-        f"{len(absent)} row(s) of data.table_path name files that are not in {folder} (data.path): "
+        f"{len(absent)} row(s) name files that are not in {folder} (data.path): "
         f"{listed(absent, 3)}{meant}"
     )
 
 
 def _others(folder: Path, files: list[Path]) -> list[str]:
     known = set(files)
-    others = [file.name for file in all_pictures(folder) if file not in known]
+    others = [file.name for file in pictures_below(folder) if file not in known]
     if not others:
         return []
     return [
         f"{len(others)} picture(s) are in no row of the table and left out: {listed(others, 3)}"
     ]
-
-
-def all_pictures(folder: Path) -> list[Path]:
-    """Pictures below a folder but for hidden ones, which macOS leaves beside each."""
-    return [file for file in sorted(folder.rglob("*")) if file.name[0] != "." and is_picture(file)]
 
 
 def _parts(frame: pd.DataFrame, column: str | None) -> NDArray[np.object_] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meddistill.data.images.arrays import read_array
-from meddistill.data.images.files import is_picture, read_picture
+from meddistill.data.images.files import pictures_at, read_picture
 from meddistill.data.images.format import Format
 from meddistill.data.images.pixels import Pixels, as_floats
 from meddistill.data.images.reading import each
-from meddistill.data.images.records import ImageRecords, hash_of
-from meddistill.data.npz_file import load_arrays
+from meddistill.data.images.records import ImageRecords, hash_of, hashes_of
+from meddistill.data.npz_file import ARRAY_FILES, load_arrays
 from meddistill.errors import UserError, listed
 
 COLUMNS = ("file", "path", "image", "filename")
@@ -48,7 +48,7 @@ def read_records(raw: Any, spec: Any) -> ImageRecords:
     if isinstance(raw, (list, tuple)) and raw and all(isinstance(x, (str, Path)) for x in raw):
         return _of_files([Path(path).expanduser() for path in raw], format)
     if hasattr(raw, "__array__"):
-        return _of_array(np.asarray(raw), "the array", format)
+        return of_array(np.asarray(raw), "the array", format)
     raise UserError(f"pictures come as {FORMS}, not as {type(raw).__name__}")
 
 
@@ -56,24 +56,22 @@ def _of_records(records: ImageRecords, format: Format) -> ImageRecords:
     if records.format.shape == format.shape:
         return records
     names = [f"row {row}" for row in records.index]
-    fitted = [_fitted(*pair, format) for pair in zip(records.pixels, names, strict=True)]
+    fitted = [fitted(*pair, format) for pair in zip(records.pixels, names, strict=True)]
     return ImageRecords(format, _together(fitted), records.files, records.hashes(), records.index)
 
 
 def _of_path(path: Path, format: Format) -> ImageRecords:
-    if path.is_dir():
-        files = [file for file in sorted(path.rglob("*")) if is_picture(file)]
-        if not files:
-            raise UserError(f"{path}: there is no picture in the folder")
-        return _of_files(files, format)
-    if path.suffix.lower() in (".npz", ".npy"):
-        return _of_array(_only(path), path.name, format)
-    return _of_files([path], format)
+    if path.suffix.lower() in ARRAY_FILES:
+        return of_array(only(load_arrays(path, "rows"), path), path.name, format)
+    return _of_files(pictures_at(path), format)
 
 
-def _only(path: Path) -> NDArray[Any]:
-    """The one array of a file, or the one called `images`."""
-    arrays = load_arrays(path, "rows")
+def only(arrays: Mapping[str, NDArray[Any]], path: Path) -> NDArray[Any]:
+    """The one array of a file, or the one called `images`.
+
+    Raises:
+        UserError: There are several others.
+    """
     if len(arrays) > 1 and "images" not in arrays:
         raise UserError(
             f"{path}: holds several arrays ({listed(arrays, 10)}): call one `images`, or give the "
@@ -100,7 +98,7 @@ def _of_files(
 ) -> ImageRecords:
     def read(path: Path) -> tuple[Pixels, int]:
         picture = read_picture(path)
-        return _fitted(picture, str(path), format), hash_of(picture)
+        return fitted(picture, str(path), format), hash_of(picture)
 
     if not files:
         raise UserError("there are no pictures")
@@ -109,17 +107,25 @@ def _of_files(
     return ImageRecords(format, _together(pictures), list(files), known, index)
 
 
-def _of_array(values: NDArray[Any], name: str, format: Format) -> ImageRecords:
+def of_array(values: NDArray[Any], name: str, format: Format) -> ImageRecords:
+    """Pictures of an array; hashes are of what it holds.
+
+    Raises:
+        UserError: They are no pictures, or not such as the format has; it says which row.
+    """
     pixels = read_array(values, name, format)
-    if pixels.shape[1:] != format.shape:
-        rows = [
-            _fitted(picture, f"{name}, row {row}", format) for row, picture in enumerate(pixels)
-        ]
-        pixels = _together(rows)
-    return ImageRecords(format, pixels)
+    if pixels.shape[1:] == format.shape:
+        return ImageRecords(format, pixels)
+    rows = [fitted(picture, f"{name}, row {row}", format) for row, picture in enumerate(pixels)]
+    return ImageRecords(format, _together(rows), hashes=hashes_of(pixels))
 
 
-def _fitted(picture: Pixels, name: str, format: Format) -> Pixels:
+def fitted(picture: Pixels, name: str, format: Format) -> Pixels:
+    """A picture in a format, but for its type.
+
+    Raises:
+        UserError: It has another size or other colours, and nobody said what to do with it.
+    """
     try:
         return format.fitted(picture)
     except ValueError as error:

@@ -14,12 +14,20 @@ from meddistill.config.identity import from_call
 from meddistill.data import copies
 from meddistill.data.cohort import Cohort, number_rows
 from meddistill.data.images.arrays import read_array
-from meddistill.data.images.labels import coded_names, label_names, read_classes
+from meddistill.data.images.labels import (
+    check_different,
+    coded_names,
+    label_names,
+    read_classes,
+    text_of,
+)
 from meddistill.data.images.pixels import Pixels, as_floats
-from meddistill.data.images.records import ImageRecords, hash_of
+from meddistill.data.images.records import ImageRecords, hashes_of
+from meddistill.data.images.unlabelled import read_unlabelled
 from meddistill.data.images.wanted import Wanted
 from meddistill.data.npz_file import load_arrays
-from meddistill.errors import UserError, listed, shown
+from meddistill.data.unlabelled import with_unlabelled
+from meddistill.errors import UserError, listed
 
 SECTIONS = {"train": "train", "val": "validation", "test": "test"}
 """Official parts by the beginning of their arrays' names."""
@@ -50,6 +58,7 @@ def image_npz(
     positive: str | int | None = None,
     size: int | Sequence[int] | None = None,
     channels: int | None = None,
+    unlabelled: str | None = None,
 ) -> Cohort:
     """Pictures in arrays `train_images`, `train_labels`, `val_*` and `test_*`.
 
@@ -62,6 +71,8 @@ def image_npz(
         positive: With two classes, the one to find; guessed and said where None.
         size: Pixels a side, or [height, width], that all pictures are resized to.
         channels: 1 turns all pictures into grey, 3 into colour.
+        unlabelled: An .npz or .npy file, or a folder, of further pictures for a teacher to answer;
+            where the data have names or groups, the file must have them too.
 
     Raises:
         UserError: The file or its content can't be used; the message says where and how to mend.
@@ -74,9 +85,9 @@ def image_npz(
     group = _column([section.group for section in sections], f"{path}, group")
     ids = _column([section.names for section in sections], f"{path}, names")
     if ids is not None:
-        _check_different(ids, f"{path}, names")
+        check_different(ids, f"{path}, names")
     parts = _parts(sections)
-    return Cohort(
+    cohort = Cohort(
         name=Path(path).name,
         records=records,
         target=target,
@@ -86,6 +97,10 @@ def image_npz(
         notes=(*wanted.notes, *notes, *copies.found(records.hashes(), target, parts, group)),
         group=group,
         parts=parts,
+    )
+    beside = [name for name, own in {"names": ids, "group": group}.items() if own is not None]
+    return with_unlabelled(
+        cohort, unlabelled, lambda file: read_unlabelled(file, records, beside=beside)
     )
 
 
@@ -139,7 +154,7 @@ def _joined(parts: Sequence[Pixels], file: str, wanted: Wanted) -> ImageRecords:
     if len({part.dtype for part in parts}) > 1:
         parts = [as_floats(part) for part in parts]
     pixels = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    hashes = np.array([hash_of(picture) for picture in pixels], dtype=np.uint64)
+    hashes = hashes_of(pixels)
     if wanted.notes:
         pixels = np.stack([wanted.made_of(picture) for picture in pixels])
     return ImageRecords(wanted.format_of(pixels[0]), pixels, hashes=hashes)
@@ -152,16 +167,7 @@ def _column(values: Sequence[NDArray[Any] | None], where: str) -> NDArray[np.obj
         return None
     if len(given) < len(values):
         raise UserError(f"{where}: some parts have it and others not")
-    if any(value.ndim > 1 and value.shape[1:] != (1,) for value in given):
-        raise UserError(f"{where}: must be one value a row")
-    return np.array([str(cell) for value in given for cell in value.reshape(-1).tolist()], object)
-
-
-def _check_different(ids: NDArray[np.object_], where: str) -> None:
-    names, counts = np.unique(ids.astype(str), return_counts=True)
-    if (counts > 1).any():
-        twice = names[np.argmax(counts > 1)]
-        raise UserError(f"{where}: {shown(twice)} is there more than once: a name is one picture's")
+    return np.concatenate([text_of(value, where, len(value)) for value in given])
 
 
 def _parts(sections: Sequence[_Section]) -> NDArray[np.object_] | None:

@@ -76,6 +76,13 @@ def as_floats(pixels: Pixels) -> NDArray[np.float32]:
     return pixels
 
 
+def as_type(pixels: Pixels, depth: str) -> Pixels:
+    """Shades as bytes (`uint8`), finer ones rounded, or from 0 to 1 (`float32`)."""
+    if depth == "float32":
+        return as_floats(pixels)
+    return pixels if pixels.dtype == np.uint8 else np.rint(pixels * 255).astype(np.uint8)
+
+
 def with_channels(picture: Pixels, channels: int) -> Pixels:
     """A picture [channels, height, width] in grey (1) or in colours (3)."""
     if len(picture) == channels:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from meddistill.data.images.files import read_picture
 from meddistill.data.images.format import Format
-from meddistill.data.images.pixels import Pixels, as_floats, shape_of
+from meddistill.data.images.pixels import Pixels, as_type, shape_of
 from meddistill.data.records import Records
 from meddistill.errors import UserError
 
@@ -88,7 +88,7 @@ class ImageRecords(Records):
     def hashes(self) -> Hashes:
         """[pictures] equal for exact copies."""
         if self._hashes is None:
-            self._hashes = np.array([hash_of(picture) for picture in self.pixels], dtype=np.uint64)
+            self._hashes = hashes_of(self.pixels)
         return self._hashes
 
     @property
@@ -133,7 +133,12 @@ class ImageRecords(Records):
         if hash_of(picture) != content:
             raise UserError(f"{path}: was changed since it was first read: repeat the command")
         fitted = self.format.fitted(picture)
-        return as_floats(fitted) if self.format.depth == "float32" else fitted
+        return as_type(fitted, self.format.depth)
+
+
+def hashes_of(pictures: Pixels) -> Hashes:
+    """[pictures] equal for exact copies."""
+    return np.array([hash_of(picture) for picture in pictures], dtype=np.uint64)
 
 
 def hash_of(picture: Pixels) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -63,14 +63,22 @@ def _refuse_text(values: NDArray[Any], name: str) -> None:
             )
 
 
-def variable_names(arrays: Arrays, name: str | None, count: int) -> tuple[str, ...]:
-    """[V] names of the variables: the array's, or x0, x1, ... where there is none.
+def variable_names(
+    arrays: Arrays, name: str | None, count: int, trained: Sequence[str] | None = None
+) -> tuple[str, ...]:
+    """[V] names of the variables: the array's; where there is none those of training, or x0, x1.
 
     Raises:
         UserError: There are more or fewer names than variables, or one stands twice.
     """
     if name is None or name not in arrays:
-        return tuple(f"x{place}" for place in range(count))
+        names = [f"x{place}" for place in range(count)] if trained is None else trained
+        if len(names) != count:
+            raise UserError(
+                f"the series have {count} variables; the model was trained with {len(names)}: "
+                f"{listed(names, 20)}"
+            )
+        return tuple(names)
     names = [str(each).strip() for each in np.asarray(arrays[name]).ravel().tolist()]
     if len(names) != count:
         raise UserError(f"array {shown(name)} has {len(names)} names of {count} variables")
@@ -181,6 +189,22 @@ def static_arrays(arrays: Arrays, kinds: Mapping[str, str | None], rows: int) ->
         columns[name] = column.astype(object) if column.dtype.kind in "SU" else column
     frame = pd.DataFrame(columns, index=pd.RangeIndex(rows))
     return read_statics(frame, kinds)
+
+
+def array_columns(arrays: Arrays, names: Iterable[str], rows: int) -> pd.DataFrame:
+    """[rows] what is known of them besides the series.
+
+    Raises:
+        UserError: An array is absent, or has no value for each row.
+    """
+    frame = {}
+    for name in sorted(names):
+        column = array(arrays, name, "what is known of each row")
+        if column.shape not in ((rows,), (rows, 1)):
+            raise UserError(f"array {shown(name)} has shape {column.shape}, not ({rows},)")
+        flat = column.reshape(rows)
+        frame[name] = flat.astype(object) if flat.dtype.kind in "SU" else flat
+    return pd.DataFrame(frame, index=pd.RangeIndex(rows))
 
 
 def cut_after(records: SeriesRecords, until: float | None) -> SeriesRecords:

@@ -19,15 +19,26 @@ def statics_of(
 ) -> Statics:
     """[ids] the static columns of a frame with a column (or index) `id`.
 
-    An id may have several rows, as in a long table, where its static columns say the same.
+    Raises:
+        UserError: As for `rows_of`.
+    """
+    if not kinds:
+        return Statics((), np.empty((len(ids), 0), dtype=np.float32), ())
+    return read_statics(rows_of(ids, frame, id, list(kinds)), kinds)
+
+
+def rows_of(
+    ids: Sequence[str], frame: pd.DataFrame, id: str, columns: Sequence[str]
+) -> pd.DataFrame:
+    """[ids] columns of a frame with a column (or index) `id`.
+
+    An id may have several rows, as in a long table, where its columns say the same.
 
     Raises:
         UserError: A column is absent, an id has no row, or its rows say different things.
     """
-    if not kinds:
-        return Statics((), np.empty((len(ids), 0), dtype=np.float32), ())
     frame = _with_column(frame, id)
-    check_columns([id, *kinds], frame)
+    check_columns([id, *columns], frame)
     names = [_text(cell) for cell in frame[id].tolist()]
     places = pd.Series(range(len(names)), index=names)
     first = places[~places.index.duplicated()]
@@ -35,12 +46,12 @@ def statics_of(
     if absent:
         raise UserError(f"no row of static columns for id {listed(absent)}: add it")
     rows = first.loc[list(ids)].to_numpy()
-    several = frame[list(kinds)].astype(object).groupby(np.array(names, dtype=object)).nunique()
+    several = frame[list(columns)].astype(object).groupby(np.array(names, dtype=object)).nunique()
     if (several > 1).any(axis=None):
-        column = next(name for name in kinds if (several[name] > 1).any())
+        column = next(name for name in columns if (several[name] > 1).any())
         name = several.index[several[column] > 1][0]
         raise UserError(f"static column {shown(column)} says different things of id {shown(name)}")
-    return read_statics(frame.iloc[rows], kinds)
+    return frame.iloc[rows]
 
 
 def check_measured(frame: pd.DataFrame, id: str, measured: Sequence[str]) -> None:

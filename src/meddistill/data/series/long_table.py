@@ -16,9 +16,11 @@ from meddistill.data.series.pivot import long_records
 from meddistill.data.series.records import NAMES
 from meddistill.data.series.static import static_names
 from meddistill.data.series.times import DATE, NUMBER
+from meddistill.data.series.unlabelled import BESIDE, read_unlabelled
 from meddistill.data.tables.labels import read_ids
 from meddistill.data.tables.reading import read_raw
-from meddistill.errors import UserError, listed, optional_number, shown
+from meddistill.data.unlabelled import Unlabelled, with_unlabelled
+from meddistill.errors import SettingError, UserError, listed, optional_number, shown
 
 
 def series_table(
@@ -38,6 +40,8 @@ def series_table(
     until: float | None = None,
     separator: str = ",",
     encoding: str = "utf-8",
+    unlabelled: str | None = None,
+    unlabelled_static_path: str | None = None,
 ) -> Cohort:
     """Read a long table of measurements and a table with a row of outcomes a patient.
 
@@ -60,6 +64,9 @@ def series_table(
             outcome; None reads all.
         separator: Between cells of CSV files.
         encoding: Of CSV files.
+        unlabelled: A long table of further ids, or an .npz file, for a teacher to answer.
+        unlabelled_static_path: A table with a row for each of these ids: their static columns and
+            groups; None has them stand in the long one.
 
     Raises:
         UserError: The files or their content can't be used; the message says where and how to mend.
@@ -90,7 +97,15 @@ def series_table(
         "step": step, "until": until, "names": {**NAMES, **names},
     }  # fmt: skip
     records = long_records(long, chosen, statics, spec)
-    return cohort_of(Path(path).name, records, frame, roles, positive, parts, notes)
+    cohort = cohort_of(Path(path).name, records, frame, roles, positive, parts, notes)
+    more_beside = None if unlabelled_static_path is None else from_call(unlabelled_static_path)
+    if more_beside is not None and unlabelled is None:
+        raise SettingError(BESIDE, unlabelled_static_path, "stands beside data.unlabelled: name it")
+
+    def read(file: Path) -> Unlabelled:
+        return read_unlabelled(file, records.spec, roles, more_beside, separator, encoding)
+
+    return with_unlabelled(cohort, unlabelled, read)
 
 
 def _of_hours(long: Long, column: str) -> list[str]:

@@ -12,20 +12,13 @@ import pandas as pd
 from meddistill.config.identity import from_call
 from meddistill.data.cohort import Cohort
 from meddistill.data.npz_file import load_arrays
-from meddistill.data.series.arrays import (
-    Arrays,
-    array,
-    block_of,
-    cut_after,
-    series_lengths,
-    series_times,
-    series_values,
-    static_arrays,
-    variable_names,
-)
+from meddistill.data.series.array_records import records_of
+from meddistill.data.series.arrays import Arrays, array, array_columns, cut_after
 from meddistill.data.series.cohorts import cohort_of
-from meddistill.data.series.records import NAMES, SeriesRecords
+from meddistill.data.series.records import NAMES
 from meddistill.data.series.static import static_names
+from meddistill.data.series.unlabelled import read_unlabelled
+from meddistill.data.unlabelled import with_unlabelled
 from meddistill.errors import SettingError, UserError, number, optional_number, shown
 
 
@@ -45,6 +38,7 @@ def series_npz(
     parts: Mapping[str, Any] | None = None,
     step: float = 1.0,
     until: float | None = None,
+    unlabelled: str | None = None,
 ) -> Cohort:
     """Read arrays with a row a patient: series, a diagnosis, and what stands beside them.
 
@@ -65,6 +59,7 @@ def series_npz(
         parts: Its cells by part: {train: [a], test: [c]}.
         step: Time between steps.
         until: Time of the prediction, after which nothing is read; None reads all.
+        unlabelled: An .npz file of further rows, or a long table, for a teacher to answer.
 
     Raises:
         UserError: The file or its content can't be used; the message says where and how to mend.
@@ -77,16 +72,19 @@ def series_npz(
     roles = {"target": target, "id": id, "group": group, "part": part}
     beside = static_names(static, roles)
     try:
-        records = _records(arrays, names, beside, step)
+        records = records_of(arrays, names, dict.fromkeys(beside), step)
         columns = {str(name) for name in roles.values() if name is not None}
-        outcomes = _outcomes(arrays, columns, len(records))
+        outcomes = array_columns(arrays, columns, len(records))
         outcomes[target] = _class_names(arrays, outcomes[target], target, classes)
         records = cut_after(records, until)
     except SettingError:
         raise
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    return cohort_of(Path(path).name, records, outcomes, roles, positive, parts)
+    cohort = cohort_of(Path(path).name, records, outcomes, roles, positive, parts)
+    return with_unlabelled(
+        cohort, unlabelled, lambda file: read_unlabelled(file, records.spec, roles)
+    )
 
 
 def _named(arrays: Arrays, values: str, **given: str | None) -> dict[str, str]:
@@ -100,36 +98,6 @@ def _named(arrays: Arrays, values: str, **given: str | None) -> dict[str, str]:
             mend = f"no such array; there are {', '.join(map(shown, arrays))}"
             raise SettingError(f"data.{key}", name, mend)
     return {"values": values, **{key: name for key, name in given.items() if name is not None}}
-
-
-def _records(
-    arrays: Arrays, names: Mapping[str, str | None], static: Sequence[str], step: float
-) -> SeriesRecords:
-    cells = series_values(arrays, str(names["values"]))
-    rows, steps, width = cells.shape
-    lengths = series_lengths(arrays, names["lengths"], rows, steps)
-    times = series_times(arrays, names["times"], lengths, steps, step)
-    statics = static_arrays(arrays, dict.fromkeys(static), rows)
-    return SeriesRecords(
-        block_of(cells, times, statics.values),
-        variable_names(arrays, names["variables"], width),
-        statics.names,
-        statics.categories,
-        step,
-        names=names,
-    )
-
-
-def _outcomes(arrays: Arrays, columns: set[str], rows: int) -> pd.DataFrame:
-    """[rows] what is known of them besides the series."""
-    frame = {}
-    for name in sorted(columns):
-        column = array(arrays, name, "what is known of each row")
-        if column.shape not in ((rows,), (rows, 1)):
-            raise UserError(f"array {shown(name)} has shape {column.shape}, not ({rows},)")
-        flat = column.reshape(rows)
-        frame[name] = flat.astype(object) if flat.dtype.kind in "SU" else flat
-    return pd.DataFrame(frame, index=pd.RangeIndex(rows))
 
 
 def _class_names(

@@ -12,18 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddistill.data.npz_file import load_arrays
+from meddistill.data.npz_file import ARRAY_FILES, load_arrays
 from meddistill.data.records import Records
-from meddistill.data.series.arrays import (
-    Arrays,
-    block_of,
-    cut_after,
-    series_lengths,
-    series_times,
-    series_values,
-    static_arrays,
-    variable_names,
-)
+from meddistill.data.series.array_records import records_of
+from meddistill.data.series.arrays import Arrays, cut_after
 from meddistill.data.series.beside import check_measured, statics_of
 from meddistill.data.series.long_rows import Long, column_names
 from meddistill.data.series.pivot import long_records
@@ -62,10 +54,10 @@ def read_records(raw: Any, spec: Mapping[str, Any]) -> SeriesRecords:
     parts = [_opened(part) for part in given]
     if len(parts) in (1, 2) and all(isinstance(part, pd.DataFrame) for part in parts):
         where = str(given[0]) if isinstance(given[0], (str, Path)) else "the rows"
-        return _of_long(parts[0], parts[1] if len(parts) > 1 else None, spec, where)
+        return of_long(parts[0], parts[1] if len(parts) > 1 else None, spec, where)
     raw = parts[0] if len(parts) == 1 else raw
     if isinstance(raw, Mapping):
-        return _of_arrays({str(name): np.asarray(each) for name, each in raw.items()}, spec)
+        return of_arrays({str(name): np.asarray(each) for name, each in raw.items()}, spec)
     raise UserError(f"rows of series come as {FORMS}, not as {type(raw).__name__}")
 
 
@@ -74,60 +66,29 @@ def _opened(raw: Any) -> Any:
     if not isinstance(raw, (str, Path)):
         return raw
     path = Path(raw)
-    if path.suffix.lower() in (".npz", ".npy"):
+    if path.suffix.lower() in ARRAY_FILES:
         return load_arrays(path, "rows")
     return read_raw(path, ",", ".", "utf-8").frame
 
 
-def _of_arrays(arrays: Arrays, spec: Mapping[str, Any]) -> SeriesRecords:
-    names = spec["names"]
-    values = series_values(arrays, names["values"])
-    rows, steps, width = values.shape
-    variables = tuple(spec["variables"])
-    if names["variables"] in arrays:
-        variables = variable_names(arrays, names["variables"], width)
-    elif width != len(variables):
-        raise UserError(
-            f"the series have {width} variables; the model was trained with {len(variables)}: "
-            f"{listed(variables, 20)}"
-        )
-    lengths = series_lengths(arrays, names["lengths"], rows, steps)
-    if names["lengths"] not in arrays:
-        lengths = _without_tail(values, lengths, spec["steps"])
-    times = series_times(arrays, names["times"], lengths, steps, spec["step"])
-    statics = static_arrays(arrays, spec["static"], rows)
-    block = block_of(values, times, statics.values)
-    records = SeriesRecords(
-        block, variables, statics.names, statics.categories, spec["step"], names=names,
-        time_kind=spec["time_kind"],
-    )  # fmt: skip
+def of_arrays(arrays: Arrays, spec: Mapping[str, Any]) -> SeriesRecords:
+    """Arrays with the variables and static columns of `spec`, in its order.
+
+    Raises:
+        UserError: An array is absent, or holds what it can't; it is named with its row.
+    """
+    records = records_of(arrays, spec["names"], spec["static"], spec["step"], spec)
     return cut_after(_in_order(records, spec), spec["until"])
 
 
-def _without_tail(
-    values: NDArray[np.float32], lengths: NDArray[np.int64], most: int
-) -> NDArray[np.int64]:
-    """[rows] steps of which none beyond those of training belongs to a tail without any value.
-
-    Of longer series the last steps are read: those of an empty tail would take the place of values.
-    """
-    steps = np.arange(1, values.shape[1] + 1)
-    last = np.where(~np.isnan(values).all(axis=2), steps, 0).max(axis=1)
-    kept: NDArray[np.int64] = np.minimum(lengths, np.maximum(last, most))
-    cut = lengths - kept
-    if cut.any():
-        log.warning(
-            "%d row(s) end in steps without any value beyond the %d of training, which are taken "
-            "for padding (up to %d of a row): `lengths` says which steps are real",
-            (cut > 0).sum(), most, cut.max(),
-        )  # fmt: skip
-    return kept
-
-
-def _of_long(
+def of_long(
     frame: pd.DataFrame, beside: pd.DataFrame | None, spec: Mapping[str, Any], where: str
 ) -> SeriesRecords:
-    """Measurements, and static columns beside them: in a table of their own, or among them."""
+    """Measurements, and static columns beside them: in a table of their own, or among them.
+
+    Raises:
+        UserError: A column is absent, an id is in one table alone, or a cell can't be read.
+    """
     names = column_names(frame, spec["names"], where)
     long = Long.read(frame, names, where, spec["variables"], spec["time_kind"])
     for note in long.notes:
