@@ -54,7 +54,7 @@ def read_listed(
     separator: str,
     encoding: str,
 ) -> Unlabelled:
-    """The same beside data with a table: such a table, or others where pixels alone tell them apart.
+    """The same beside data with a table: such a table, or others where nothing needs its columns.
 
     Args:
         path: A table with a row a picture; or as for `read_unlabelled`.

@@ -63,7 +63,7 @@ def read_unlabelled(
 
 def _of_arrays(arrays: Arrays, spec: Mapping[str, Any], roles: Roles) -> Unlabelled:
     records, target = of_arrays(arrays, spec), roles["target"]
-    columns = {name for name in (roles["id"], roles["group"]) if name in arrays}
+    columns = {name for name in (roles["id"], roles["group"]) if name and name in arrays}
     frame = array_columns(arrays, columns, len(records))
     ids, groups = names_of(frame, roles["id"], roles["group"], Missing(DEFAULT), "array")
     unread = f"their array {shown(target)}" if target in arrays else ""
