@@ -68,7 +68,7 @@ def as_long(arrays: dict[str, np.ndarray]) -> tuple[pd.DataFrame, pd.DataFrame]:
             for place, name in enumerate(arrays["variables"]):
                 value = float(arrays["X"][row, step, place])
                 if value == value or place == 0:
-                    measured.append((int(arrays["record_id"][row]), float(step), str(name), value))
+                    measured.append((arrays["record_id"][row], float(step), str(name), value))
     long = pd.DataFrame(measured, columns=["id", "time", "variable", "value"])
     static = pd.DataFrame({"id": arrays["record_id"], "age": arrays["age"], "unit": arrays["unit"]})
     return long, static

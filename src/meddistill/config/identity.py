@@ -19,6 +19,7 @@ WITHOUT_EFFECT = (
 """Keys that change no result: runs that differ in these alone are one run."""
 SINCE = {
     "data.unlabelled": None,
+    "data.unlabelled_static_path": None,
     "teacher.keep": "model",
     "teacher.most_rows": None,
     "teacher.batch_rows": None,
@@ -40,6 +41,8 @@ SETS = ("columns.keep",)
 """Keys whose lists are the same in any order."""
 FILES = (".path", "_path", "data.unlabelled")
 """How keys end whose values are files, the content of which decides what a run is."""
+CONTENT_ALONE = ("data.unlabelled", "data.unlabelled_static_path")
+"""Those of them that may lie anywhere, under any name."""
 OF_COMMITTEE = re.compile(r"(?<=^teacher)(\.of\.[^.]+)+")
 """Where a teacher stands in a committee."""
 
@@ -50,7 +53,9 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     kept = {
         key: _in_order(key, value)
         for key, value in flat.items()
-        if not is_without_effect(key) and SINCE.get(OF_COMMITTEE.sub("", key), ...) != value
+        if not is_without_effect(key)
+        and SINCE.get(OF_COMMITTEE.sub("", key), ...) != value
+        and key not in CONTENT_ALONE
     }
     for key, path in files_named(config):
         kept[f"content of {key}"] = _content(path)

@@ -56,7 +56,8 @@ class ChannelInputs(SeriesPreprocessing):
         self.names = ["clock", *spec["variables"], *statics.names]
         self.in_shape = (parts, spec["steps"], len(self.names))
         self._affine = self._affine_of_parts()
-        self.form = repr((self.method, parts, spec["steps"], statics.codes))
+        columns = tuple(spec["variables"]), tuple(spec["static"])
+        self.form = repr((self.method, parts, spec["steps"], columns, statics.codes))
 
     def __call__(self, records: Records) -> NDArray[np.float32]:
         """[rows, time, parts, 1 + V + S], the same for every split."""

@@ -82,7 +82,7 @@ def _of_long(
     if absent and static is None:
         raise UserError(
             f"lacks static columns of the data, {listed(absent)}: put them beside each measurement,"
-            f" or into a table with a row for each id ({BESIDE})"
+            f" or into a table with a row for each id ({BESIDE} of data=series_table)"
         )
     records = of_long(long, static, spec, where)
     ids, group, target = records.index.astype(str), roles["group"], roles["target"]
