@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -289,12 +290,24 @@ def test_a_trial_checks_every_split_before_a_teacher_is_trained(mine, meddistill
     assert not Path("store").exists()
 
 
-def test_the_files_content_makes_the_run_another(mine):
-    settings = {"data": {"path": "mine.csv", "unlabelled": "more.csv"}}
-    before = identity(settings)
-    assert identity(settings) == before
+def test_the_content_alone_of_a_file_or_a_folder_makes_the_run_another(mine):
+    def found(place):
+        return identity({"data": {"path": "mine.csv", "unlabelled": place}})
+
+    for folder in ("one", "two"):
+        Path(folder).mkdir()
+        Path(folder, "a.png").write_bytes(b"a picture")
+    Path("copy.csv").write_bytes(Path("more.csv").read_bytes())
+    for place, copy in (("more.csv", "copy.csv"), ("one", "two")):
+        before = found(place)
+        os.utime(place, (1, 1))
+        assert found(place) == found(copy) == before
+    before = found("more.csv"), found("one")
     put(rows(1000, 59))
-    assert identity(settings) != before
+    Path("one", "b.png").write_bytes(b"another")
+    assert found("more.csv") != before[0]
+    assert found("one") != before[1]
+    assert found("one") != found("two")
 
 
 def test_without_such_rows_a_run_is_the_one_that_it_was(mine):
