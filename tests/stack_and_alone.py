@@ -16,6 +16,8 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import split_cohort
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss
+from meddistill.losses.imbalance import treatment_of
+from meddistill.losses.treated import treat
 from meddistill.stack.fit import Recipe, Student, fit_stack
 from meddistill.training.distiller import Distiller
 from meddistill.training.fit import fit
@@ -60,9 +62,13 @@ def alone(made, student, tables, folder):
     data = tables[student.table].with_seed(student.seed)
     classes = data.num_classes
     network = build_network(made.student, "student", data.in_shape, classes, student.seed)
+    loss = build_loss({**made.loss, **student.loss})
+    if treatment := treatment_of(student.imbalance, data):
+        treat(loss, [treatment])
+        data = data.with_balance(treatment.balanced)
     module = Distiller(
         network, classes, build_optimizer({**made.optimizer, **student.optimizer}, "optimizer"),
-        build_loss({**made.loss, **student.loss}), seed=student.seed,
+        loss, seed=student.seed,
         scheduler=schedule_of(made.scheduler, made.trainer["max_epochs"]),
     )  # fmt: skip
     fitted = fit(module, data, folder, made.trainer, patience=made.patience)

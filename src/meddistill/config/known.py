@@ -23,7 +23,7 @@ OPEN = ("trial.margins.",)
 """Where names are free, and checked by who reads them."""
 NODES = (
     "loss", "network", "optimizer", "scheduler", "estimator", "synthetic", "preprocessing", "view",
-    "init",
+    "init", "imbalance",
 )  # fmt: skip
 """Arguments that are nodes with a target, or empty."""
 BESIDE = {"scheduler": ("interval", "frequency", "monitor")}

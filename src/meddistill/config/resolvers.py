@@ -14,7 +14,10 @@ from meddistill.config.identity import flatten, identity, is_without_effect, sho
 from meddistill.errors import SettingError, UserError
 from meddistill.measures import lower_is_better
 
-LATER = ("init.seed", "init.share", "init.choose", "init.member", "init.scale")
+LATER = (
+    "init.seed", "init.share", "init.choose", "init.member", "init.scale", "imbalance.gamma",
+    "imbalance.tau",
+)  # fmt: skip
 """Axes that stack by now: sweeps that were made before have the same name."""
 TRIALS = ("n_trials", "n_jobs", "max_failure_rate")
 """Settings of a sweeper that change no trial: sweeps that differ in these alone are one sweep."""

@@ -111,6 +111,7 @@ class Batches:
         ranks: All processes.
         fewest: Rows below which a last batch is joined with the one before it.
         positions: [n] which rows are the part's, on the device; None is all.
+        balanced: Whether the labelled rows of a batch are drawn, classes equally frequent.
 
     Attributes:
         draw: From an epoch to the part's inputs in it, where they are drawn anew; None where they
@@ -129,6 +130,7 @@ class Batches:
         ranks: int = 1,
         fewest: int = 1,
         positions: Tensor | None = None,
+        balanced: bool = False,
     ) -> None:
         self.rows, self.seed, self.in_runs, self.positions = rows, seed, in_runs, positions
         self.rank, self.ranks, self.epoch = rank, ranks, 0
@@ -140,6 +142,9 @@ class Batches:
             STEPS_A_RUN if in_runs else max(1, min(STEPS_A_RUN, GATHERED // max(1, of_batch)))
         )
         of_row = torch.tensor(self.sizes).repeat_interleave(torch.tensor(self.sizes))
+        every = slice(None) if positions is None else positions
+        known = known_classes(rows.target[every], rows.labelled[every]) if balanced else None
+        self._classes = known
         self._row_weight = (ranks / of_row).to(rows.target.device)
 
     def redrawn(self, draw: Callable[[int], Tensor]) -> Batches:
@@ -182,7 +187,7 @@ class Batches:
         count, device = self.count, self.rows.target.device
         if self.seed is None:
             return torch.arange(count, device=device) if self.positions is None else self.positions
-        order = shuffled(count, self.seed, self.epoch).to(device)
+        order = epoch_order(count, self.seed, self.epoch, self._classes).to(device)
         return order if self.positions is None else self.positions[order]
 
     def _cut(self, index: Tensor, row_weight: Tensor, sizes: list[int]) -> list[Batch]:
@@ -247,6 +252,37 @@ def batch_sizes(count: int, batch_size: int, fewest: int = 1) -> list[int]:
     elif rest:
         sizes.append(rest)
     return sizes
+
+
+def epoch_order(count: int, seed: int, epoch: int, classes: Tensor | None = None) -> Tensor:
+    """Row numbers in the order of one epoch; `classes` of `known_classes` draws labelled ones."""
+    order = shuffled(count, seed, epoch)
+    return order if classes is None else _balanced(order, classes, seed, epoch)
+
+
+def known_classes(target: Tensor, labelled: Tensor) -> Tensor:
+    """[rows] class numbers, -1 where nobody labelled the row, on the CPU."""
+    return torch.where(labelled > 0, target, -1).cpu()
+
+
+def _balanced(order: Tensor, classes: Tensor, seed: int, epoch: int) -> Tensor:
+    """The order with its labelled places filled anew: classes take turns, as whoever is next.
+
+    Rows without a label stay where they are. Of a class no row comes again before all its others
+    have come, so that a frequent one shows a part of its rows and a rare one repeats them.
+    """
+    generator = torch.Generator().manual_seed(derive(seed, "balanced", epoch))
+    places = (classes[order] >= 0).nonzero().squeeze(1)
+    there = classes[classes >= 0].unique()
+    rounds = torch.rand(-(-len(places) // len(there)), len(there), generator=generator)
+    turns = there[rounds.argsort(dim=1)].flatten()[: len(places)]
+    drawn = order.clone()
+    for number in there.tolist():
+        mine, own = places[turns == number], (classes == number).nonzero().squeeze(1)
+        passes = [own[torch.randperm(len(own), generator=generator)]
+                  for _ in range(-(-len(mine) // len(own)))]  # fmt: skip
+        drawn[mine] = torch.cat([own[:0], *passes])[: len(mine)]
+    return drawn
 
 
 def shuffled(count: int, seed: int, epoch: int) -> Tensor:

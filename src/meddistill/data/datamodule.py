@@ -62,6 +62,7 @@ class CohortDataModule(pl.LightningDataModule):
         unlabelled: Rows that were added to the training part, for a teacher to answer.
         in_runs: Whether training batches are handed over many at once, as lists.
         fewest_rows: Rows that a training batch has on each device at least, as batch norm needs.
+        balanced: Whether the labelled rows of a training batch are drawn in balance.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class CohortDataModule(pl.LightningDataModule):
         self.batch_size, self.seed, self.view = size, seed, view
         self.num_classes = len(cohort.classes)
         self.labelled = split.labelled(cohort.target, labels)
-        self.in_runs, self.fewest_rows, self.hide = False, 1, hide
+        self.in_runs, self.fewest_rows, self.balanced, self.hide = False, 1, False, hide
         self.records: Records = cohort.records
         self._start(preprocessing or {}, key)
 
@@ -245,6 +246,10 @@ class CohortDataModule(pl.LightningDataModule):
         parts = [self.records.take(self.split.train), *more]
         return HiddenCells(self.preprocessing, parts, self.hide)
 
+    def with_balance(self, balanced: bool) -> Self:
+        """The same with labelled training rows drawn so that classes are equally frequent."""
+        return self._with(balanced=balanced)
+
     def with_batches(self, *, in_runs: bool | None = None, fewest_rows: int | None = None) -> Self:
         """The same with batches handed over in runs, or of so many rows at least."""
         changes = {"in_runs": in_runs, "fewest_rows": fewest_rows}
@@ -260,7 +265,7 @@ class CohortDataModule(pl.LightningDataModule):
         """Shuffled batches of all training rows; unlabelled ones have label weight 0."""
         seed = None if getattr(self.trainer, "overfit_batches", 0) else self.seed
         batches = self._batches(
-            self.train_rows, self.batch_size, seed, self.in_runs, self.fewest_rows
+            self.train_rows, self.batch_size, seed, self.in_runs, self.fewest_rows, self.balanced
         )
         hidden = self.hidden
         if hidden is None:
@@ -321,10 +326,15 @@ class CohortDataModule(pl.LightningDataModule):
         return known
 
     @property
+    def class_counts(self) -> NDArray[np.int64]:
+        """[classes] how many labelled training rows there are of each."""
+        train = self.split.train[self.labelled[self.split.train]]
+        return np.bincount(self.cohort.target[train], minlength=self.num_classes)
+
+    @property
     def log_loss_of_shares(self) -> float:
         """Validation log loss of who knows nothing but the shares of the training labels."""
-        train = self.split.train[self.labelled[self.split.train]]
-        counts = np.bincount(self.cohort.target[train], minlength=self.num_classes)
+        counts = self.class_counts
         seen = self.cohort.target[self.labelled_validation]
         shares = np.clip(counts / counts.sum(), np.finfo(np.float32).eps, 1.0)
         return float(-np.log(shares[seen]).mean())
@@ -407,6 +417,7 @@ class CohortDataModule(pl.LightningDataModule):
         seed: int | None = None,
         in_runs: bool = False,
         fewest: int = 1,
+        balanced: bool = False,
     ) -> Batches | StreamedBatches:
         rank, ranks, device = 0, 1, torch.device("cpu")
         if self.trainer is not None:
@@ -418,7 +429,7 @@ class CohortDataModule(pl.LightningDataModule):
         rows, places = self.rows, torch.from_numpy(positions)
         if device.type != "cpu":  # there it is a copy, of what is the part's alone
             rows, places = rows.at(places).to(device), torch.arange(len(places), device=device)
-        batches = Batches(rows, size, seed, in_runs, rank, ranks, fewest, places)
+        batches = Batches(rows, size, seed, in_runs, rank, ranks, fewest, places, balanced)
         if not self.is_streamed:
             return batches
         return StreamedBatches(batches, self._reader, self.cohort.records.workers, device)

@@ -19,6 +19,8 @@ AVERAGES = ("probabilities", "logits")
 CARD = "model.json"
 PARTS = "parts"
 """Where the models of several lie, each in a folder by its name."""
+SINCE = ("shift",)
+"""Values that earlier versions did not have; an empty one is what they did."""
 OUT_OF_FOLD = "out_of_fold.parquet"
 """Answers for rows that the model was fitted on, by models that were not."""
 
@@ -41,6 +43,8 @@ class Card:
         temperature: Divides the log-probabilities before they are normalised again.
         columns: Class number of each of an estimator's columns; none is every class in order.
         records: The kind of raw rows: `tables`, `images`, `series`.
+        shift: [classes] by which an estimator's log-probabilities are bent, as weighed rows bend
+            them: it is taken out of them before they are tempered; none is by nothing.
         out_of_fold: Whether the folder holds out-of-fold answers for the rows it was fitted on.
     """
 
@@ -53,6 +57,7 @@ class Card:
     clamp: float = 0.0
     temperature: float = 1.0
     columns: list[int] = field(default_factory=list)
+    shift: list[float] = field(default_factory=list)
     out_of_fold: bool = False
     records: str = "tables"
 
@@ -85,4 +90,10 @@ class Card:
 
 def save_card(folder: Path, card: Card) -> None:
     """Write `model.json`."""
-    write_json(folder / CARD, asdict(card))
+    write_json(folder / CARD, card_values(card))
+
+
+def card_values(card: Card) -> dict[str, Any]:
+    """A card as plain values; what versions without it did is left out."""
+    values = asdict(card)
+    return {key: value for key, value in values.items() if value or key not in SINCE}

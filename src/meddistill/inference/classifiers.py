@@ -50,7 +50,11 @@ def check_classifier(classifier: Any, name: str, key: str) -> None:
 
 
 def fit_classifier(
-    classifier: Any, inputs: NDArray[np.float32], target: NDArray[np.int64], what: str
+    classifier: Any,
+    inputs: NDArray[np.float32],
+    target: NDArray[np.int64],
+    what: str,
+    weight: NDArray[np.float64] | None = None,
 ) -> None:
     """Fit a classifier in place.
 
@@ -59,6 +63,7 @@ def fit_classifier(
         inputs: [rows, features].
         target: [rows] class numbers 0, 1, ...
         what: What it is called in messages.
+        weight: [rows] how much each counts; None is alike.
 
     Raises:
         UserError: It can't be fitted to these rows, or is no classifier.
@@ -66,7 +71,8 @@ def fit_classifier(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
         try:
-            classifier.fit(inputs, target)
+            more = {} if weight is None else {"sample_weight": weight}
+            classifier.fit(inputs, target, **more)
         except (ValueError, TypeError) as error:
             raise UserError(f"{what} can't be fitted: {error}") from error
     _check_classes(classifier, what)

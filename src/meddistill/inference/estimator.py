@@ -31,6 +31,8 @@ class EstimatorAnswers(nn.Module):
             its rows did not have get the lowest probability.
         temperature: Divides the log-probabilities before they are normalised.
         batch_rows: Rows that it is asked for at once, at most; None is as they come.
+        shift: [classes] by which its weighed rows bend its log-probabilities, which is taken out
+            before the temperature; none is by nothing.
     """
 
     def __init__(
@@ -41,9 +43,10 @@ class EstimatorAnswers(nn.Module):
         columns: Sequence[int] = (),
         temperature: float = 1.0,
         batch_rows: int | None = None,
+        shift: Sequence[float] = (),
     ) -> None:
         super().__init__()
-        self.batch_rows = batch_rows
+        self.batch_rows, self.shift = batch_rows, list(shift)
         self.estimator, self.clamp, self.temperature = estimator, clamp, temperature
         self.num_classes, self.columns = num_classes, list(columns) or list(range(num_classes))
 
@@ -54,6 +57,8 @@ class EstimatorAnswers(nn.Module):
         probabilities = np.zeros((len(inputs), self.num_classes))
         probabilities[:, self.columns] = np.concatenate(answers)
         found = clamped_log(torch.from_numpy(probabilities), self.clamp)
+        if self.shift:
+            found = (found - torch.tensor(self.shift, dtype=found.dtype)).log_softmax(dim=-1)
         return tempered(found, self.temperature).to(inputs.device)
 
     @property
@@ -87,7 +92,9 @@ class EstimatorAnswers(nn.Module):
         return list(self.estimator.estimators_) if is_forest else []
 
     def _part(self, estimator: Any) -> EstimatorAnswers:
-        return EstimatorAnswers(estimator, self.clamp, self.num_classes, self.columns)
+        return EstimatorAnswers(
+            estimator, self.clamp, self.num_classes, self.columns, shift=self.shift
+        )
 
 
 class EstimatorModel(PreparedModel):

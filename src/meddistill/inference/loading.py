@@ -91,7 +91,7 @@ def _estimator(card: Card, folder: Path, preprocessing: Preprocessing, trust: li
     content = read_regular(folder, card.checkpoints[0])
     answers = EstimatorAnswers(
         load_estimator(content, card.checkpoints[0]), card.clamp, len(card.classes),
-        card.columns, card.temperature,
+        card.columns, card.temperature, shift=card.shift,
     )  # fmt: skip
     return EstimatorModel(card, answers, preprocessing)
 

@@ -35,8 +35,8 @@ def described(model: Model) -> dict[str, Any] | None:
             for place in places
         ],
         "notes": _notes(bands, places),
-        "scale": card.scale.item(),
-        "offset": card.offset.item(),
+        "scale": card.scale.item() / model.card.temperature,
+        "offset": card.offset.item() / model.card.temperature,
     }
 
 

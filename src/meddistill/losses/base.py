@@ -61,6 +61,7 @@ class DistillationLoss(nn.Module):
         per_member: Settings that may be tensors with one value a member of a stack.
         fixed: Settings that are read before the first epoch alone, so that no schedule moves them.
         distils_later: Whether schedules give the teacher a say in a later epoch.
+        labels_later: Whether they do so with the labels.
     """
 
     min_classes: int = 2
@@ -72,6 +73,7 @@ class DistillationLoss(nn.Module):
     per_member: tuple[str, ...] = ()
     fixed: tuple[str, ...] = ()
     distils_later: bool = False
+    labels_later: bool = False
 
     @property
     def distils(self) -> bool:
@@ -82,6 +84,16 @@ class DistillationLoss(nn.Module):
     def ever_distils(self) -> bool:
         """Whether it has any in this or a later epoch."""
         return self.distils or self.distils_later
+
+    @property
+    def learns_labels(self) -> bool:
+        """Whether the labels' term (`labels.Labelled`) counts with the present settings."""
+        return False
+
+    @property
+    def ever_learns_labels(self) -> bool:
+        """Whether it does in this or a later epoch."""
+        return self.learns_labels or self.labels_later
 
     def forward(
         self, student_logits: Tensor, target: Tensor, teacher_log_probabilities: Tensor | None

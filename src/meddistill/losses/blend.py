@@ -5,17 +5,16 @@ from __future__ import annotations
 from torch import Tensor
 
 from meddistill.losses.base import (
-    DistillationLoss,
     LossTerms,
     by_member,
     classes_first,
     coefficient,
     log_softmax,
 )
-from meddistill.losses.ce import cross_entropy, smoothing
+from meddistill.losses.labels import Labelled
 
 
-class Blend(DistillationLoss):
+class Blend(Labelled):
     """`(1 - alpha) CE(y, s) + alpha D(t, s)`, where a subclass says what D is.
 
     alpha weighs the teacher: 0 is the student alone, 1 the teacher's answers alone.
@@ -29,7 +28,6 @@ class Blend(DistillationLoss):
     per_member: tuple[str, ...] = ("alpha", "label_smoothing")
     label_share: Tensor
     teacher_share: Tensor
-    label_smoothing: Tensor | None
 
     def __init__(
         self,
@@ -37,10 +35,9 @@ class Blend(DistillationLoss):
         label_smoothing: float | Tensor,
         size: float | Tensor = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(label_smoothing)
         weight = coefficient("alpha", alpha, at_least=0, at_most=1)
         self.keep(label_share=1 - weight, teacher_share=weight * size)
-        self.register_buffer("label_smoothing", smoothing(label_smoothing), persistent=False)
 
     def keep(self, **settings: Tensor) -> None:
         """Settings as buffers, which go to the device with the loss.
@@ -55,6 +52,11 @@ class Blend(DistillationLoss):
         """False at alpha = 0, which is the student alone."""
         return bool((self.teacher_share > 0).any())
 
+    @property
+    def learns_labels(self) -> bool:
+        """False at alpha = 1, which is the teacher alone."""
+        return bool((self.label_share > 0).any())
+
     def forward(
         self, student_logits: Tensor, target: Tensor, teacher_log_probabilities: Tensor | None
     ) -> LossTerms:
@@ -63,11 +65,13 @@ class Blend(DistillationLoss):
             raise ValueError(f"{type(self).__name__} needs the teacher's answers for every row")
         student = classes_first(student_logits)
         teacher = classes_first(teacher_log_probabilities.detach())
-        label = cross_entropy(student, target, self.label_smoothing)
+        label = self.label_term(student, target)
         labels = {"ce": by_member(self.label_share, label) * label}
         taught = {
             name: by_member(self.teacher_share, term) * term
-            for name, term in self.teacher_terms(student, teacher, target).items()
+            for name, term in self.teacher_terms(
+                self.labels.at_true_prior(student), teacher, target
+            ).items()
         }
         if self.reads_labels:
             return LossTerms(label={**labels, **taught})

@@ -30,6 +30,7 @@ def build_loss(node: Mapping[str, Any], key: str = "loss") -> DistillationLoss:
     turns = {turn for schedule in found.values() for turn in schedule.turns}
     later = [loss_at(node, epoch, key) for epoch in sorted(turns - {0})]
     loss.distils_later = any(other.distils for other in later)
+    loss.labels_later = any(other.learns_labels for other in later)
     return loss
 
 

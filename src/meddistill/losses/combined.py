@@ -52,6 +52,11 @@ class Combined(DistillationLoss):
         return any(loss.distils and self.weights[name] > 0 for name, loss in self._each())
 
     @property
+    def learns_labels(self) -> bool:
+        """Whether one that counts has a term of the labels."""
+        return any(loss.learns_labels and self.weights[name] > 0 for name, loss in self._each())
+
+    @property
     def layers(self) -> tuple[set[str], set[str]]:
         """Module paths that any of them reads."""
         own, others = zip(*(loss.layers for _, loss in self._each()), strict=True)

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from meddistill.errors import UserError
-from meddistill.losses.base import DistillationLoss, LossTerms, Step, classes_first, coefficient
-from meddistill.losses.ce import cross_entropy, smoothing
+from meddistill.losses.base import LossTerms, Step, classes_first, coefficient
+from meddistill.losses.labels import Labelled
 
 
-class FeatureLoss(DistillationLoss):
+class FeatureLoss(Labelled):
     """`label_weight * CE(y, s) + weight * D(f_student, f_teacher)`, f tapped by module path.
 
     Beside a loss of answers, which has a cross-entropy of its own: `loss=combined`. Projectors are
@@ -32,7 +32,6 @@ class FeatureLoss(DistillationLoss):
     term: str
     weight: Tensor
     label_weight: Tensor
-    label_smoothing: Tensor | None
 
     def __init__(
         self,
@@ -42,10 +41,9 @@ class FeatureLoss(DistillationLoss):
         label_weight: float = 1.0,
         label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__()
+        super().__init__(label_smoothing)
         for name, value in {"weight": weight, "label_weight": label_weight}.items():
             self.register_buffer(name, coefficient(name, value, at_least=0), persistent=False)
-        self.register_buffer("label_smoothing", smoothing(label_smoothing), persistent=False)
         self.student_layer, self.teacher_layer = student_layer or "", teacher_layer or ""
         self._has_labels = bool(self.label_weight > 0)
 
@@ -53,6 +51,11 @@ class FeatureLoss(DistillationLoss):
     def distils(self) -> bool:
         """Whether the teacher has any say."""
         return bool(self.weight > 0)
+
+    @property
+    def learns_labels(self) -> bool:
+        """Unless the labels' weight is 0."""
+        return self._has_labels
 
     @property
     def layers(self) -> tuple[set[str], set[str]]:
@@ -63,7 +66,7 @@ class FeatureLoss(DistillationLoss):
         """Terms `ce`, unless its weight is 0, and the features' own."""
         terms = LossTerms(teacher={self.term: self.weight * self.compare(*self.read(step))})
         if self._has_labels:
-            label = cross_entropy(classes_first(step.logits), step.target, self.label_smoothing)
+            label = self.label_term(classes_first(step.logits), step.target)
             terms.label["ce"] = self.label_weight * label
         return terms
 

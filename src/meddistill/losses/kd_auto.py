@@ -55,6 +55,11 @@ class KDAuto(Searched):
         """Whether any setting tried lets the teacher have a say."""
         return max(self.alphas) > 0
 
+    @property
+    def learns_labels(self) -> bool:
+        """Whether any setting tried gives the labels a share."""
+        return min(self.alphas) < 1
+
     def candidates(self) -> list[dict[str, float]]:
         """Settings to try; where alpha is 0 the temperature has no effect."""
         grid = {

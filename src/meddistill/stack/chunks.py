@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from meddistill.config.compose import build_network
@@ -27,6 +28,7 @@ from meddistill.stack.folder import StackFolder
 from meddistill.stack.plan import Chunk
 from meddistill.stack.starts import FirstNetworks
 from meddistill.stack.tables import Table, let_go
+from meddistill.students.imbalance import brought_back
 from meddistill.students.training import train_student
 from meddistill.training.finishing import narrowed
 from meddistill.training.fit import DivergedError, Fitted
@@ -62,7 +64,22 @@ def _say_alone(chunks: Sequence[Chunk]) -> None:
 
 
 def _train_chunk(chunk: Chunk, tables: Sequence[Table], run: StackFolder) -> dict[str, Any]:
-    """Weights, scores and answers of a chunk's members."""
+    """Weights, scores and answers of a chunk's members, brought back where that is asked for."""
+    part, answers = _trained(chunk, tables, run), []
+    if not chunk.members[0].settings["imbalance"]:
+        return part
+    treated = []
+    for member, table, own in zip(
+        chunk.members, chunk.tables, part["probabilities"].numpy(), strict=True
+    ):
+        brought, said = brought_back(member.settings, tables[table].data, own)
+        answers.append(torch.from_numpy(brought))
+        treated.append(said)
+    return {**part, "probabilities": torch.stack(answers), "treated": treated}
+
+
+def _trained(chunk: Chunk, tables: Sequence[Table], run: StackFolder) -> dict[str, Any]:
+    """The same as the networks answer."""
     settings = chunk.members[0].settings
     folder = run.parts / chunk.name
     if chunk.reason is not None:
@@ -101,7 +118,8 @@ def _train_alone(
             fitted = train_student(settings, student, loss, data, table.targets, folder, loggers)
             read = narrowed(student, data)
             answers = _answers(student, read)
-            log_test(loggers, _test_measures(answers, data, settings["threshold"]), fitted.steps)
+            told, _ = brought_back(settings, data, answers.numpy())
+            log_test(loggers, _test_measures(told, data, settings["threshold"]), fitted.steps)
     except DivergedError:
         fitted = Fitted(score=math.nan, epochs=0, steps=0, seconds=0, is_main=True)
         answers = _answers(student, data)
@@ -124,7 +142,9 @@ def _answers(student: nn.Module, data: CohortDataModule) -> Tensor:
     return answers.exp().float()
 
 
-def _test_measures(answers: Tensor, data: CohortDataModule, threshold: float) -> dict[str, Any]:
+def _test_measures(
+    answers: NDArray[np.float32], data: CohortDataModule, threshold: float
+) -> dict[str, Any]:
     """Measures of the labelled test rows."""
     rows = data.split.test[data.labelled[data.split.test]]
-    return evaluate(answers.numpy()[rows].astype(np.float64), data.cohort.target[rows], threshold)
+    return evaluate(answers[rows].astype(np.float64), data.cohort.target[rows], threshold)

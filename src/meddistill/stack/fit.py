@@ -21,6 +21,8 @@ from meddistill.data.batches import patience_for
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.losses import DistillationLoss
 from meddistill.losses.building import by_epoch, is_scheduled
+from meddistill.losses.imbalance import Treatment, treatment_of
+from meddistill.losses.treated import treat
 from meddistill.stack.best import BestMembers
 from meddistill.stack.distiller import Halt, StackedDistiller
 from meddistill.stack.memory import keep_freed_memory
@@ -64,12 +66,15 @@ class Student:
         seed: Of first weights, batch order and dropout.
         loss: Settings of the loss that may differ between members, by name: numbers or schedules.
         optimizer: Settings of the optimizer that may differ between members, by name.
+        imbalance: Config node of what is done about classes out of balance; all members have the
+            same kind.
     """
 
     table: int
     seed: int
     loss: Mapping[str, Any]
     optimizer: Mapping[str, Any]
+    imbalance: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -178,15 +183,16 @@ def _fit_in_order(
     """The best of each member, its answers [M, rows, classes], and its number of parameters."""
     used = sorted({student.table for student in students})
     network = stack_networks(networks, tables[used[0]].in_shape)
+    treatments = _treatments(students, tables)
     rows = MemberRows(
         [tables[number] for number in used],
         [used.index(student.table) for student in students],
         [student.seed for student in students],
+        balanced=any(each.balanced for each in treatments),
     )
-
     patience = recipe.patience or patience_for(len(tables[used[0]].cohort.target))
     module = StackedDistiller(
-        network, rows, MemberLosses(recipe.loss, students),
+        network, rows, MemberLosses(recipe.loss, students, treatments),
         build_optimizer(recipe.optimizer, "optimizer"), [s.optimizer for s in students],
         patience, recipe.trainer, halt,
         scheduled=any(is_scheduled({**recipe.loss, **student.loss}) for student in students),
@@ -204,15 +210,21 @@ class MemberLosses:
     Args:
         node: Config node of the loss.
         students: All members, each with its own settings of it.
+        treatments: Of an imbalance of each member's classes; none where there is none.
     """
 
-    def __init__(self, node: Mapping[str, Any], students: Sequence[Student]) -> None:
+    def __init__(
+        self,
+        node: Mapping[str, Any],
+        students: Sequence[Student],
+        treatments: Sequence[Treatment] = (),
+    ) -> None:
         names = students[0].loss.keys()
         if any(student.loss.keys() != names for student in students):
             raise ValueError(
                 "members of a stack have the same settings of a loss, each its own values"
             )
-        self.made = get_class(node["_target_"])
+        self.made, self.treatments = get_class(node["_target_"]), treatments
         self.shared = {k: by_epoch(v) for k, v in node.items() if k not in {"_target_", *names}}
         self.own = {name: [by_epoch(student.loss[name]) for student in students] for name in names}
 
@@ -223,7 +235,18 @@ class MemberLosses:
             numbers = [settings[member](epoch) for member in members]
             values[name] = torch.tensor(numbers, dtype=torch.float64)
         loss: DistillationLoss = self.made(**values)
-        return loss
+        if not self.treatments:
+            return loss
+        return treat(loss, [self.treatments[member] for member in members], stacked=True)
+
+
+def _treatments(students: Sequence[Student], tables: Sequence[CohortDataModule]) -> list[Treatment]:
+    """Each member's by the rows of its own table; none where there is nothing to treat."""
+    if not students[0].imbalance:
+        return []
+    keys = [(json.dumps(dict(each.imbalance)), each.table) for each in students]
+    made = {key: treatment_of(json.loads(key[0]), tables[key[1]]) for key in dict.fromkeys(keys)}
+    return [treatment for key in keys if (treatment := made[key]) is not None]
 
 
 def _networks(

@@ -25,9 +25,9 @@ CHUNK_BYTES = {"cpu": 2**28, "cuda": 2**33, "mps": 2**31}
 """Largest size of a chunk's weights, gradients, momenta and answers, and again of its tables."""
 MEMBERS_OWN = {
     "seed", "data", "synthetic", "teacher", "store", "stack", "save_seconds", "logger", "loss",
-    "optimizer", "columns", "init",
+    "optimizer", "columns", "init", "imbalance",
 }  # fmt: skip
-"""What may differ within a stack; of loss and optimizer their numbers, of a start most."""
+"""What may differ within a stack; of loss, optimizer and imbalance numbers, of a start most."""
 STARTS_SHARED = ("_target_", "layers", "freeze_epochs")
 """Of a start from a teacher what all members have alike: it says which parameters are frozen."""
 IN_NAMES = ("seed", "data", "columns", "synthetic", "teacher", "loss", "optimizer")
@@ -74,8 +74,9 @@ class Chunk:
             Student(
                 table=table,
                 seed=member.settings["seed"],
-                loss=_per_member(member.settings["loss"]),
+                loss=per_member(member.settings["loss"]),
                 optimizer=numbers(member.settings["optimizer"]),
+                imbalance=member.settings["imbalance"],
             )
             for member, table in zip(self.members, self.tables, strict=True)
         ]
@@ -146,7 +147,8 @@ def _shared(settings: Mapping[str, Any], data: CohortDataModule) -> str:
     """Equal for members that can train in one stack."""
     shared = {key: value for key, value in settings.items() if key not in MEMBERS_OWN}
     for name, mine in (
-        ("loss", _per_member(settings["loss"])),
+        ("loss", per_member(settings["loss"])),
+        ("imbalance", per_member(settings["imbalance"])),
         ("optimizer", numbers(settings["optimizer"])),
     ):
         shared[name] = {k: v for k, v in settings[name].items() if k not in mine}
@@ -159,18 +161,17 @@ def _shared(settings: Mapping[str, Any], data: CohortDataModule) -> str:
 
 def in_names(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings by which a finished part is found, without those that nobody has set."""
-    start = {"init": settings["init"]} if settings["init"] else {}
+    given = {key: settings[key] for key in ("init", "imbalance") if settings[key]}
     cells = settings["missing"]
-    changed = any(SINCE.get(f"missing.{key}", ...) != value for key, value in cells.items())
-    return (
-        {key: settings[key] for key in IN_NAMES} | start | ({"missing": cells} if changed else {})
-    )
+    if any(SINCE.get(f"missing.{key}", ...) != value for key, value in cells.items()):
+        given["missing"] = cells
+    return {key: settings[key] for key in IN_NAMES} | given
 
 
-def _per_member(loss: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a loss that may differ within a stack."""
-    target = get_class(loss["_target_"])
-    return {name: loss[name] for name in getattr(target, "per_member", ()) if name in loss}
+def per_member(node: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a loss or the like that may differ within a stack; none of an empty node."""
+    names = getattr(get_class(node["_target_"]), "per_member", ()) if node else ()
+    return {name: node[name] for name in names if name in node}
 
 
 def numbers(optimizer: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import json
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from meddistill.data.preprocessing import PREPROCESSING
 from meddistill.data.source import describe_rows
 from meddistill.evaluation.members import evaluate_members
 from meddistill.evaluation.predictions import probability_columns
-from meddistill.inference.card import Card
+from meddistill.inference.card import Card, card_values
 from meddistill.inference.known_rows import rows_known
 from meddistill.losses import DistillationLoss
 from meddistill.runs.reading import flat_metrics
@@ -73,7 +72,7 @@ def merge(
         for chunk in chunks:
             part = run.read_part(chunk.name)
             archive.writestr(f"parts/{chunk.name}.ckpt", dumped(part["weights"]))
-            index += _entries(chunk)
+            index += _entries(chunk, part)
             if part.get("columns"):
                 index[-1] |= _add_narrowed(archive, chunk, part["columns"], tables, run)
             probabilities = part["probabilities"].numpy()
@@ -243,13 +242,14 @@ def _add_inputs(
 ) -> None:
     """How raw rows become a network's inputs."""
     card = Card.of({}, ["checkpoints/best.ckpt"], data)
-    archive.writestr(f"tables/{name}.json", json.dumps(asdict(card)))
+    archive.writestr(f"tables/{name}.json", json.dumps(card_values(card)))
     data.save_preprocessing(run.parts)
     archive.write(run.parts / PREPROCESSING, f"tables/{name}.{PREPROCESSING}")
 
 
-def _entries(chunk: Chunk) -> Iterator[dict[str, Any]]:
-    """Where each member of a chunk is found in the file of weights."""
+def _entries(chunk: Chunk, part: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Where each member of a chunk is found in the file of weights, and what was done to it."""
+    treated = part.get("treated") or [{}] * len(chunk.members)
     for place, (member, table) in enumerate(zip(chunk.members, chunk.tables, strict=True)):
         yield {
             "member": member.number,
@@ -257,6 +257,7 @@ def _entries(chunk: Chunk) -> Iterator[dict[str, Any]]:
             "place": place,
             "table": table,
             "changes": member.changes,
+            **treated[place],
         }
 
 

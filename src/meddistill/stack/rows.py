@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from meddistill.data.batches import STEPS_A_RUN, Batch, Rows, shuffled
+from meddistill.data.batches import STEPS_A_RUN, Batch, Rows, epoch_order, known_classes
 from meddistill.data.datamodule import CohortDataModule
 
 LARGEST_GATHER = 2**23
@@ -25,10 +25,15 @@ class MemberRows:
             many rows, inputs, training rows and labelled validation rows.
         table: [M] which of the tables each member reads.
         seeds: [M] of each member's batch order.
+        balanced: Whether labelled rows are drawn so that classes are equally frequent.
     """
 
     def __init__(
-        self, tables: Sequence[CohortDataModule], table: Sequence[int], seeds: Sequence[int]
+        self,
+        tables: Sequence[CohortDataModule],
+        table: Sequence[int],
+        seeds: Sequence[int],
+        balanced: bool = False,
     ) -> None:
         parts = [data.rows for data in tables]
         self.rows = Rows.joined(parts)
@@ -38,7 +43,9 @@ class MemberRows:
         self._validation = _positions([data.labelled_validation for data in tables], starts)
         self.table, self.seeds = torch.tensor(table), list(seeds)
         self.batch_size = tables[0].batch_size
-        self._all_labelled = bool(self.rows.labelled[self._train].all())
+        labelled, target = self.rows.labelled[self._train], self.rows.target[self._train]
+        self._classes = known_classes(target, labelled) if balanced else None
+        self._all_labelled = bool(labelled.all())
         self._fronts = [data.preprocessing for data in tables]
         self._hidden = [hidden for data in tables if (hidden := data.hidden) is not None]
         self._drawn, self._slot = self.rows.inputs[:0], self.table  # of an epoch
@@ -68,10 +75,16 @@ class MemberRows:
         """Row numbers [M, batch] of each step of an epoch, in each member's own order."""
         if self._hidden:
             self._draw(number)
-        count = self._train.shape[1]
-        distinct = {seed: place for place, seed in enumerate(dict.fromkeys(self.seeds))}
-        orders = torch.stack([shuffled(count, seed, number) for seed in distinct])
-        order = orders[torch.tensor([distinct[seed] for seed in self.seeds])]
+        count, classes = self._train.shape[1], self._classes
+        # Which rows are drawn in balance goes by their table, an order by the seed alone.
+        of = [-1] * len(self.seeds) if classes is None else self.table.tolist()
+        keys = list(zip(self.seeds, of, strict=True))
+        distinct = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+        orders = torch.stack([
+            epoch_order(count, seed, number, None if classes is None else classes[table])
+            for seed, table in distinct
+        ])  # fmt: skip
+        order = orders[torch.tensor([distinct[key] for key in keys])]
         rows = self._train[self.table].gather(1, order)
         return list(torch.split(rows.to(self.rows.target.device), self.batch_size, dim=1))
 

@@ -98,10 +98,13 @@ def search(
         settings["scheduler"],
     )
     students = [
-        Student(0, derive(settings["seed"], "search", k), setting, numbers(settings["optimizer"]))
+        Student(
+            0, derive(settings["seed"], "search", k), setting, numbers(settings["optimizer"]),
+            settings["imbalance"],
+        )
         for setting in candidates
         for k in range(loss.seeds)
-    ]
+    ]  # fmt: skip
     own = [({**settings, "seed": student.seed}, table) for student in students]
     first = FirstNetworks(own, folder)
     halving = Halving(len(candidates), loss.seeds, loss.epochs, loss.eta)

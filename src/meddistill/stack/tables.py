@@ -16,7 +16,7 @@ from meddistill.students.columns import Choice
 from meddistill.students.rows import asks_teacher, lesson, reads_unlabelled, student_rows
 from meddistill.students.start import Starts
 from meddistill.teachers.targets import Targets
-from meddistill.teachers.teaching import Teachers
+from meddistill.teachers.teaching import Teachers, teacher_node
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _rehearse(
     starts, seen = Starts(), set[str]()
     for member, data in zip(members, modules, strict=True):
         init = {k: v for k, v in member.settings["init"].items() if k not in ("seed", "share")}
-        key = json.dumps([init, id(data), member.settings["teacher"]], default=str)
+        key = json.dumps([init, id(data), teacher_node(member.settings)], default=str)
         if init and key not in seen:
             seen.add(key)
             starts.rehearse(member.settings, teachers.of(member.settings), data)
@@ -98,7 +98,7 @@ def let_go(tables: Sequence[Table]) -> None:
 
 
 def _key(settings: Mapping[str, Any], loss: DistillationLoss) -> str:
-    taught = settings["teacher"] if asks_teacher(settings, loss) else None
+    taught = teacher_node(settings) if asks_teacher(settings, loss) else None
     made = [settings["synthetic"]] if reads_unlabelled(settings, loss) else None
     own = [settings[key] for key in READ]
     return json.dumps([*own, taught, made], default=str)

@@ -16,6 +16,7 @@ from meddistill.losses import DistillationLoss
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss
 from meddistill.losses.choice import check_loss, loss_name
+from meddistill.losses.imbalance import treatment_of
 from meddistill.teachers.base import Teacher
 from meddistill.training.taps import check_features
 
@@ -29,6 +30,7 @@ def check_on(settings: Mapping[str, Any], loss: DistillationLoss, data: CohortDa
     name = target.__name__.lower()
     data.check_layout(getattr(target, "reads", None), "student", name, "preprocessing")
     check_loss(loss, data.num_classes)
+    treatment_of(settings["imbalance"], data)
     student = build_network(
         settings["student"], "student", data.in_shape, data.num_classes, settings["seed"]
     )

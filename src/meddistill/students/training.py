@@ -13,6 +13,8 @@ from meddistill.config.compose import build_optimizer
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.losses import DistillationLoss
 from meddistill.losses.building import by_epoch, is_scheduled
+from meddistill.losses.imbalance import treatment_of
+from meddistill.losses.treated import treat
 from meddistill.students.checks import asks_live
 from meddistill.students.start import started
 from meddistill.teachers.targets import Targets
@@ -40,6 +42,9 @@ def train_student(
         teacher, data = _live(targets, data)
     if teacher is not None and loss.needs_features:
         connect(loss, student, teacher.network, data, settings["seed"])
+    if treatment := treatment_of(settings["imbalance"], data):
+        treat(loss, [treatment])
+        data = data.with_balance(treatment.balanced)
     module = Distiller(
         compiled(student, settings["compile"]), data.num_classes,
         build_optimizer(settings["optimizer"], "optimizer"), loss,

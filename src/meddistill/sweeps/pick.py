@@ -146,7 +146,9 @@ def _written(job: Path, row: pd.Series[Any], to: Path | None) -> Path:
     try:
         inputs = f"tables/{entry.get('inputs', entry['table'])}"
         facts = json.loads(read_entry(job, f"{inputs}.json"))
-        card = card_of({**facts, "network": settings["student"]})
+        treated = {"imbalance": entry["imbalance"]} if "imbalance" in entry else {}
+        temperature = entry.get("imbalance", {}).get("temperature", 1.0)
+        card = card_of({**facts, "network": settings["student"], "temperature": temperature})
         save_card(path, card)
         save_known_rows(path, json.loads(read_entry(job, f"tables/{entry['table']}.rows.json")))
         preprocessing = read_entry(job, f"{inputs}.{PREPROCESSING}")
@@ -156,7 +158,7 @@ def _written(job: Path, row: pd.Series[Any], to: Path | None) -> Path:
         write_atomically(path / PREDICTIONS, table.to_parquet(index=False))
         metrics = _metrics(job, entry, row, table, card.classes)
         described = scorecard.described(load_model(path))
-        run.finish({**metrics, **({"scorecard": described} if described else {})})
+        run.finish({**metrics, **treated, **({"scorecard": described} if described else {})})
     finally:
         run.close()
     return path

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from meddistill.config.compose import build_network, build_optimizer
+from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.source import describe_rows, prepare
 from meddistill.evaluation.predictions import judge_model
 from meddistill.inference import scorecard
 from meddistill.inference.card import Card, save_card
 from meddistill.inference.known_rows import rows_known, save_known_rows
+from meddistill.inference.model import Numbers
 from meddistill.inference.network import MeanOfProbabilities, NetworkModel
 from meddistill.inference.weights import save_weights
 from meddistill.losses import DistillationLoss
@@ -25,6 +29,7 @@ from meddistill.stack.search import search
 from meddistill.stack.tables import Table
 from meddistill.students.checks import check_on, check_teacher, check_unread
 from meddistill.students.columns import build_columns, columns_read
+from meddistill.students.imbalance import brought_back, check_imbalance
 from meddistill.students.rows import Lesson, lesson, student_rows
 from meddistill.students.start import Starts, check_init, student_name
 from meddistill.students.training import train_student
@@ -55,6 +60,7 @@ def distill(settings: Mapping[str, Any], run: RunFolder, in_sweep: bool = False)
     if loss.needs_teacher:
         check_teacher(settings, loss, teacher)
     check_unread(settings, loss, in_sweep)
+    check_imbalance(settings, loss, in_sweep)
     check_init(settings)
     build_columns(settings)
     build_optimizer(settings["optimizer"], "optimizer")
@@ -113,14 +119,13 @@ def _conclude(
     cohort, split = data.cohort, data.split
     labels = settings["data"]["labels"]
     data.save_preprocessing(run.path)
-    card = Card.of(settings["student"], [weights], data)
     save_known_rows(run.path, rows_known(data))
-    save_card(run.path, card)
-    model = NetworkModel(card, MeanOfProbabilities([student.cpu()]), data.preprocessing)
+    model, answers, treated = _answered(settings, student, data)
+    save_card(run.path, model.card)
     name = student_name(loss.ever_distils, bool(settings["init"]))
     judged = judge_model(
-        name, model.num_parameters, model.log_probabilities(cohort.records), cohort, split, labels,
-        threshold, run.path / "predictions.parquet",
+        name, model.num_parameters, answers, cohort, split, labels, threshold,
+        run.path / "predictions.parquet",
     )  # fmt: skip
     described = scorecard.described(model)
     judged_teacher = judge_teacher(targets, cohort, split, labels, threshold) if targets else None
@@ -134,6 +139,26 @@ def _conclude(
         "data": describe_rows(data),
         "teacher": judged_teacher,
         "student": judged,
+        **treated,
         **({"scorecard": described} if described else {}),
         **columns_read(taught.choice, data),
     }
+
+
+def _answered(
+    settings: Mapping[str, Any], student: nn.Module, data: CohortDataModule
+) -> tuple[NetworkModel, Numbers, dict[str, Any]]:
+    """The trained model, its log-probabilities for every row, and what brought them back."""
+
+    def model_at(temperature: float) -> tuple[NetworkModel, Numbers]:
+        card = replace(card_of_network, temperature=temperature)
+        network = MeanOfProbabilities([student.cpu()], temperature)
+        model = NetworkModel(card, network, data.preprocessing)
+        return model, model.log_probabilities(data.cohort.records)
+
+    card_of_network = Card.of(settings["student"], [f"checkpoints/{BEST}"], data)
+    model, answers = model_at(1.0)
+    _, treated = brought_back(settings, data, np.exp(answers).astype(np.float32))
+    if treated and treated["imbalance"]["temperature"] != 1:
+        model, answers = model_at(treated["imbalance"]["temperature"])
+    return model, answers, treated

@@ -17,6 +17,7 @@ from meddistill.files.atomic import read_json, write_json
 from meddistill.losses import DistillationLoss
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss
+from meddistill.losses.imbalance import build_imbalance
 from meddistill.stack.chunks import train_chunks
 from meddistill.stack.folder import StackFolder
 from meddistill.stack.members import Member, expand
@@ -26,12 +27,15 @@ from meddistill.stack.search import search
 from meddistill.stack.tables import Table, make_tables
 from meddistill.students.checks import check_on, check_teacher, check_unread
 from meddistill.students.columns import build_columns
+from meddistill.students.imbalance import check_imbalance
 from meddistill.students.start import check_init
 from meddistill.tasks.common import check_student
 from meddistill.teachers.teaching import Teachers
 
 log = logging.getLogger(__name__)
-COMPONENTS = ("seed", "loss", "optimizer", "data", "columns", "synthetic", "teacher", "init")
+COMPONENTS = (
+    "seed", "loss", "optimizer", "data", "columns", "synthetic", "teacher", "init", "imbalance",
+)  # fmt: skip
 
 
 def distill_stack(config: DictConfig, run: StackFolder, in_sweep: bool = False) -> dict[str, Any]:
@@ -79,6 +83,7 @@ def _check(members: Sequence[Member], in_sweep: bool) -> list[DistillationLoss]:
         once("columns", settings["columns"], lambda s=settings: build_columns(s))
         node = [settings["init"], settings["trainer"]["max_epochs"]]
         once("init", node, lambda s=settings: check_init(s))
+        once("imbalance", settings["imbalance"], lambda s=settings: build_imbalance(s["imbalance"]))
         node = settings["loss"]
         losses.append(once("loss", node, lambda n=node: build_loss(n)))
         if losses[-1].needs_teacher:
@@ -87,6 +92,10 @@ def _check(members: Sequence[Member], in_sweep: bool) -> list[DistillationLoss]:
     if unread:
         first, others = unread[0], len(unread) < len(losses)
         check_unread(members[first].settings, losses[first], in_sweep or others)
+    deaf = [at for at, loss in enumerate(losses) if not loss.ever_learns_labels]
+    for first in deaf[:1]:
+        others = in_sweep or len(deaf) < len(losses)
+        check_imbalance(members[first].settings, losses[first], others)
     return losses
 
 

@@ -36,7 +36,14 @@ class Blueprint:
 
 
 class Teacher(ABC):
-    """Where a teacher comes from; once fitted it is a folder that `load_model` reads."""
+    """Where a teacher comes from; once fitted it is a folder that `load_model` reads.
+
+    Attributes:
+        treats_imbalance: Whether its constructor takes `imbalance`, the student's unless the config
+            says otherwise.
+    """
+
+    treats_imbalance = False
 
     @property
     def live(self) -> bool:

@@ -14,6 +14,7 @@ from meddistill.errors import SettingError, integer
 from meddistill.inference.network import MeanOfProbabilities
 from meddistill.inference.weights import load_weights
 from meddistill.losses.kd import KD
+from meddistill.losses.treated import treat
 from meddistill.seeding import derive
 from meddistill.teachers.neural import NeuralTeacher
 from meddistill.training.checkpoints import BEST
@@ -78,11 +79,13 @@ class BornAgainTeacher(NeuralTeacher):
                 log.info("teacher: training generation %d of %d", generation, self.generations)
                 given = (network, data.num_classes, factory)
                 own: dict[str, Any] = {"seed": seed, "scheduler": self.schedule}
+                loss = KD(self.temperature, self.alpha)
                 module = (
-                    Distiller(*given, KD(self.temperature, self.alpha), teacher=live, **own)
+                    Distiller(*given, loss, teacher=live, **own)
                     if generation
                     else Classifier(*given, **own)
                 )
+                treat(loss if generation else module.cross_entropy, self.treatments(data))
                 self.train(module, data, folder / path, trainer)
             load_weights(network, folder / best)
             live, data = _taught(network, data)

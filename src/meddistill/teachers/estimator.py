@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.dummy import DummyClassifier
+from sklearn.utils.validation import has_fit_parameter
 
-from meddistill.config.compose import build
+from meddistill.config.compose import build, choice_name
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.folds import fold_rows
@@ -26,6 +27,13 @@ from meddistill.inference.classifiers import check_classifier, fit_classifier
 from meddistill.inference.estimator import EstimatorAnswers, EstimatorModel
 from meddistill.inference.estimator_file import FILE, dump_estimator
 from meddistill.inference.known_rows import rows_known, save_known_rows
+from meddistill.losses.imbalance import (
+    Sampler,
+    Weights,
+    build_imbalance,
+    of_teacher,
+    treatment_of,
+)
 from meddistill.seeding import derive
 from meddistill.teachers.base import Teacher
 from meddistill.teachers.calibrate import calibration, temperature_of
@@ -41,8 +49,16 @@ from meddistill.teachers.kept import (
 from meddistill.teachers.out_of_fold import answer_out_of_fold
 
 log = logging.getLogger(__name__)
+OWN_LOSS = (
+    "is a loss of networks, and this teacher is a classifier with its own: take "
+    "+imbalance@teacher.imbalance=weights or none for it"
+)
+NO_WEIGHTS = (
+    "{}.fit takes no sample_weight, so nothing can be weighed: take "
+    "+imbalance@teacher.imbalance=none, or another teacher"
+)
 KEEPS = ("model", "answers")
-PLAIN = {"keep": "model", "most_rows": None, "batch_rows": None}
+PLAIN = {"keep": "model", "most_rows": None, "batch_rows": None, "imbalance": {}}
 """Settings by which a teacher is what it was before it had them."""
 
 
@@ -67,11 +83,14 @@ class EstimatorTeacher(Teacher):
         keep: `model`, or `answers` alone: of a classifier that can't be stored, or must not be.
         most_rows: Rows that it is fitted on at most, each class by its share; None is all.
         batch_rows: Rows that it is asked for at once, at most; None is thousands.
+        imbalance: Config node of what is done about classes out of balance; empty is nothing.
+            Weights of classes are weights of its rows.
 
     Raises:
         UserError: The classifier can't be built, has no `predict_proba`, or can't be stored.
     """
 
+    treats_imbalance = True
     usual_out_of_fold = True
     usual_calibration = "temperature"
 
@@ -89,6 +108,7 @@ class EstimatorTeacher(Teacher):
         most_rows: int | None = None,
         batch_rows: int | None = None,
         missing: Mapping[str, Any] | None = None,
+        imbalance: Mapping[str, Any] | None = None,
     ) -> None:
         if keep not in KEEPS:
             raise SettingError("keep", keep, f"must be one of {', '.join(KEEPS)}")
@@ -96,7 +116,7 @@ class EstimatorTeacher(Teacher):
         self.most_rows = optional_integer("most_rows", most_rows, at_least=2)
         self.batch_rows = optional_integer("batch_rows", batch_rows, at_least=1)
         self._fit: Fit | None = None
-        self.estimator = dict(estimator)
+        self.estimator, self.imbalance = dict(estimator), in_weights(imbalance or {})
         self.clamp = number("clamp", clamp, above=0, at_most=0.1)
         self.seed = integer("seed", seed)
         self.labels = number("labels", labels, above=0, at_most=1)
@@ -130,6 +150,9 @@ class EstimatorTeacher(Teacher):
         if self.keeps_model:
             dump_estimator(classifier)
         check_classifier(classifier, self.estimator["_target_"], "teacher.estimator")
+        if self.imbalance and not has_fit_parameter(classifier, "sample_weight"):
+            name = self.estimator["_target_"].rpartition(".")[2]
+            raise SettingError("imbalance", choice_name(self.imbalance), NO_WEIGHTS.format(name))
         if self.keeps_model:
             dump_estimator(classifier)  # now that it holds what a fit makes
 
@@ -161,6 +184,7 @@ class EstimatorTeacher(Teacher):
             Card.of({}, [FILE], data, ESTIMATOR, self.clamp),
             temperature=self._temperature(data, rows, whole, held),
             columns=whole.columns,
+            shift=whole.shift,
             out_of_fold=held is not None,
         )
         whole.temperature = card.temperature
@@ -190,10 +214,13 @@ class EstimatorTeacher(Teacher):
         # Most classifiers refuse rows of one class, as a fold of a rare one may leave them.
         classifier = self.build() if len(columns) > 1 else DummyClassifier()
         what = f"teacher.estimator ({self.estimator['_target_']})"
-        fit_classifier(classifier, data.inputs_at(rows), target, what)
+        treatment = treatment_of(self.imbalance, data, "teacher.imbalance")
+        weight = None if treatment is None else treatment.weight[data.cohort.target[rows]]
+        fit_classifier(classifier, data.inputs_at(rows), target, what, weight)
         return EstimatorAnswers(
-            classifier, self.clamp, data.num_classes, columns.tolist(), batch_rows=self.batch_rows
-        )
+            classifier, self.clamp, data.num_classes, columns.tolist(), batch_rows=self.batch_rows,
+            shift=() if treatment is None else treatment.bend.tolist(),
+        )  # fmt: skip
 
     def _out_of_fold(
         self, data: CohortDataModule, rows: Positions, finished: FinishedFolds
@@ -218,6 +245,24 @@ class EstimatorTeacher(Teacher):
             rows = data.labelled_validation
             held = whole(torch.from_numpy(data.inputs_at(rows))).numpy()
         return temperature_of(self.calibrate, held, data.cohort.target[rows])
+
+
+def in_weights(node: Mapping[str, Any]) -> dict[str, Any]:
+    """What a classifier makes of a config node of an imbalance; empty where that is nothing.
+
+    It draws no batches: weights of inverse frequency are what balanced ones come to on average.
+
+    Raises:
+        SettingError: It is a loss, and classifiers have their own.
+    """
+    own = of_teacher(node)
+    made = build_imbalance(own)
+    if isinstance(made, Sampler):
+        log.info("teacher: it draws no batches, so classes are weighed in place of a sampler")
+        return {"_target_": f"{Weights.__module__}.{Weights.__name__}", "cost": None}
+    if made is not None and not isinstance(made, Weights):
+        raise SettingError("imbalance", choice_name(own), OWN_LOSS)
+    return own
 
 
 def _switch(value: bool | None, usual: bool) -> bool:

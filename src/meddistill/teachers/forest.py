@@ -27,6 +27,7 @@ class ForestTeacher(EstimatorTeacher):
         calibrate: As for any estimator.
         preprocessing: As for any estimator.
         missing: As for any estimator.
+        imbalance: As for any estimator.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class ForestTeacher(EstimatorTeacher):
         calibrate: str | None = None,
         preprocessing: Mapping[str, Any] | None = None,
         missing: Mapping[str, Any] | None = None,
+        imbalance: Mapping[str, Any] | None = None,
     ) -> None:
         node = {
             "_target_": "sklearn.ensemble.RandomForestClassifier",
@@ -51,8 +53,9 @@ class ForestTeacher(EstimatorTeacher):
             "n_jobs": 1,
         }
         super().__init__(
-            node, clamp, seed, labels, out_of_fold, folds, calibrate, preprocessing, missing=missing
-        )
+            node, clamp, seed, labels, out_of_fold, folds, calibrate, preprocessing,
+            missing=missing, imbalance=imbalance,
+        )  # fmt: skip
 
     def check(self) -> None:
         """A forest is known to answer and to be stored."""

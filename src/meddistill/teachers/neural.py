@@ -26,6 +26,8 @@ from meddistill.errors import SettingError, integer, number, optional_integer
 from meddistill.inference.card import Card, save_card
 from meddistill.inference.known_rows import rows_known, save_known_rows
 from meddistill.inference.loading import load_model
+from meddistill.losses.imbalance import Treatment, build_imbalance, of_teacher, treatment_of
+from meddistill.losses.treated import treat
 from meddistill.seeding import derive
 from meddistill.teachers.base import Blueprint, Teacher
 from meddistill.teachers.calibrate import calibration, temperature_of
@@ -61,11 +63,15 @@ class NeuralTeacher(Teacher):
         preprocessing: Config node of what makes inputs of raw rows; empty is the usual one.
         missing: Config node of what a table's empty cells become; empty is the usual.
         view: Config node of a random view of training rows; empty is none.
-        calibrate: `temperature`: one, fitted on the labelled validation rows; `none`, or None.
+        imbalance: Config node of what is done about classes out of balance; empty is nothing.
+        calibrate: `temperature`: one, fitted on the labelled validation rows; `none`; None is what
+            is usual: none, unless its loss leaves answers too unsure (`imbalance=focal`).
 
     Raises:
         UserError: The network's class or package is absent, or a setting is out of its range.
     """
+
+    treats_imbalance = True
 
     def __init__(
         self,
@@ -83,6 +89,7 @@ class NeuralTeacher(Teacher):
         preprocessing: Mapping[str, Any] | None = None,
         view: Mapping[str, Any] | None = None,
         missing: Mapping[str, Any] | None = None,
+        imbalance: Mapping[str, Any] | None = None,
     ) -> None:
         check_network(network, "network")
         build_optimizer(optimizer, "teacher.optimizer")
@@ -100,7 +107,10 @@ class NeuralTeacher(Teacher):
         self.labels = number("labels", labels, above=0, at_most=1)
         self.batch_size = optional_integer("batch_size", batch_size, at_least=1)
         self.patience = optional_integer("patience", patience, at_least=1)
-        self.calibrate = calibration(calibrate, "none")
+        self.imbalance = of_teacher(imbalance or {})
+        treated = build_imbalance(self.imbalance)
+        unsure = treated is not None and treated.calibrates
+        self.calibrate = calibration(calibrate, "temperature" if unsure else "none")
         self.preprocessing, self.view = teachers_method(preprocessing, missing), dict(view or {})
         if self.view:
             build(self.view, "view")  # it refuses what is out of range
@@ -108,8 +118,8 @@ class NeuralTeacher(Teacher):
             raise SettingError("out_of_fold", out_of_fold, NO_FOLDS)
 
     def identity(self) -> dict[str, Any]:
-        """All of its settings."""
-        return dict(vars(self))
+        """All of its settings; of an imbalance that it doesn't treat nothing is said."""
+        return {key: value for key, value in vars(self).items() if value or key != "imbalance"}
 
     def fit(self, cohort: Cohort, split: Split, folder: Path, trainer: Mapping[str, Any]) -> None:
         """Train the members one after the other; finished ones of a killed fit are kept."""
@@ -166,6 +176,7 @@ class NeuralTeacher(Teacher):
             module = Classifier(
                 network, data.num_classes, factory, seed=seed, scheduler=self.schedule
             )
+            treat(module.cross_entropy, self.treatments(data))
             self.train(module, data, folder / path, trainer)
         return checkpoints
 
@@ -177,6 +188,11 @@ class NeuralTeacher(Teacher):
         )
         return network, factory
 
+    def treatments(self, data: CohortDataModule) -> list[Treatment]:
+        """What is done about an imbalance of its own training labels, if anything."""
+        found = treatment_of(self.imbalance, data, "teacher.imbalance")
+        return [] if found is None else [found]
+
     @property
     def schedule(self) -> Schedule | None:
         """How the learning rate moves."""
@@ -186,5 +202,7 @@ class NeuralTeacher(Teacher):
         self, module: Classifier, data: CohortDataModule, folder: Path, trainer: Mapping[str, Any]
     ) -> None:
         """Train `module` to the end, or on from where it was killed; its best weights stay."""
-        fit(module, data.with_seed(module.seed), folder, trainer, patience=self.patience)
+        balanced = any(each.balanced for each in self.treatments(data))
+        rows = data.with_seed(module.seed).with_balance(balanced)
+        fit(module, rows, folder, trainer, patience=self.patience)
         (folder / "checkpoints" / "last.ckpt").unlink(missing_ok=True)

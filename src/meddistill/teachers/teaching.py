@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from hydra.utils import get_class
 from numpy.typing import NDArray
 
 from meddistill.config.compose import build, choice_name
@@ -23,8 +24,32 @@ log = logging.getLogger(__name__)
 
 def build_teacher(settings: Mapping[str, Any]) -> Teacher:
     """The teacher of a resolved config, not trained yet."""
-    teacher: Teacher = build(settings["teacher"], "teacher", _recursive_=False)
+    teacher: Teacher = build(teacher_node(settings), "teacher", _recursive_=False)
     return teacher
+
+
+def teacher_node(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The teacher's config node; it treats an imbalance as its student does, or as it says."""
+    return _treated(settings["teacher"], settings["imbalance"])
+
+
+def _treated(node: Mapping[str, Any], imbalance: Mapping[str, Any]) -> dict[str, Any]:
+    """The node, or each of a committee, with the student's imbalance where it has none of its own.
+
+    Whether the student's answers are brought back is its own affair.
+    """
+    if isinstance(node.get("of"), Mapping):
+        return {**node, "of": {k: _treated(each, imbalance) for k, each in node["of"].items()}}
+    if not imbalance or "imbalance" in node or not _treats_imbalance(node):
+        return dict(node)
+    return {**node, "imbalance": {k: v for k, v in imbalance.items() if k != "correct"}}
+
+
+def _treats_imbalance(node: Mapping[str, Any]) -> bool:
+    try:
+        return bool(get_class(node["_target_"]).treats_imbalance)
+    except Exception:  # no teacher's class, or of one's own: `build` says so
+        return False
 
 
 class Teachers:
@@ -35,7 +60,7 @@ class Teachers:
 
     def of(self, settings: Mapping[str, Any]) -> Teacher:
         """That of a resolved config."""
-        key = json.dumps(settings["teacher"], default=str)
+        key = json.dumps(teacher_node(settings), default=str)
         if key not in self._built:
             self._built[key] = build_teacher(settings)
         return self._built[key]

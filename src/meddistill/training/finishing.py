@@ -75,6 +75,9 @@ def finish(module: Classifier, data: CohortDataModule) -> None:
 
 
 def _one_step(data: CohortDataModule) -> Batch:
-    """All training rows as one step."""
+    """All training rows as one step, each label with the weight that balanced batches give it."""
     batch = data.read_at(data.train_rows)
-    return batch._replace(label_weight=batch.label_weight / batch.label_weight.sum())
+    weight = batch.label_weight
+    if data.balanced:
+        weight = weight / torch.from_numpy(data.class_counts).clamp(min=1)[batch.target]
+    return batch._replace(label_weight=weight / weight.sum())

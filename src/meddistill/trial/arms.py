@@ -57,7 +57,9 @@ class Arm:
 
 @dataclass(frozen=True)
 class StudentArm(Arm):
-    """The student, trained with a loss; `tune` may hold `loss.*`, `optimizer.*` and `init.*`.
+    """The student, trained with a loss.
+
+    `tune` may hold `loss.*`, `optimizer.*`, and `init.*` and `imbalance.*` of its own.
 
     Args:
         loss: Config node of the loss.
@@ -68,6 +70,8 @@ class StudentArm(Arm):
         student: Config node of a student of its own; an empty one is the trial's.
         preprocessing: Config node of what makes inputs for it; an empty one is the trial's.
         missing: Of the trial's `missing`, what is otherwise: the share to hide, or a whole node.
+        imbalance: Config node of what is done about classes out of balance; an empty one is
+            nothing, None is what the trial says.
     """
 
     loss: Mapping[str, Any] = field(default_factory=dict)
@@ -77,6 +81,7 @@ class StudentArm(Arm):
     student: Mapping[str, Any] = field(default_factory=dict)
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     missing: Mapping[str, Any] = field(default_factory=dict)
+    imbalance: Mapping[str, Any] | None = None
 
     @property
     def own(self) -> dict[str, Any]:
@@ -86,6 +91,8 @@ class StudentArm(Arm):
         cells = {f"missing.{key}": value for key, value in self.missing.items()}
         if "_target_" in self.missing:
             cells = {"missing": dict(self.missing)}
+        if self.imbalance is not None:
+            given["imbalance"] = dict(self.imbalance)
         return {"loss": dict(self.loss), "init": dict(self.init), **given, **cells}
 
     def method(
@@ -125,10 +132,11 @@ class StudentArm(Arm):
         if self.teacher not in TEACHERS:
             raise SettingError("teacher", self.teacher, f"must be one of {', '.join(TEACHERS)}")
         for key in self.tune:
-            if not key.startswith(("loss.", "optimizer.", *(["init."] if self.init else []))):
+            more = [each for each in ("init", "imbalance") if getattr(self, each)]
+            if not key.startswith(tuple(f"{each}." for each in ("loss", "optimizer", *more))):
                 raise UserError(
-                    f"tune.{key}: a student's tries may change loss.* and optimizer.*, and init.* "
-                    "where it starts from its teacher"
+                    f"tune.{key}: a student's tries may change loss.* and optimizer.*, init.* "
+                    "where it starts from its teacher, and imbalance.* where it has its own"
                 )
 
 

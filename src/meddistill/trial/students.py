@@ -19,6 +19,7 @@ from meddistill.inference.model import Model
 from meddistill.inference.network import MeanOfProbabilities, NetworkModel
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss, schedules
+from meddistill.losses.imbalance import build_imbalance
 from meddistill.runs.pace import quiet
 from meddistill.stack.chunks import train_chunks
 from meddistill.stack.folder import StackFolder
@@ -27,6 +28,7 @@ from meddistill.stack.plan import Chunk, plan
 from meddistill.stack.starts import plans_of, save_plans
 from meddistill.stack.tables import Table
 from meddistill.students.checks import check_on, check_read, check_teacher
+from meddistill.students.imbalance import check_imbalance
 from meddistill.students.start import Starts, check_init
 from meddistill.teachers.teaching import build_teacher
 from meddistill.trial.answers import Answers, choose
@@ -70,6 +72,7 @@ def check_students(arms: Mapping[str, StudentArm], settings: Mapping[str, Any]) 
             mend = "its loss asks no teacher, so nothing reads synthetic rows: leave it out"
             raise SettingError(f"arms.{name}.synthetic", arm.synthetic["_target_"], mend)
         _check_tries(name, arm, settings)
+        _check_treated(name, arm, settings)
     if not asked:
         _check_unasked(settings)
     _check_starts(arms, settings)
@@ -117,6 +120,16 @@ def _check_tries(name: str, arm: StudentArm, settings: Mapping[str, Any]) -> Non
                 f"{error} (in a try of arm={name}: 'arms.{name}.tune={{KEY:null}}' takes a setting "
                 "out of its tries)"
             ) from error
+
+
+def _check_treated(name: str, arm: StudentArm, settings: Mapping[str, Any]) -> None:
+    """Refuse an imbalance of its own that none of its tries would show."""
+    tries = [_settings(arm, attempt, settings, 0) for attempt in arm.tries()]
+    losses = [build_loss(node["loss"], f"arms.{name}.loss") for node in tries]
+    for node in tries:
+        build_imbalance(node["imbalance"])
+    if not any(loss.ever_learns_labels for loss in losses):
+        check_imbalance(tries[0], losses[0], in_sweep=arm.imbalance is None)
 
 
 def _refuse_twins(arms: Mapping[str, StudentArm]) -> None:

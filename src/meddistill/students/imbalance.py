@@ -1,0 +1,65 @@
+"""A student whose classes are out of balance: what can be asked of it, and what it came to."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meddistill.config.compose import choice_name
+from meddistill.data.datamodule import CohortDataModule
+from meddistill.errors import SettingError
+from meddistill.evaluation.calibration import apply_temperature, fit_temperature
+from meddistill.losses import DistillationLoss
+from meddistill.losses.choice import loss_name
+from meddistill.losses.imbalance import Sampler, build_imbalance, treatment_of
+
+log = logging.getLogger(__name__)
+
+
+def check_imbalance(settings: Mapping[str, Any], loss: DistillationLoss, in_sweep: bool) -> None:
+    """Refuse what no label's term of the loss would show.
+
+    In a sweep others may have one, and a student that has none is trained without it.
+    """
+    made = build_imbalance(settings["imbalance"])
+    if made is None or isinstance(made, Sampler) or loss.ever_learns_labels:
+        return
+    name, why = choice_name(settings["imbalance"]), (
+        f"loss={loss_name(loss)} takes nothing from the labels as it is set (such as loss.alpha=1) "
+        "or has a term of its own for them, so there is nothing to treat"
+    )  # fmt: skip
+    if not in_sweep:
+        raise SettingError("imbalance", name, f"{why}: take imbalance=none or sampler")
+    log.info("imbalance=%s: %s", name, why)
+
+
+def brought_back(
+    settings: Mapping[str, Any], data: CohortDataModule, probabilities: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """A student's answers [rows, classes] as they are given, and what `metrics.json` says of it.
+
+    What labels of another prior do is undone in training itself; of the focal loss there is a
+    temperature, fitted on labelled validation rows. Nothing is said where nothing is treated.
+    """
+    treatment = treatment_of(settings["imbalance"], data)
+    if treatment is None:
+        return probabilities, {}
+    temperature = 1.0
+    if treatment.calibrates and np.isfinite(probabilities).all():
+        rows = data.labelled_validation
+        with np.errstate(divide="ignore"):
+            held = np.log(probabilities[rows].astype(np.float64))
+        temperature = fit_temperature(held, data.cohort.target[rows])
+        probabilities = apply_temperature(probabilities.astype(np.float64), temperature).astype(
+            np.float32
+        )
+    return probabilities, {"imbalance": {
+        "how": choice_name(settings["imbalance"]),
+        "bend": treatment.bend.tolist(),
+        "left": treatment.left.tolist(),
+        "temperature": temperature,
+    }}  # fmt: skip

@@ -1,0 +1,70 @@
+"""Students whose classes are out of balance, from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from conftest import SMALL_TEACHER
+from meddistill.inference.loading import load_model
+
+RUN = (*SMALL_TEACHER, "student=mlp_tiny", "logger=none", "trainer.max_epochs=4")
+
+
+def metrics(folder):
+    return json.loads((Path(folder) / "metrics.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (("imbalance=weights", "loss.alpha=1"), "imbalance=weights: loss=kd takes nothing from"),
+        (("imbalance=weights", "imbalance.cost={malignent: 5}"), "did you mean malignant"),
+        (("imbalance=weights", "imbalance.gamma=2"), "gamma"),
+        (("imbalance=logit_adjustment", "imbalance.correct=true"), "imbalance=none"),
+        (("imbalance=focal", "imbalance.gamma=-1"), "imbalance.gamma=-1: must be a number above 0"),
+    ],
+)
+def test_what_does_nothing_or_is_not_there_is_refused(overrides, says, meddistill):
+    code, _, said = meddistill("distill", *RUN, *overrides)
+    assert code == 2 and says in " ".join(said.split())
+
+
+def test_a_focal_student_is_brought_back_wherever_its_folder_goes(meddistill, cohort):
+    assert meddistill("distill", *RUN, "imbalance=focal", "hydra.run.dir=run")[0] == 0
+    found = metrics("run")["imbalance"]
+    assert found["how"] == "focal" and found["temperature"] != 1
+    model = load_model("run")
+    assert model.card.temperature == found["temperature"]
+    table = pd.read_parquet("run/predictions.parquet")
+    answers = np.exp(model.log_probabilities(cohort.records))
+    np.testing.assert_allclose(answers[:, 1], table["p_malignant"], atol=1e-12)
+
+
+def test_a_sweep_over_gamma_is_one_job_and_its_pick_is_the_run_alone(meddistill):
+    grid = ("imbalance=focal", "imbalance.gamma=1,3", "loss=ce")
+    assert meddistill("distill", "-m", *RUN, *grid, "hydra.sweep.dir=sweep")[0] == 0
+    assert len(list(Path("sweep").glob("*/metrics.csv"))) == 1
+    assert meddistill("pick", "sweep", "imbalance.gamma=3", "--to", "picked")[0] == 0
+    alone = ("imbalance=focal", "imbalance.gamma=3", "loss=ce", "hydra.run.dir=alone")
+    assert meddistill("distill", *RUN, *alone)[0] == 0
+    one, other = metrics("picked"), metrics("alone")
+    assert one["imbalance"]["temperature"] == pytest.approx(other["imbalance"]["temperature"])
+    assert one["student"]["test"] == pytest.approx(other["student"]["test"], abs=1e-6)
+    assert load_model("picked").card.temperature == one["imbalance"]["temperature"]
+
+
+def test_bent_answers_are_kept_where_they_are_asked_for(meddistill):
+    bent = ("imbalance=weights", "imbalance.cost={malignant: 50}", "loss=ce")
+    means = []
+    for correct in ("true", "false"):
+        own = (*bent, f"imbalance.correct={correct}", f"hydra.run.dir=run-{correct}")
+        assert meddistill("distill", *RUN, *own, "trainer.max_epochs=40")[0] == 0
+        table = pd.read_parquet(Path(f"run-{correct}") / "predictions.parquet")
+        means.append(table["p_malignant"].mean())
+    assert means[1] > means[0] + 0.1
+    assert abs(means[0] - 212 / 569) < 0.08
