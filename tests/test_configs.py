@@ -21,6 +21,7 @@ from meddistill.data.source import SPLIT_KEYS
 from meddistill.losses import DistillationLoss, Step, reduce_terms
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss, loss_at
+from meddistill.losses.imbalance import treatment_of
 from meddistill.students.columns import build_columns
 from meddistill.students.rows import student_rows
 from meddistill.training.callbacks import build_callbacks
@@ -70,6 +71,7 @@ def test_this_file_has_a_test_for_every_group():
         "missing",
         "view",
         "columns",
+        "imbalance",
         "debug",
     }
     assert set(GROUPS) == tested
@@ -325,3 +327,9 @@ def test_every_choice_of_columns_is_built(name):
 @pytest.mark.parametrize("name", names("debug"))
 def test_every_debug_says_what_is_small(name):
     assert composed("distill", f"debug={name}").debug == (None if name == "none" else name)
+
+
+@pytest.mark.parametrize("name", names("imbalance"))
+def test_every_treatment_of_an_imbalance_is_worked_out(name, data):
+    node = resolved(composed("distill", f"imbalance={name}"))["imbalance"]
+    assert (treatment_of(node, data) is None) == (name == "none")

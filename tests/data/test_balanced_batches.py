@@ -63,7 +63,9 @@ def test_unlabelled_rows_keep_their_places():
 def test_ranks_share_each_batch():
     whole = numbers(epoch(2))
     shares = [epoch(2, rank=rank, ranks=2) for rank in (0, 1)]
-    both = torch.cat([torch.cat([a.inputs[:, 0], b.inputs[:, 0]]) for a, b in zip(*shares)])
+    both = torch.cat(
+        [torch.cat([a.inputs[:, 0], b.inputs[:, 0]]) for a, b in zip(*shares, strict=True)]
+    )
     assert both.sort().values.tolist() == whole.sort().values.tolist()
 
 
@@ -76,7 +78,8 @@ def test_rows_drawn_again_are_training_rows_alone(cohort, split):
         batches.set_epoch(number)
         drawn = set(batches._order().tolist())
         assert drawn <= set(split.train.tolist())
-        assert drawn.isdisjoint(split.test) and drawn.isdisjoint(split.validation)
+        assert drawn.isdisjoint(split.test)
+        assert drawn.isdisjoint(split.validation)
         assert len(batches._order()) == len(places)
     assert set(known.tolist()) & drawn
 

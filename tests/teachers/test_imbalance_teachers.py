@@ -42,9 +42,8 @@ def test_a_weighed_classifier_answers_what_its_own_does_without_the_weights(
     data = CohortDataModule(cohort, split)
     rows, inputs = split.train, data.inputs_at(np.arange(len(cohort.target)))
     weight = treatment_of(COSTS, data).weight
-    fitted = LogisticRegression().fit(
-        inputs[rows], cohort.target[rows], weight[cohort.target[rows]]
-    )
+    target = cohort.target[rows]
+    fitted = LogisticRegression().fit(inputs[rows], target, weight[target])
     bent = fitted.predict_proba(inputs)
     back = bent / weight
     expected = back / back.sum(axis=1, keepdims=True)
@@ -93,8 +92,10 @@ def test_a_teacher_follows_its_student_unless_it_says_otherwise():
 
 def test_a_network_that_treats_nothing_is_found_in_the_store_as_before():
     plain, treated = (build_teacher(of(*more)) for more in ((), ("imbalance=focal",)))
-    assert isinstance(plain, NeuralTeacher) and isinstance(treated, NeuralTeacher)
-    assert "imbalance" not in plain.identity() and plain.calibrate == "none"
+    assert isinstance(plain, NeuralTeacher)
+    assert isinstance(treated, NeuralTeacher)
+    assert "imbalance" not in plain.identity()
+    assert plain.calibrate == "none"
     assert treated.identity()["imbalance"]["gamma"] == 2.0
     assert treated.calibrate == "temperature"  # no factor is known that would bring it back
     adjusted = build_teacher(of("imbalance=logit_adjustment"))

@@ -273,7 +273,7 @@ def _balanced(order: Tensor, classes: Tensor, seed: int, epoch: int) -> Tensor:
     """
     generator = torch.Generator().manual_seed(derive(seed, "balanced", epoch))
     places = (classes[order] >= 0).nonzero().squeeze(1)
-    there = classes[classes >= 0].unique()
+    there = torch.unique(classes[classes >= 0])
     rounds = torch.rand(-(-len(places) // len(there)), len(there), generator=generator)
     turns = there[rounds.argsort(dim=1)].flatten()[: len(places)]
     drawn = order.clone()

@@ -193,10 +193,9 @@ class LogitAdjustment(Imbalance):
 
 
 def _weighed(weight: Numbers, bend: Numbers, correct: bool, balanced: bool = False) -> Treatment:
-    """Labels of another prior, on which the network's answers are bent unless they are corrected."""
-    return Treatment(
-        weight, bend, bend, np.zeros(len(bend)) if correct else bend, balanced=balanced
-    )
+    """Labels of another prior, which bend the network's own answers unless they are corrected."""
+    left = np.zeros(len(bend)) if correct else bend
+    return Treatment(weight, bend, bend, left, balanced=balanced)
 
 
 def build_imbalance(node: Mapping[str, Any], key: str = "imbalance") -> Imbalance | None:

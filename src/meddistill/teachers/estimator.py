@@ -58,7 +58,7 @@ NO_WEIGHTS = (
     "+imbalance@teacher.imbalance=none, or another teacher"
 )
 KEEPS = ("model", "answers")
-PLAIN = {"keep": "model", "most_rows": None, "batch_rows": None, "imbalance": {}}
+PLAIN: dict[str, Any] = {"keep": "model", "most_rows": None, "batch_rows": None, "imbalance": {}}
 """Settings by which a teacher is what it was before it had them."""
 
 

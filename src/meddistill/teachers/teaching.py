@@ -47,7 +47,7 @@ def _treated(node: Mapping[str, Any], imbalance: Mapping[str, Any]) -> dict[str,
 
 def _treats_imbalance(node: Mapping[str, Any]) -> bool:
     try:
-        return bool(get_class(node["_target_"]).treats_imbalance)
+        return bool(getattr(get_class(node["_target_"]), "treats_imbalance", False))
     except Exception:  # no teacher's class, or of one's own: `build` says so
         return False
 
