@@ -67,11 +67,13 @@ def test_patterns_that_can_not_reach_the_share_are_completed_cell_by_cell():
     assert hidden.mean() == pytest.approx(0.8, abs=0.02)
 
 
-def test_a_table_without_an_empty_cell_has_its_cells_hidden_one_by_one(cohort):
+def test_a_table_without_an_empty_cell_has_its_cells_hidden_one_by_one(cohort, caplog):
     patterns = Patterns(cohort.records.known)
     hidden = patterns.draw(cohort.records.known, 0.4, RANDOM())
     assert hidden.mean() == pytest.approx(0.4, abs=0.01)
-    assert "each by itself" in patterns.describe(cohort.records.columns)
+    with caplog.at_level("INFO"):
+        patterns.say(0.4)
+    assert "0 training rows (0 columns), and 30 columns" in caplog.text
 
 
 def test_training_inputs_are_those_of_rows_that_lack_the_cells(gappy, split):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from meddistill.data.batches import Batch, Batches, Rows, batch_size_for
 from meddistill.data.cohort import Cohort
-from meddistill.data.hiding import HiddenCells, check_hidden
+from meddistill.data.hiding import HiddenCells, Patterns, check_hidden
 from meddistill.data.modalities import fit_preprocessing
 from meddistill.data.preprocessing import PREPROCESSING, Preprocessing
 from meddistill.data.records import Positions, Records
@@ -109,6 +109,7 @@ class CohortDataModule(pl.LightningDataModule):
         self._method = node, key
         if self.hide:
             check_hidden(self.hide, train)
+            Patterns(train.known).say(self.hide)
             self.preprocessing.hide = self.hide
         self.in_shape = self.preprocessing.in_shape
         self._inputs = self._inputs_by(self.preprocessing, self.records, self.unlabelled)

@@ -8,6 +8,7 @@ such pattern, and each is hidden by itself.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,8 +19,10 @@ from torch import Tensor
 from meddistill.data.preprocessing import Preprocessing
 from meddistill.data.records import Records
 from meddistill.errors import SettingError
+from meddistill.once import NOTE
 from meddistill.seeding import derive
 
+log = logging.getLogger(__name__)
 Cells = NDArray[np.bool_]
 RARE = 0.01
 """Share of training rows that lack a column below which their patterns say nothing of it."""
@@ -79,13 +82,14 @@ class Patterns:
         hidden[rows] |= still & (random.random(still.shape) < chance[:, None])
         return hidden
 
-    def describe(self, columns: Sequence[str]) -> str:
-        """What is drawn, in words."""
-        count, alone = len(self.patterns), int((~self.together).sum())
-        of = f"some of {len(columns) - alone} columns"
-        several = f"the patterns of {count} training rows that lack {of}"
-        single = f"{alone} columns that hardly any training row lacks, each by itself"
-        return " and ".join(([several] if count else []) + ([single] if alone else []))
+    def say(self, share: float) -> None:
+        """Log what is drawn where such a share is hidden, once a command."""
+        together = int(self.together.sum())
+        log.info(
+            "missing.hide=%g: as cells are missing together in %d training rows (%d columns), and "
+            "%d columns that hardly any of them lacks, each by itself",
+            share, len(self.patterns), together, len(self.together) - together, **NOTE,
+        )  # fmt: skip
 
 
 class HiddenCells:
