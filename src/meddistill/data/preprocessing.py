@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 from torch import Tensor
 
 from meddistill.data.records import Records
+from meddistill.files.model_files import read_plain_json
 
 PREPROCESSING = "preprocessing.json"
 """Where a model's folder keeps it."""
@@ -97,3 +99,35 @@ class Preprocessing(ABC):
     @abstractmethod
     def save(self, path: Path) -> None:
         """Write to `path` (JSON), whole or not at all."""
+
+
+Loaded = TypeVar("Loaded", bound=Preprocessing)
+
+
+def load_saved(
+    path: Path,
+    spec: Mapping[str, Any],
+    version: int,
+    methods: Mapping[str, Callable[[dict[str, Any], Mapping[str, Any]], Loaded]],
+) -> Loaded:
+    """What a preprocessing saved that says its version and method, every value checked.
+
+    Args:
+        path: The file.
+        spec: How raw rows are read, as the model's folder says.
+        version: That is read.
+        methods: By name what makes one of the file's values and the spec.
+
+    Raises:
+        ValueError: The file is damaged, or not of such rows; it says what is wrong.
+    """
+    plain = read_plain_json(path.parent, path.name)
+    try:
+        if not isinstance(plain, dict) or plain.get("version") != version:
+            raise ValueError("it is no mapping of this version")
+        if plain.get("method") not in list(methods):
+            method = plain.get("method")
+            raise ValueError(f"method={method!r:.40} is none of {sorted(methods)}")
+        return methods[plain["method"]](plain, spec)
+    except ValueError as error:
+        raise ValueError(f"{path.name} is damaged, or another version's: {error}") from error

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from meddistill.data.images.preprocessing import FlatPreprocessing, PixelPreprocessing
 from meddistill.data.images.records import ImageRecords
-from meddistill.files.model_files import read_plain_json
+from meddistill.data.images.scales import VERSION
+from meddistill.data.preprocessing import load_saved
 
-KINDS = {kind.method: kind for kind in (PixelPreprocessing, FlatPreprocessing)}
+LOAD = {kind.method: kind.of_plain for kind in (PixelPreprocessing, FlatPreprocessing)}
 
 
 def fit_preprocessing(
@@ -28,10 +29,4 @@ def load_preprocessing(path: Path, spec: Mapping[str, Any]) -> PixelPreprocessin
     Raises:
         ValueError: The file is damaged, or not of such pictures; it says what is wrong.
     """
-    plain = read_plain_json(path.parent, path.name)
-    try:
-        if not isinstance(plain, dict) or plain.get("method") not in list(KINDS):
-            raise ValueError(f"its method is none of {sorted(KINDS)}")
-        return KINDS[plain["method"]].of_plain(plain, spec)
-    except ValueError as error:
-        raise ValueError(f"{path.name} is damaged, or another version's: {error}") from error
+    return load_saved(path, spec, VERSION, LOAD)

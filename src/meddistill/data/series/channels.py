@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from meddistill.data.series.pace import Pace
 from meddistill.data.series.preprocessing import SeriesPreprocessing
 from meddistill.data.series.records import SeriesRecords
 from meddistill.data.series.scales import LEARNED, Scales, finite
+from meddistill.data.series.spec import checked_spec
 from meddistill.data.series.static_inputs import StaticInputs
 
 ROWS_AT_ONCE = 64
@@ -136,12 +137,13 @@ def _one_hot(column: Tensor, codes: Sequence[str], known: Sequence[str]) -> Tens
     return inputs
 
 
-def load_channels(plain: dict[str, Any], spec: dict[str, Any]) -> ChannelInputs:
+def load_channels(plain: dict[str, Any], spec: Mapping[str, Any]) -> ChannelInputs:
     """What `as_plain` wrote, every value checked.
 
     Raises:
         ValueError: A value is none that could have been fitted.
     """
+    spec = checked_spec(spec)
     scales = Scales.from_plain(plain.get("variables"), spec["variables"])
     statics = StaticInputs.from_plain(plain.get("statics"), spec["static"])
     pace = Pace.from_plain(plain.get("pace"))

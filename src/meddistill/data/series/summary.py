@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from meddistill.data.series.pace import Pace
 from meddistill.data.series.preprocessing import SeriesPreprocessing
 from meddistill.data.series.records import SeriesRecords
 from meddistill.data.series.scales import Scales
+from meddistill.data.series.spec import checked_spec
 from meddistill.data.series.static_inputs import StaticInputs
 
 STATISTICS = ("mean", "min", "max", "first", "last", "slope", "observed")
@@ -75,13 +76,13 @@ class SummaryInputs(SeriesPreprocessing):
         }
 
 
-def load_summary(plain: dict[str, Any], spec: dict[str, Any]) -> SummaryInputs:
+def load_summary(plain: dict[str, Any], spec: Mapping[str, Any]) -> SummaryInputs:
     """What `as_plain` wrote, every value checked.
 
     Raises:
         ValueError: A value is none that could have been fitted.
     """
-    chosen = plain.get("statistics")
+    spec, chosen = checked_spec(spec), plain.get("statistics")
     if not isinstance(chosen, list) or not chosen or not set(map(str, chosen)) <= set(STATISTICS):
         raise ValueError(f"statistics={chosen!r:.40} are none of {list(STATISTICS)}")
     scales = Scales.from_plain(plain.get("variables"), spec["variables"])
