@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import meddistill as package
-from made_pictures import save_folder, save_npz
+from made_pictures import folder, save_folder, save_npz
 
 SMALL = (
     "teacher=resnet_image", "teacher.network.width=2", "teacher.network.stages=2",
@@ -56,9 +56,12 @@ def test_a_student_taught_live_under_a_view_answers_as_it_was_scored_wherever_it
 
 
 def test_pictures_read_from_their_files_train_the_same_student_to_the_last_bit(run):
-    settings = "loss=ce", "view=affine"
+    folder(Path("more"), 9, seed=7)
+    settings = "answers=live", "view=affine", "data.unlabelled=more"
     code, _, err = run(*settings, source=save_folder)
     assert code == 0, err
+    said = "The student learned from 9 unlabelled rows too, which the teacher alone answered"
+    assert said in Path("run/report.md").read_text()
     held = answers()
     code, _, err = run(*settings, "data.in_memory=false", "hydra.run.dir=other", source=save_folder)
     assert code == 0, err

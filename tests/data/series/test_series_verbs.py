@@ -74,19 +74,29 @@ def test_students_that_a_series_can_not_be_read_by_are_refused_with_the_mend(med
 
 def test_gru_students_of_a_job_train_in_a_stack_and_convolutions_one_by_one(meddistill, tmp_path):
     rows = save_series(tmp_path)
+    np.savez("more.npz", **{**made_arrays(rows=20, seed=3), "record_id": np.arange(20)})
     axes = 'stack.axes=["seed=range(0,2)","loss.alpha=0,0.9"]'
-    small = [*rows, *TEACHER, "trainer.max_epochs=2", axes]
-    code, out, err = meddistill("distill", *small, "student=gru_small")
+    small = [*rows, *TEACHER, "trainer.max_epochs=2"]
+    more = [*small, "student=gru_small", "data.unlabelled=more.npz"]
+    code, out, err = meddistill("distill", *more, axes, "hydra.run.dir=stack")
     assert code == 0, err
     assert "one by one" not in out
-    code, out, err = meddistill("distill", *small, "student=cnn1d_small")
+    code, _, err = meddistill("distill", *more, "loss.alpha=0.9", "seed=1", "hydra.run.dir=alone")
+    assert code == 0, err
+    alone = json.loads(Path("alone/metrics.json").read_text())
+    assert alone["data"]["added"] == {"unlabelled": 20}
+    table = pd.read_csv("stack/metrics.csv").set_index(["loss.alpha", "seed"])
+    assert table.loc[(0.9, 1), "score"] == pytest.approx(alone["score"], abs=1e-5)
+    assert table["rows/unlabelled"].fillna(0).tolist() == [0, 20, 0, 20]
+    code, out, err = meddistill("distill", *small, axes, "student=cnn1d_small")
     assert code == 0, err
     assert "Conv1d gains nothing in a stack, and drifts" in out + err
 
 
 def test_a_trial_of_series_compares_students_with_boosting_on_summaries(meddistill, tmp_path):
+    np.savez("more.npz", **{**made_arrays(rows=20, seed=3), "record_id": np.arange(20)})
     code, _, err = meddistill(
-        "trial", *save_series(tmp_path), *TEACHER, "student=gru_small", "trainer.max_epochs=1",
+        "trial", *save_series(tmp_path), "data.unlabelled=more.npz", *TEACHER, "student=gru_small", "trainer.max_epochs=1",
         "arm=[teacher,student_alone,distilled,boosting]",
         "preprocessing@arms.boosting.preprocessing=summary", "arms.boosting.estimator.max_iter=3",
         "arms.boosting.tune={learning_rate:[0.1],max_leaf_nodes:[2]}",
