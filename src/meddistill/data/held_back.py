@@ -43,7 +43,7 @@ def check_unlabelled(data: CohortDataModule) -> None:
             if sense.name is not None:
                 _check_spellings(sense, more, held, part)
     try:
-        data.preprocessing.warn(data.preprocessing.read(more.records))
+        data.preprocessing.warn(data.preprocessing.read(more.records), f"{UNLABELLED}: ")
     except UserError as error:
         raise SettingError(UNLABELLED, more.name, str(error)) from error
     copies = int(np.isin(more.content, cohort.content[data.split.train]).sum())

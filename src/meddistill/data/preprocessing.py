@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from torch import Tensor
 from meddistill.data.records import Records
 from meddistill.files.model_files import read_plain_json
 
+log = logging.getLogger(__name__)
 PREPROCESSING = "preprocessing.json"
 """Where a model's folder keeps it."""
 MOST_ROWS = 8192
@@ -79,8 +81,26 @@ class Preprocessing(ABC):
             UserError: It says how to read them.
         """
 
-    def warn(self, records: Records) -> None:  # noqa: B027
-        """Say what is odd about new rows."""
+    def remarks(self, records: Records) -> Iterable[str]:
+        """What is odd about new rows, a sentence a kind: each says what is made of it.
+
+        Raises:
+            UserError: It is so odd that they are refused.
+        """
+        return ()
+
+    def warn(self, records: Records, called: str = "") -> None:
+        """Say what is odd about new rows.
+
+        Args:
+            records: As it has read them.
+            called: What begins each remark.
+
+        Raises:
+            UserError: It is so odd that they are refused.
+        """
+        for remark in self.remarks(records):
+            log.warning("%s%s", called, remark)
 
     @abstractmethod
     def describe(self) -> str:

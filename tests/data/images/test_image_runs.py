@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import made_pictures
 import meddistill as package
-from made_pictures import folder, save_folder, save_npz
+from made_pictures import save_folder, save_npz
 
 SMALL = (
     "teacher=resnet_image", "teacher.network.width=2", "teacher.network.stages=2",
@@ -56,7 +57,7 @@ def test_a_student_taught_live_under_a_view_answers_as_it_was_scored_wherever_it
 
 
 def test_pictures_read_from_their_files_train_the_same_student_to_the_last_bit(run):
-    folder(Path("more"), 9, seed=7)
+    made_pictures.folder(Path("more"), 9, seed=7)
     settings = "answers=live", "view=affine", "data.unlabelled=more"
     code, _, err = run(*settings, source=save_folder)
     assert code == 0, err

@@ -260,6 +260,12 @@ def test_student_and_live_teacher_see_the_same_view_of_them():
         assert (batch.label_weight == 0).sum() == 9
 
 
+def test_what_is_odd_about_them_is_said_as_of_new_ones(caplog):
+    save(np.concatenate([MORE, np.zeros_like(MORE[:2])]))
+    check_unlabelled(module(of_npz()))
+    assert "data.unlabelled: 2 of 11 pictures show nothing" in caplog.text
+
+
 def test_hidden_files_are_no_pictures():
     Path("more/._1.png").write_bytes(b"left by a file manager")
     assert len(of_npz("more").unlabelled.records) == 9

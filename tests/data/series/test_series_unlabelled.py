@@ -153,6 +153,12 @@ def test_a_table_beside_them_is_read_where_it_is_asked_for(read, says):
     assert str(caught.value).startswith(says)
 
 
+def test_what_is_odd_about_them_is_said_as_of_new_rows(caplog):
+    save(age=others()["age"] + 1000)
+    check_unlabelled(module(of_npz()))
+    assert "data.unlabelled: values far off those of training in 'age'" in caplog.text
+
+
 # Beside a split
 
 

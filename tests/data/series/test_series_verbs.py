@@ -96,7 +96,8 @@ def test_gru_students_of_a_job_train_in_a_stack_and_convolutions_one_by_one(medd
 def test_a_trial_of_series_compares_students_with_boosting_on_summaries(meddistill, tmp_path):
     np.savez("more.npz", **{**made_arrays(rows=20, seed=3), "record_id": np.arange(20)})
     code, _, err = meddistill(
-        "trial", *save_series(tmp_path), "data.unlabelled=more.npz", *TEACHER, "student=gru_small", "trainer.max_epochs=1",
+        "trial", *save_series(tmp_path), "data.unlabelled=more.npz", *TEACHER,
+        "student=gru_small", "trainer.max_epochs=1",
         "arm=[teacher,student_alone,distilled,boosting]",
         "preprocessing@arms.boosting.preprocessing=summary", "arms.boosting.estimator.max_iter=3",
         "arms.boosting.tune={learning_rate:[0.1],max_leaf_nodes:[2]}",

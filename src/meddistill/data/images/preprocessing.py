@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -23,7 +22,6 @@ from meddistill.data.records import Records
 from meddistill.errors import UserError, listed
 from meddistill.files.atomic import write_atomically
 
-log = logging.getLogger(__name__)
 LEAST_PICTURES, MOST_NUMBERS = 32, 2**18
 """Answered at once, and their pixels: more take a ResNet four times the memory, and longer."""
 
@@ -99,8 +97,8 @@ class PixelPreprocessing(Preprocessing):
         pixels = np.stack([np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8), *noise])
         return ImageRecords(self.format, pixels)
 
-    def warn(self, records: Records) -> None:
-        """Say which pictures are unlike those of training."""
+    def remarks(self, records: Records) -> Iterator[str]:
+        """Which pictures are unlike those of training."""
         assert isinstance(records, ImageRecords)
         shades = [
             (part.mean(axis=(1, 2, 3)), np.ptp(part, axis=(1, 2, 3))) for part in parts(records)
@@ -118,7 +116,7 @@ class PixelPreprocessing(Preprocessing):
         ):
             if odd.any():
                 names = listed(records.index[odd], 3)
-                log.warning("%d of %d pictures %s (%s)", odd.sum(), len(odd), what, names)
+                yield f"{odd.sum()} of {len(odd)} pictures {what} ({names})"
 
     def describe(self) -> str:
         """Size and colours."""

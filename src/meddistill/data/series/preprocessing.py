@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -104,11 +105,10 @@ class SeriesPreprocessing(Preprocessing):
             "the last were, and how far apart; spellings of categories"
         )
 
-    def warn(self, records: Records) -> None:
-        """Say which rows have no value, and what is absent, or far off what training had."""
+    def remarks(self, records: Records) -> Iterator[str]:
+        """Which rows have no value, and what is absent, or far off what training had."""
         assert isinstance(records, SeriesRecords)
-        for remark in remarks(self._fitted, records):
-            log.warning("%s", remark)
+        return remarks(self._fitted, records)
 
     def as_plain(self) -> dict[str, Any]:
         """JSON values."""

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from meddistill.data.preprocessing import Preprocessing
 from meddistill.data.records import Records
-from meddistill.data.tables import remarks
 from meddistill.data.tables.blocks import Cells
 from meddistill.data.tables.encoding import CategoryInputs, Fitted, Inputs, NumberInputs
 from meddistill.data.tables.preprocessing_file import as_plain, read_preprocessing
 from meddistill.data.tables.records import TableRecords
+from meddistill.data.tables.remarks import refuse_unknown, remarks
 from meddistill.data.tables.rows import clean_name, nearest
 from meddistill.data.tables.schema import Schema
 from meddistill.errors import UserError, columns_named
@@ -128,8 +128,8 @@ class TablePreprocessing(Preprocessing):
         absent = self._absent(raw)
         self.schema.check_raw(raw.assign(**dict.fromkeys(absent)) if absent else raw)
 
-    def warn(self, records: Records) -> None:
-        """Say what is odd about rows, as they came and as they were read.
+    def remarks(self, records: Records) -> list[str]:
+        """What is odd about rows, as they came and as they were read.
 
         Raises:
             UserError: Of a column of categories, no cell is known: it is spelled otherwise.
@@ -138,7 +138,8 @@ class TablePreprocessing(Preprocessing):
         fitted = Fitted(self.schema, self.numbers, self.categories)
         as_came = records.written is records.frame
         cells = records.cells if as_came else self.schema.read(records.written)
-        remarks.warn(fitted, cells, records.written, records.called, records.absent)
+        refuse_unknown(fitted, cells, records.written)
+        return remarks(fitted, cells, records.written, records.absent)
 
     def describe(self) -> str:
         """The columns."""

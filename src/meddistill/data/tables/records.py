@@ -23,7 +23,6 @@ class TableRecords(Records):
         schema: The columns that are read, by role.
         written: The rows as they came, where `frame` holds prepared ones and what is odd about them
             is to be said.
-        called: What begins such a remark.
         absent: Columns that the rows came without.
     """
 
@@ -34,26 +33,25 @@ class TableRecords(Records):
         frame: pd.DataFrame,
         schema: Schema,
         written: pd.DataFrame | None = None,
-        called: str = "",
         absent: Sequence[str] = (),
     ) -> None:
-        self.frame, self.schema, self.called, self.absent = frame, schema, called, absent
+        self.frame, self.schema, self.absent = frame, schema, absent
         self.written = frame if written is None else written
 
     @staticmethod
-    def prepared(frame: pd.DataFrame, schema: Schema, called: str = "") -> TableRecords:
+    def prepared(frame: pd.DataFrame, schema: Schema, as_new: bool = False) -> TableRecords:
         """Raw rows with their cells read: float64 and text columns, NaN where missing.
 
         Args:
             frame: Raw rows.
             schema: The columns that are read.
-            called: What begins a remark on them, for which they are kept as they came too.
+            as_new: Whether they are kept as they came too, so that what is odd can be said.
 
         Raises:
             UserError: A column is absent, or a cell is not what its column needs.
         """
         read = schema.prepare(frame).reset_index(drop=True)
-        return TableRecords(read, schema, frame if called else None, called)
+        return TableRecords(read, schema, frame if as_new else None)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -120,7 +118,7 @@ class EmptiedRecords(TableRecords):
     """Rows of which some cells were emptied; they are a frame once somebody asks for one."""
 
     def __init__(self, cells: Cells, schema: Schema) -> None:
-        self.cells, self.schema, self.called, self.absent = cells, schema, "", ()
+        self.cells, self.schema, self.absent = cells, schema, ()
 
     def __len__(self) -> int:
         return len(self.cells.numbers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,29 +15,8 @@ from meddistill.data.tables.rows import find_columns
 from meddistill.data.tables.schema import too_large
 from meddistill.errors import UserError, columns_named, shown
 
-log = logging.getLogger(__name__)
 MOST = 5
 """Columns named in one sentence."""
-
-
-def warn(
-    fitted: Fitted, cells: Cells, rows: pd.DataFrame, called: str = "", absent: Sequence[str] = ()
-) -> None:
-    """Say what is odd about rows, as they came and as they were read.
-
-    Args:
-        fitted: From training rows.
-        cells: As it reads the rows.
-        rows: As they came.
-        called: What begins each remark.
-        absent: Columns that the rows came without, of which that is said already.
-
-    Raises:
-        UserError: Of a column of categories, no cell is known: it is spelled otherwise.
-    """
-    refuse_unknown(fitted, cells, rows)
-    for remark in remarks(fitted, cells, rows, absent):
-        log.warning("%s%s", called, remark)
 
 
 def refuse_unknown(fitted: Fitted, cells: Cells, rows: pd.DataFrame) -> None:

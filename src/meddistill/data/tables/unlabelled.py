@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from meddistill.data.cohort import UNLABELLED
 from meddistill.data.tables.labels import group_names, read_ids
 from meddistill.data.tables.missing import Missing
 from meddistill.data.tables.reading import Raw
@@ -34,7 +33,7 @@ def read_unlabelled(
     frame = raw.frame
     ids, groups = names_of(frame, id, group, missing)
     return Unlabelled(
-        records=TableRecords.prepared(frame, schema, called=f"{UNLABELLED}: "),
+        records=TableRecords.prepared(frame, schema, as_new=True),
         ids=ids,
         groups=groups,
         called=np.array([str(line) for line in frame.index], dtype=object),
