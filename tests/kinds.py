@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +52,13 @@ def layout_of_teacher(name: str) -> str:
         node = compose("distill", [f"teacher={name}"]).teacher
     node = next(iter(node["of"].values())) if "of" in node else node
     return layout_of(node["network"]) if node.get("network") else "vector"
+
+
+def save_gmt(folder: Path, columns: Sequence[str]) -> str:
+    """A file of two gene sets that halve columns."""
+    half = len(columns) // 2
+    halves = {"ONE": columns[:half], "TWO": columns[half:]}
+    path = folder / "sets.gmt"
+    lines = ["\t".join([name, "made", *own]) for name, own in halves.items()]
+    path.write_text("\n".join(lines))
+    return str(path)

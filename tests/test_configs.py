@@ -12,11 +12,21 @@ from lightning.pytorch.loggers import CSVLogger
 from omegaconf import OmegaConf
 
 from composing import composed
-from kinds import LAYOUTS, SHAPES, SOURCES, STUDENTS, classes_of, layout_of, rows_for
+from kinds import (
+    LAYOUTS,
+    SHAPES,
+    SOURCES,
+    STUDENTS,
+    classes_of,
+    layout_of,
+    rows_for,
+    save_gmt,
+)
 from meddistill.config.compose import build, build_network, build_optimizer
 from meddistill.config.confdir import VERBS, choices, conf_dir
 from meddistill.config.resolvers import register_resolvers, resolved
 from meddistill.data.cohort import Cohort
+from meddistill.data.preprocessing import Features
 from meddistill.data.source import SPLIT_KEYS
 from meddistill.losses import DistillationLoss, Step, reduce_terms
 from meddistill.losses.base import Searched
@@ -128,9 +138,12 @@ def test_every_view_changes_rows_and_keeps_their_shape(name):
 
 
 @pytest.mark.parametrize("name", names("student"))
-def test_every_student_takes_a_training_step(name):
+def test_every_student_takes_a_training_step(name, tmp_path):
     node = composed("distill", f"student={name}").student
     shape = SHAPES[layout_of(node)]
+    if name == "pathway":
+        shape = Features(map(str, range(7)))
+        node.gmt = save_gmt(tmp_path, shape.columns)
     for classes in classes_of(layout_of(node)):
         network = build_network(node, "student", shape, classes, seed=0)
         logits = network(torch.rand(5, *shape))
@@ -251,6 +264,9 @@ def test_every_teacher_teaches_a_student(name, meddistill, cohort, tmp_path):
     network = composed("distill", f"teacher={name}").teacher.get("network")
     if network is not None and name != "self":
         small += rows_for(layout_of(network), tmp_path)
+    if name == "pathway":
+        gmt = save_gmt(tmp_path, cohort.records.columns)
+        small = [f"teacher.network.gmt={gmt}", "teacher.trainer.max_epochs=1"]
     if name == "monai_densenet":
         pytest.importorskip("monai", reason="needs meddistill[monai]")
         small += ["teacher.network.blocks=[1,1]"]

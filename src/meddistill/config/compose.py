@@ -100,7 +100,7 @@ def check_network(node: Mapping[str, Any], key: str) -> None:
 
 
 def build_network(
-    node: Mapping[str, Any], key: str, in_shape: Iterable[int], num_classes: int, seed: int
+    node: Mapping[str, Any], key: str, in_shape: tuple[int, ...], num_classes: int, seed: int
 ) -> nn.Module:
     """The network of a config node, its first weights drawn from `seed`."""
     import torch
@@ -110,7 +110,7 @@ def build_network(
     check_network(node, key)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(derive(seed, "first weights"))
-        network = build(node, key, in_shape=tuple(in_shape), num_classes=num_classes)
+        network = build(node, key, in_shape=in_shape, num_classes=num_classes)
     return cast("nn.Module", network)
 
 

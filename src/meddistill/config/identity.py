@@ -39,7 +39,7 @@ SINCE = {
 the one that it was. Of a teacher they are those of each in a committee too."""
 SETS = ("columns.keep",)
 """Keys whose lists are the same in any order."""
-FILES = (".path", "_path", "data.unlabelled")
+FILES = (".path", "_path", "data.unlabelled", ".gmt", ".hierarchy")
 """How keys end whose values are files, the content of which decides what a run is."""
 CONTENT_ALONE = ("data.unlabelled", "data.unlabelled_static_path")
 """Those of them that may lie anywhere, under any name."""
@@ -57,9 +57,12 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
         and SINCE.get(OF_COMMITTEE.sub("", key), ...) != value
         and key not in CONTENT_ALONE
     }
-    for key, path in files_named(config):
-        kept[f"content of {key}"] = _content(path)
-    return kept
+    return {**kept, **contents(config)}
+
+
+def contents(config: Mapping[str, Any]) -> dict[str, str]:
+    """What the files that settings name hold, as short checksums."""
+    return {f"content of {key}": _content(path) for key, path in files_named(config)}
 
 
 def _in_order(key: str, value: Any) -> Any:

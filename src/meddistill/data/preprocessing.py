@@ -23,6 +23,27 @@ MOST_NUMBERS = 2**24
 """Numbers in the inputs of rows that a network answers at once: 64 MiB of float32."""
 
 
+class Features(tuple[int, ...]):
+    """The shape (features,) of a row, which knows what column of a table each of them is of.
+
+    Args:
+        columns: [features] names.
+    """
+
+    columns: tuple[str, ...]
+
+    def __new__(cls, columns: Iterable[str]) -> Features:
+        """(number of features,)."""
+        every = tuple(columns)
+        shape = super().__new__(cls, (len(every),))
+        shape.columns = every
+        return shape
+
+    def __getnewargs__(self) -> tuple[tuple[str, ...]]:
+        """What a copy is made from."""
+        return (self.columns,)
+
+
 class Preprocessing(ABC):
     """From raw rows to a network's inputs, by what was learned from training rows.
 

@@ -11,6 +11,8 @@ from meddistill.data.preprocessing import PREPROCESSING
 from meddistill.files.atomic import write_json
 
 if TYPE_CHECKING:  # a model answers without Lightning
+    from torch import nn
+
     from meddistill.data.datamodule import CohortDataModule
 
 NETWORK, ESTIMATOR, SCORES, SEVERAL = "network", "estimator", "scores", "several"
@@ -86,6 +88,14 @@ class Card:
             kind=kind,
             clamp=clamp,
         )
+
+
+def without_files(node: Mapping[str, Any], network: nn.Module) -> dict[str, Any]:
+    """A network's config node as a model's folder holds it, which names no file to read.
+
+    A network that is made of files says in `plain` what settings stand in their place.
+    """
+    return {**node, **getattr(network, "plain", {})}
 
 
 def save_card(folder: Path, card: Card) -> None:

@@ -119,8 +119,18 @@ def _check_sizes(node: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None
         [HARMLESS, len(weights), *(size for value in weights.values() for size in value.shape)]
     )
     for key, value in flatten(node):
-        if isinstance(value, int) and abs(value) > most:
-            raise ValueError(f"{key}={value} is more than its checkpoint's weights have")
+        for size in _numbers(value):
+            if abs(size) > most:
+                raise ValueError(f"{key}={size} is more than its checkpoint's weights have")
+
+
+def _numbers(value: Any) -> Iterator[int]:
+    """Whole numbers of a plain value."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _numbers(each)
+    elif isinstance(value, int):
+        yield value
 
 
 def _built(node: Mapping[str, Any], facts: Mapping[str, Any]) -> nn.Module:

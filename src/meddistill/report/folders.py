@@ -74,12 +74,16 @@ def _write_page(folder: Path, page: Page) -> None:
 
 
 def report_run(folder: Path, metrics: Mapping[str, Any]) -> None:
-    """A single run: its table, that of a card, and `report.md`."""
+    """A single run: its table, that of a card or of gene sets, and `report.md`."""
     tables = [run_table(metrics)]
     if card := metrics.get("scorecard"):
         from meddistill.report.scorecard import card_table
 
         tables.append(card_table(card, metrics["data"]["positive"]))
+    if sets := metrics.get("pathways"):
+        from meddistill.report.pathways import pathways_table
+
+        tables.append(pathways_table(sets, metrics["data"]["classes"]))
     for table in tables:
         table.show()
     _write(folder, tables)

@@ -17,6 +17,7 @@ from meddistill.files.atomic import read_json
 from meddistill.report.classes import classes_table
 from meddistill.report.curves import Answered, curves
 from meddistill.report.page import Cell, DataTable, Notice, Page, Section, Text
+from meddistill.report.pathways import pathways_section
 from meddistill.report.scorecard import card_section
 from meddistill.report.tables import TOLD, columns_said, meaning, number, rows_said
 from meddistill.report.trial_tables import CALIBRATION, MAIN, OPERATING
@@ -58,6 +59,7 @@ def run_page(folder: Path, metrics: Mapping[str, Any], examples: int | None = No
     sections = [
         Section("What was found", [_models(metrics), *_area(test), Notice("One run", ONE_RUN)]),
         *([card_section(card, test, data["positive"])] if card else []),
+        *([pathways_section(metrics["pathways"], classes)] if "pathways" in metrics else []),
         *_columns(metrics),
         Section("Curves", curves([test], classes, "run", ROWS), side_by_side=True),
         Section("More measures", [

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from meddistill.config.compose import build_network
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.evaluation.predictions import evaluate
+from meddistill.inference.card import without_files
 from meddistill.inference.network import MeanOfProbabilities
 from meddistill.losses.building import build_loss
 from meddistill.runs.pace import Pace, quiet
@@ -133,6 +134,7 @@ def _train_alone(
         "seconds": fitted.seconds,
         "plans": [[asdict(line) for line in lines] for lines in plans],
         "columns": None if read is data else read.records.columns,
+        "network": without_files({}, student),
     }
 
 

@@ -124,6 +124,10 @@ def _refuse_known(network: nn.Module) -> None:
     if isinstance(network, Finishes):
         name = type(network).__name__
         raise NotStackableError(f"a {name} is finished by itself after its last step")
+    if hasattr(network, "plain"):
+        raise NotStackableError(
+            f"a {type(network).__name__} is made of the columns of its own rows"
+        )
     for module in network.modules():
         if getattr(module, "track_running_stats", False):
             raise NotStackableError(f"{type(module).__name__} keeps running statistics")

@@ -73,6 +73,8 @@ def merge(
             part = run.read_part(chunk.name)
             archive.writestr(f"parts/{chunk.name}.ckpt", dumped(part["weights"]))
             index += _entries(chunk, part)
+            if part.get("network"):
+                index[-1]["network"] = part["network"]
             if part.get("columns"):
                 index[-1] |= _add_narrowed(archive, chunk, part["columns"], tables, run)
             probabilities = part["probabilities"].numpy()

@@ -148,7 +148,8 @@ def _written(job: Path, row: pd.Series[Any], to: Path | None) -> Path:
         facts = json.loads(read_entry(job, f"{inputs}.json"))
         treated = {"imbalance": entry["imbalance"]} if "imbalance" in entry else {}
         temperature = entry.get("imbalance", {}).get("temperature", 1.0)
-        card = card_of({**facts, "network": settings["student"], "temperature": temperature})
+        network = {**settings["student"], **entry.get("network", {})}
+        card = card_of({**facts, "network": network, "temperature": temperature})
         save_card(path, card)
         save_known_rows(path, json.loads(read_entry(job, f"tables/{entry['table']}.rows.json")))
         preprocessing = read_entry(job, f"{inputs}.{PREPROCESSING}")

@@ -15,8 +15,8 @@ from meddistill.config.compose import build_network, build_optimizer
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.source import describe_rows, prepare
 from meddistill.evaluation.predictions import judge_model
-from meddistill.inference import scorecard
-from meddistill.inference.card import Card, save_card
+from meddistill.inference import pathways, scorecard
+from meddistill.inference.card import Card, save_card, without_files
 from meddistill.inference.known_rows import rows_known, save_known_rows
 from meddistill.inference.model import Numbers
 from meddistill.inference.network import MeanOfProbabilities, NetworkModel
@@ -128,6 +128,7 @@ def _conclude(
         run.path / "predictions.parquet",
     )  # fmt: skip
     described = scorecard.described(model)
+    sets = pathways.described(model, cohort, split, run.path)
     judged_teacher = judge_teacher(targets, cohort, split, labels, threshold) if targets else None
     return {
         "score": fitted.score,
@@ -141,6 +142,7 @@ def _conclude(
         "student": judged,
         **treated,
         **({"scorecard": described} if described else {}),
+        **({"pathways": sets} if sets else {}),
         **columns_read(taught.choice, data),
     }
 
@@ -156,7 +158,8 @@ def _answered(
         model = NetworkModel(card, network, data.preprocessing)
         return model, model.log_probabilities(data.cohort.records)
 
-    card_of_network = Card.of(settings["student"], [f"checkpoints/{BEST}"], data)
+    node = without_files(settings["student"], student)
+    card_of_network = Card.of(node, [f"checkpoints/{BEST}"], data)
     model, answers = model_at(1.0)
     _, treated = brought_back(settings, data, np.exp(answers).astype(np.float32))
     if treated and treated["imbalance"]["temperature"] != 1:

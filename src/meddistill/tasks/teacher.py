@@ -13,6 +13,7 @@ from meddistill.config.identity import from_call
 from meddistill.data.cohort import UNLABELLED
 from meddistill.data.source import describe_data, prepare
 from meddistill.errors import SettingError
+from meddistill.inference import pathways
 from meddistill.inference.loading import copy_model
 from meddistill.runs.runfolder import RunFolder, is_main_process
 from meddistill.tasks.common import check
@@ -45,12 +46,14 @@ def train_teacher(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]
     judged = judge_teacher(
         targets, cohort, split, labels, settings["threshold"], run.path / "predictions.parquet"
     )
+    sets = pathways.described(model, cohort, split, run.path)
     metrics = {
         "score": judged["validation"]["log_loss"],
         "monitor": "val/log_loss",
         "threshold": settings["threshold"],
         "data": describe_data(cohort, split),
         "teacher": judged,
+        **({"pathways": sets} if sets else {}),
     }
     run.finish(metrics)
     return metrics

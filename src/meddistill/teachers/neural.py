@@ -18,12 +18,13 @@ from meddistill.config.compose import (
     build_optimizer,
     check_network,
 )
+from meddistill.config.identity import contents
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.modalities import teachers_method
 from meddistill.data.split import Split
 from meddistill.errors import SettingError, integer, number, optional_integer
-from meddistill.inference.card import Card, save_card
+from meddistill.inference.card import Card, save_card, without_files
 from meddistill.inference.known_rows import rows_known, save_known_rows
 from meddistill.inference.loading import load_model
 from meddistill.losses.imbalance import Treatment, build_imbalance, of_teacher, treatment_of
@@ -118,8 +119,9 @@ class NeuralTeacher(Teacher):
             raise SettingError("out_of_fold", out_of_fold, NO_FOLDS)
 
     def identity(self) -> dict[str, Any]:
-        """All of its settings; of an imbalance that it doesn't treat nothing is said."""
-        return {key: value for key, value in vars(self).items() if value or key != "imbalance"}
+        """Its settings, and what files hold that they name; no word of an imbalance left alone."""
+        own = {key: value for key, value in vars(self).items() if value or key != "imbalance"}
+        return {**own, **contents(own)}
 
     def fit(self, cohort: Cohort, split: Split, folder: Path, trainer: Mapping[str, Any]) -> None:
         """Train the members one after the other; finished ones of a killed fit are kept."""
@@ -127,7 +129,8 @@ class NeuralTeacher(Teacher):
         checkpoints = self.train_members(data, folder, {**trainer, **self.trainer})
         data.save_preprocessing(folder)
         save_known_rows(folder, rows_known(data))
-        self.save(folder, Card.of(self.network, checkpoints, data), data)
+        network, _ = self.built(data, self.seed)
+        self.save(folder, Card.of(without_files(self.network, network), checkpoints, data), data)
 
     def rows(self, cohort: Cohort, split: Split) -> CohortDataModule:
         """The rows as it learns from them.

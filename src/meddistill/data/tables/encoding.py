@@ -61,6 +61,11 @@ class NumberInputs:
         """[inputs] what each of them is."""
         return [*self.columns, *(f"{self.columns[place]} (missing)" for place in self.flagged)]
 
+    @property
+    def sources(self) -> list[str]:
+        """[inputs] the column that each of them is of."""
+        return [*self.columns, *(self.columns[place] for place in self.flagged)]
+
     def write(self, values: Floats, inputs: Inputs) -> None:
         """[rows, columns] numbers, NaN where empty -> [rows, inputs], in place."""
         for first in range(0, len(values), ROWS_IN_CACHE):
@@ -146,6 +151,12 @@ class CategoryInputs:
             named += [f"{column} (missing)" if k is None else f"{column}={k}" for k in known]
             named += [f"{column} (rare)"] if rare else []
         return named
+
+    @property
+    def sources(self) -> list[str]:
+        """[inputs] the column that each of them is of."""
+        counts = [len(known) + rare for known, rare in zip(self.known, self.rare, strict=True)]
+        return np.repeat(np.array(self.columns, dtype=object), counts).tolist()
 
     @cached_property
     def _places(self) -> list[tuple[dict[str | None, int], int]]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meddistill.data.preprocessing import Preprocessing
+from meddistill.data.preprocessing import Features, Preprocessing
 from meddistill.data.records import Records
 from meddistill.data.tables.blocks import Cells
 from meddistill.data.tables.encoding import CategoryInputs, Fitted, Inputs, NumberInputs
@@ -43,7 +43,7 @@ class TablePreprocessing(Preprocessing):
     def __init__(self, schema: Schema, numbers: NumberInputs, categories: CategoryInputs) -> None:
         self.schema, self.numbers, self.categories = schema, numbers, categories
         self.names = [*numbers.names, *categories.names]
-        self.in_shape = (len(self.names),)
+        self.in_shape = Features([*numbers.sources, *categories.sources])
         self._first_category = len(numbers.names)
 
     def read(self, raw: Any) -> TableRecords:
