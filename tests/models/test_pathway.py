@@ -47,8 +47,8 @@ def test_a_set_reads_its_own_genes_alone_and_all_inputs_of_each(files):
 
 
 def test_with_a_hierarchy_a_gene_joins_the_smallest_sets_and_levels_end_at_the_roots(files):
-    sets = read_gmt(files["gmt"])
-    found = gene_sets(list("ABCDE"), sets, read_hierarchy(files["hierarchy"], sets), 1)
+    gmt = read_gmt(files["gmt"])
+    found = gene_sets(list("ABCDE"), gmt.sets, read_hierarchy(files["hierarchy"], gmt), 1)
     levels = [dict(zip(each.names, each.members, strict=True)) for each in found.levels]
     assert levels[0] == {"BIG": (3,), "ONE": (0, 1), "TWO": (1, 2)}
     assert levels[1] == {"BIG": (0, 1, 2), "ROOT": (0,)}
@@ -56,6 +56,14 @@ def test_with_a_hierarchy_a_gene_joins_the_smallest_sets_and_levels_end_at_the_r
     assert found.alone == ("E",)
     assert found.empty == ("NONE",)
     assert "1 columns are in no set" in found.describe()
+
+
+def test_a_hierarchy_may_name_sets_by_their_descriptions(tmp_path):
+    (tmp_path / "r.gmt").write_text("Small\tR-1\tA\nLarge\tR-2\tA\tB\nX\tna\tC\nY\tna\tC\n")
+    (tmp_path / "r.txt").write_text("R-2\tR-1\nR-9\tR-2\nna\tR-1\n")
+    gmt = read_gmt(str(tmp_path / "r.gmt"))
+    found = read_hierarchy(str(tmp_path / "r.txt"), gmt)
+    assert found == {"Small": ("Large", "na"), "Large": ("R-9",)}
 
 
 def test_the_layer_is_a_masked_linear_one(files):
@@ -105,7 +113,7 @@ def test_a_folder_that_asks_for_more_memory_than_its_weights_is_refused(files):
         ("", "no gene set is in it"),
         ("ONE\tx\n", "line 1 is no gene set"),
         ("ONE x A B\n", "line 1 is no gene set"),
-        ("ONE\tx\tA\nONE\tx\tB\n", "line 2: the set ONE is there twice"),
+        ("ONE\tx\tA\nONE\tx\tB\n", "line 2: the set 'ONE' is there twice"),
         ("ONE\tx\tQ\nTWO\tx\tW\n", "no gene of the sets is a column of the table"),
     ],
 )

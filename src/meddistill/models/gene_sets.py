@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from meddistill.config.identity import from_call
-from meddistill.errors import UserError, listed
+from meddistill.errors import UserError, listed, shown
 
 SEVERAL = 5
 """Names in a line, at most."""
@@ -56,13 +56,27 @@ class GeneSets:
         return f"pathway: {sizes} sets; " + ("; ".join(said) or "no column or set is left out")
 
 
-def read_gmt(path: str) -> dict[str, tuple[str, ...]]:
-    """Genes by set, from a GMT file: a line a set, its name, a description, its genes, by tabs.
+@dataclass(frozen=True)
+class Gmt:
+    """A GMT file: a line a set, its name, a description and its genes, with tabs between them.
+
+    Attributes:
+        sets: Genes by name.
+        named: Names by description, where that is of one set alone: Reactome's are identifiers.
+    """
+
+    sets: Mapping[str, tuple[str, ...]]
+    named: Mapping[str, str]
+
+
+def read_gmt(path: str) -> Gmt:
+    """The gene sets of a file.
 
     Raises:
         UserError: The file can't be read, or a line is no set; it says which.
     """
     sets: dict[str, tuple[str, ...]] = {}
+    described: dict[str, list[str]] = {}
     for number, cells in _lines(path, "a GMT file of gene sets"):
         name, genes = cells[0], tuple(dict.fromkeys(gene for gene in cells[2:] if gene))
         if not name or not genes or len(name) > LONGEST:
@@ -71,18 +85,19 @@ def read_gmt(path: str) -> dict[str, tuple[str, ...]]:
                 "letters, a description and at least one gene, with tabs between them"
             )
         if name in sets:
-            raise UserError(f"{path}: line {number}: the set {name} is there twice")
+            raise UserError(f"{path}: line {number}: the set {shown(name)} is there twice")
         sets[name] = genes
+        described.setdefault(cells[1], []).append(name)
     if not sets:
         raise UserError(f"{path}: no gene set is in it")
-    return sets
+    return Gmt(sets, {text: names[0] for text, names in described.items() if len(names) == 1})
 
 
-def read_hierarchy(path: str, sets: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
+def read_hierarchy(path: str, gmt: Gmt) -> dict[str, tuple[str, ...]]:
     """Larger sets by set, from a file of two columns by tabs, the larger set and one within it.
 
-    It is the order of Reactome's file of relations. Pairs of sets of which neither is known are
-    left out: that file holds every species.
+    It is the order of Reactome's file of relations, which has every species and names sets by
+    the descriptions of the GMT file. Pairs that lead to none of the sets are left out.
 
     Raises:
         UserError: The file can't be read, a line is no pair, no pair is known, or a set is above
@@ -95,10 +110,10 @@ def read_hierarchy(path: str, sets: Mapping[str, object]) -> dict[str, tuple[str
                 f"{path}: line {number} is no pair: it needs a larger set and one within it, with "
                 "a tab between them"
             )
-        larger, within = cells
+        larger, within = (cell if cell in gmt.sets else gmt.named.get(cell, cell) for cell in cells)
         if larger not in parents.setdefault(within, []):
             parents[within].append(larger)
-    known = _above({name for name in sets if name in parents}, parents)
+    known = _above({name for name in gmt.sets if name in parents}, parents)
     if not known:
         raise UserError(f"{path}: none of its sets is one of the gene sets; names must be the same")
     _check_acyclic(known, path)

@@ -146,9 +146,9 @@ def _sets_of(
         raise UserError(
             "a pathway network reads columns of a table by their names, and these rows have none"
         )
-    sets = read_gmt(gmt)
-    parents = {} if hierarchy is None else read_hierarchy(hierarchy, sets)
-    found = gene_sets(list(dict.fromkeys(in_shape.columns)), sets, parents, fewest)
+    read = read_gmt(gmt)
+    parents = {} if hierarchy is None else read_hierarchy(hierarchy, read)
+    found = gene_sets(list(dict.fromkeys(in_shape.columns)), read.sets, parents, fewest)
     log.info("%s", found.describe(), **NOTE)
     return found
 
