@@ -12,7 +12,7 @@ run: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
-# Kills, launchers, several processes side by side: what starts the command line anew many times.
+# Kills, launchers, several processes side by side, whole trials: what takes long.
 test-processes: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -m slow --ignore=tests/sweeps/test_slurm.py
 

@@ -308,6 +308,7 @@ def is_of_trials(experiment):
     return "override /arm" in (conf_dir() / "experiment" / f"{experiment}.yaml").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in names("experiment") if is_of_trials(n)])
 def test_every_experiment_of_trials_runs(name, meddistill, tmp_path):
     source = composed("trial", f"experiment={name}").data["_target_"].rpartition(".")[2]

@@ -39,6 +39,7 @@ def shortened(command: str) -> list[str]:
     return [*arguments, *small, *epochs, *trees, *tries]
 
 
+@pytest.mark.slow
 def test_readme_runs_every_command_it_shows(meddistill, cohort, monkeypatch):
     assert len(COMMANDS) >= 7
     cohort.records.frame.assign(diagnosis=cohort.target).to_csv("mine.csv", index=False)

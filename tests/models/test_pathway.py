@@ -14,6 +14,7 @@ import meddistill as package
 from meddistill.data.preprocessing import Features
 from meddistill.errors import SettingError, UserError
 from meddistill.inference.folder_networks import folder_network
+from meddistill.inference.network import multiply_adds
 from meddistill.inference.pathways import between_classes
 from meddistill.models.gene_sets import gene_sets, read_gmt, read_hierarchy
 from meddistill.models.pathway import Pathway
@@ -77,6 +78,13 @@ def test_the_layer_is_a_masked_linear_one(files):
         expected = (inputs @ dense.T + layer.bias).tanh()
         inputs = layer(inputs).tanh()
         assert torch.allclose(inputs, expected, atol=1e-6)
+
+
+def test_its_multiply_adds_are_those_of_its_connections_and_heads(files):
+    network = built(files)
+    connections = sum(len(layer.weight) for layer in network.layers)
+    heads = sum(2 * len(names) for names in network.sets)
+    assert multiply_adds(network, torch.rand(3, 6)) == 3 * (connections + heads)
 
 
 def test_a_folder_needs_none_of_the_files(files):

@@ -57,6 +57,7 @@ def test_a_repeated_command_runs_the_missing_trials_alone(optuna, meddistill):
     assert after[2] not in before
 
 
+@pytest.mark.slow
 def test_a_killed_trial_is_run_again_with_its_settings(optuna, meddistill, monkeypatch):
     from meddistill.stack import chunks
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kinds import layout_of_teacher, rows_for
+from kinds import layout_of_teacher, rows_for, save_gmt
 from meddistill.config.confdir import choices
 
 TRIAL = ("trial", "trainer.max_epochs=2", "trial.repeats=2", "trial.seeds=1",
@@ -40,8 +40,9 @@ ALIKE = {"lstm", "gru_d", "gru_ensemble", "tcn", "monai_densenet"}
 TEACHERS = [name for name in choices("teacher") if name not in {"checkpoint", *ALIKE}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("teacher", TEACHERS)
-def test_a_trial_ends_with_verdicts_and_costs(teacher, meddistill, tmp_path):
+def test_a_trial_ends_with_verdicts_and_costs(teacher, meddistill, tmp_path, cohort):
     if teacher in OF_PACKAGE:
         pytest.importorskip(OF_PACKAGE[teacher], reason="is an extra")
     layout = layout_of_teacher(teacher)
@@ -51,6 +52,8 @@ def test_a_trial_ends_with_verdicts_and_costs(teacher, meddistill, tmp_path):
         pd.DataFrame({"benign": chances, "malignant": 1 - chances}).to_csv(
             "scores.csv", index=False
         )
+    if teacher == "pathway":
+        rows += [f"teacher.network.gmt={save_gmt(tmp_path, cohort.records.columns)}"]
     usual = SHORT if layout == "vector" else NARROW
     code, _, err = meddistill(*TRIAL, *rows, f"teacher={teacher}", *SMALL.get(teacher, usual))
     assert code == 0, err

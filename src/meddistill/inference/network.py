@@ -82,8 +82,14 @@ def multiply_adds(network: nn.Module, inputs: Tensor) -> int:
     from torch.utils.flop_counter import FlopCounterMode
 
     apart = torch.backends.mkldnn.flags(enabled=False)
+    counter = FlopCounterMode(display=False, custom_mapping={torch.ops.aten._embedding_bag: _bags})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the switch: it speaks of Intel's graphics cards
-        with apart, FlopCounterMode(display=False) as counter:  # under no_grad its tracker breaks
+        with apart, counter:  # under no_grad its tracker breaks
             network(inputs)
     return int(counter.get_total_flops()) // 2
+
+
+def _bags(table: Sequence[int], indices: Sequence[int], *_: object, **__: object) -> int:
+    """Of sums of a table's weighed rows, by the shapes of both: two operations a number."""
+    return 2 * math.prod(indices) * table[1]
