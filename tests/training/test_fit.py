@@ -104,7 +104,11 @@ def test_training_stops_after_patience_epochs_without_a_better_one(
     assert fit(still, data, tmp_path, trainer_settings, patience=3).epochs <= 5
 
 
-def test_a_killed_fit_resumes_to_bit_identical_weights(tmp_path, data, adam, trainer_settings):
+@pytest.mark.parametrize("hide", [0.0, 0.3])
+def test_a_killed_fit_resumes_to_bit_identical_weights(
+    hide, tmp_path, cohort, split, adam, trainer_settings
+):
+    data = CohortDataModule(cohort, split, hide=hide)
     whole = module(adam=adam)
     fit(whole, data, tmp_path / "whole", trainer_settings, patience=9)
     killed = module(adam=adam)
