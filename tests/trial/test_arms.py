@@ -28,7 +28,8 @@ def arms(*overrides):
 
 def test_the_default_trial_has_every_arm_but_those_of_other_losses_rows_starts_and_students():
     others = set(choices("arm")) - set(arms())
-    more = {"subset", "subset_distilled", "scorecard", "scorecard_alone"}
+    more = {f"{arm}{end}" for arm in ("subset", "scorecard", "robust") for end in ("", "_alone")}
+    more |= {"subset_distilled"}
     assert others < set(choices("loss")) | set(choices("synthetic")) | more
     assert {"student_alone", "distilled", "permuted_teacher"} <= set(arms())
 
