@@ -30,7 +30,8 @@ def test_the_default_trial_has_every_arm_but_those_of_other_losses_rows_starts_a
     others = set(choices("arm")) - set(arms())
     more = {f"{arm}{end}" for arm in ("subset", "scorecard", "robust") for end in ("", "_alone")}
     more |= {"subset_distilled"}
-    assert others < set(choices("loss")) | set(choices("synthetic")) | more
+    groups = set().union(*map(choices, ("loss", "synthetic", "imbalance")))
+    assert others < groups | more
     assert {"student_alone", "distilled", "permuted_teacher"} <= set(arms())
 
 
@@ -102,7 +103,7 @@ def test_a_trial_that_would_not_be_what_was_meant_is_refused_at_once(overrides, 
         ({"tune": {"loss.alpha": 0.5}}, "tune.loss.alpha=0.5: must be a list"),
         ({"tune": {"loss.alpha": []}}, "must be a list of values to try"),
         ({"tune": {"student.width": [8]}}, "may change loss.* and optimizer.*"),
-        ({"tune": {"init.share": [0.5]}}, "and init.* where it starts from its teacher"),
+        ({"tune": {"init.share": [0.5]}}, ", init.* where it starts from its teacher"),
         ({"teacher": "wrong"}, "teacher=wrong: must be one of true, permuted"),
     ],
 )
