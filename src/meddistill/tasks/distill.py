@@ -113,9 +113,9 @@ def _conclude(
 ) -> dict[str, Any]:
     """Save the model, score every row once, and put the numbers together."""
     data, targets = narrowed(student, taught.data), taught.targets
-    threshold, weights = settings["threshold"], f"checkpoints/{BEST}"
+    threshold = settings["threshold"]
     if data is not taught.data:
-        save_weights(student.state_dict(), run.path / weights)
+        save_weights(student.state_dict(), run.path / "checkpoints" / BEST)
     cohort, split = data.cohort, data.split
     labels = settings["data"]["labels"]
     data.save_preprocessing(run.path)
