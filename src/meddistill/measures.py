@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+HALF = 0.5
+"""The threshold by default, which calls the likelier of two classes."""
+
 SHARES = ("auroc", "accuracy", "average_precision", "sensitivity", "specificity",
           "calibration_error")  # fmt: skip
 """How the names of measures between 0 and 1 begin."""

@@ -26,6 +26,7 @@ def metrics(folder):
         (("imbalance=weights", "imbalance.cost={malignent: 5}"), "did you mean malignant"),
         (("imbalance=weights", "imbalance.gamma=2"), "gamma"),
         (("imbalance=logit_adjustment", "imbalance.correct=true"), "imbalance=none"),
+        (("imbalance=logit_adjustment", "threshold=cost:5"), "threshold=cost:5: is for answers of"),
         (("imbalance=focal", "imbalance.gamma=-1"), "imbalance.gamma=-1: must be a number above 0"),
     ],
 )

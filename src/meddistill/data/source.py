@@ -15,12 +15,11 @@ from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import OFFICIAL, PARTS, RANDOM, Split, split_cohort
 from meddistill.errors import SettingError, integer
+from meddistill.measures import HALF
 from meddistill.once import NOTE
 from meddistill.runs.runfolder import is_main_process
 
 log = logging.getLogger(__name__)
-HALF = 0.5
-"""The threshold by default, which calls the likelier of two classes."""
 SPLIT_KEYS = ("split", "split_seed", "test", "validation", "fold", "validation_labels")
 
 
@@ -55,7 +54,7 @@ def _of_parts(settings: Mapping[str, Any], cohort: Cohort) -> list[str]:
     ]
 
 
-def _check_threshold(threshold: float, classes: int) -> None:
+def _check_threshold(threshold: float | str, classes: int) -> None:
     """Refuse one where no class is the positive one: the likeliest class is called there."""
     if classes > 2 and threshold != HALF:
         mend = f"there are {classes} classes, so none is positive, and the likeliest is called"

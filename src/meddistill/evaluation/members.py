@@ -19,14 +19,15 @@ Marks = NDArray[np.bool_]
 
 
 def evaluate_members(
-    probabilities: NDArray[Any], target: NDArray[np.int64], threshold: float = 0.5
+    probabilities: NDArray[Any], target: NDArray[np.int64], threshold: float | Numbers = 0.5
 ) -> dict[str, Numbers]:
     """Every diagnostic measure of several models on the same rows, by the names of `evaluate`.
 
     Args:
         probabilities: [members, rows, classes].
         target: [rows] class numbers.
-        threshold: Probability from which a row is called positive (two classes).
+        threshold: Probability from which a row is called positive (two classes); one, or one a
+            member.
 
     Returns:
         [members] for each measure; NaN where it is undefined, as everything is of a member that
@@ -44,9 +45,9 @@ def evaluate_members(
     return {name: np.where(diverged, np.nan, measures[name]) for name in sorted(measures)}
 
 
-def _two_classes(p: Numbers, is_class: Marks, threshold: float) -> dict[str, Numbers]:
+def _two_classes(p: Numbers, is_class: Marks, threshold: float | Numbers) -> dict[str, Numbers]:
     score, positive = p[:, :, 1], is_class[:, 1]
-    called = score >= threshold
+    called = score >= np.reshape(threshold, (-1, 1))
     both = 0 < positive.sum() < len(positive)
     return {
         "auroc": _auroc(score, positive) if both else np.full(len(p), np.nan),

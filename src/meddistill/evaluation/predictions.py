@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from meddistill.data.cohort import Cohort
 from meddistill.data.split import PARTS, Split
 from meddistill.evaluation.metrics import diagnostic_metrics
+from meddistill.evaluation.thresholds import rule_of
 from meddistill.files.atomic import write_atomically
 
 
@@ -53,18 +54,25 @@ def evaluate(
     return {name: float(value) for name, value in metrics.compute().items()}
 
 
-def judge(
-    table: pd.DataFrame, classes: Sequence[str], threshold: float
-) -> dict[str, dict[str, float]]:
-    """Measures of one member's predictions on the labelled rows of each part."""
+def judge(table: pd.DataFrame, classes: Sequence[str], threshold: float | str) -> dict[str, Any]:
+    """Measures of one member's predictions on the labelled rows of each part.
+
+    Args:
+        table: As `predictions_table` makes it.
+        classes: Their names.
+        threshold: As `rule_of` reads it; where it is no number, the result says what it came to on
+            validation rows.
+    """
     codes = {name: code for code, name in enumerate(classes)}
-    results = {}
+    found = {}
     for part in PARTS:
         rows = table[(table["split"] == part) & table["labelled"]]
         probabilities = rows[probability_columns(classes)].to_numpy(dtype=np.float64)
-        target = np.asarray(rows["label"].map(codes), dtype=np.int64)
-        results[part] = evaluate(probabilities, target, threshold)
-    return results
+        found[part] = probabilities, np.asarray(rows["label"].map(codes), dtype=np.int64)
+    rule = rule_of(threshold)
+    chosen = rule(*found["validation"])
+    said = {} if rule.is_number else {"threshold": chosen}
+    return {**{part: evaluate(*rows, chosen) for part, rows in found.items()}, **said}
 
 
 def judge_model(
@@ -74,7 +82,7 @@ def judge_model(
     cohort: Cohort,
     split: Split,
     labels: float,
-    threshold: float,
+    threshold: float | str,
     predictions: Path | None = None,
 ) -> dict[str, Any]:
     """Measures of a model on each part; its predictions by row are written to `predictions`."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meddistill.data.preprocessing import PREPROCESSING
 from meddistill.files.atomic import write_json
+from meddistill.measures import HALF
 
 if TYPE_CHECKING:  # a model answers without Lightning
     from torch import nn
@@ -21,7 +22,7 @@ AVERAGES = ("probabilities", "logits")
 CARD = "model.json"
 PARTS = "parts"
 """Where the models of several lie, each in a folder by its name."""
-SINCE = ("shift",)
+SINCE = ("shift", "threshold")
 """Values that earlier versions did not have; an empty one is what they did."""
 OUT_OF_FOLD = "out_of_fold.parquet"
 """Answers for rows that the model was fitted on, by models that were not."""
@@ -44,6 +45,8 @@ class Card:
         clamp: Lowest probability that an estimator answers, before it is tempered.
         temperature: Divides the log-probabilities before they are normalised again.
         columns: Class number of each of an estimator's columns; none is every class in order.
+        threshold: Probability from which a row is called positive; None is the usual half, and what
+            more than two classes have.
         records: The kind of raw rows: `tables`, `images`, `series`.
         shift: [classes] by which an estimator's log-probabilities are bent, as weighed rows bend
             them: it is taken out of them before they are tempered; none is by nothing.
@@ -62,12 +65,23 @@ class Card:
     shift: list[float] = field(default_factory=list)
     out_of_fold: bool = False
     records: str = "tables"
+    threshold: float | None = None
 
     @property
     def files(self) -> list[str]:
         """The files that make up the model, relative to its folder."""
         more = [OUT_OF_FOLD] if self.out_of_fold else []
         return [CARD, PREPROCESSING, *self.checkpoints, *more]
+
+    def deciding(self, threshold: float | str, judged: Mapping[str, Any]) -> Card:
+        """The same with the threshold of a run, if it is not the usual one.
+
+        Args:
+            threshold: As it was set.
+            judged: The model's measures; what was chosen on validation rows stands in them.
+        """
+        chosen = judged.get("threshold", threshold)
+        return self if chosen == HALF else replace(self, threshold=float(chosen))
 
     @staticmethod
     def of(
@@ -106,4 +120,4 @@ def save_card(folder: Path, card: Card) -> None:
 def card_values(card: Card) -> dict[str, Any]:
     """A card as plain values; what versions without it did is left out."""
     values = asdict(card)
-    return {key: value for key, value in values.items() if value or key not in SINCE}
+    return {k: value for k, value in values.items() if value not in ([], None) or k not in SINCE}

@@ -49,6 +49,8 @@ def _fits(card: Card) -> bool:
         return False
     if not all(0 <= column < len(card.classes) for column in card.columns):
         return False
+    if card.threshold is not None and len(card.classes) != 2:
+        return False
     if card.shift and (card.kind != ESTIMATOR or len(card.shift) != len(card.classes)):
         return False
     if card.kind == SEVERAL:
@@ -95,6 +97,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "temperature": lambda value: _is_number(value) and value > 0,
     "columns": lambda value: _whole(value, 0) and len(set(value)) == len(value),
     "shift": lambda value: isinstance(value, list) and all(map(_is_number, value)),
+    "threshold": lambda value: value is None or (_is_number(value) and 0 < value <= 1),
     "records": lambda value: isinstance(value, str),
     "out_of_fold": lambda value: isinstance(value, bool),
 }

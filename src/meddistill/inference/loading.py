@@ -22,7 +22,7 @@ from meddistill.inference.estimator_file import load_estimator
 from meddistill.inference.folder_networks import folder_network
 from meddistill.inference.known_rows import KNOWN_ROWS
 from meddistill.inference.mixture import MixedModel, part_folder
-from meddistill.inference.model import Model
+from meddistill.inference.model import DECISION, Model
 from meddistill.inference.network import MeanOfProbabilities, NetworkModel
 from meddistill.inference.scores import ScoresModel
 from meddistill.inference.weights import read_weights
@@ -131,10 +131,16 @@ def _check_answer(model: Model) -> None:
 def predict(folder: str | Path, rows: Any, trust: Iterable[str] = ()) -> pd.DataFrame:
     """Load the model of a run folder and answer for raw rows: a column of probabilities a class.
 
+    Where the model has a threshold of its own, a column `decision` says what each row is called.
+
     Args:
         folder: As for `load_model`.
         rows: Raw ones of the kind that the model was trained with: a frame with at least its
             columns, images (files or an array), series.
         trust: As for `load_model`.
     """
-    return load_model(folder, trust).predict_proba(rows)
+    model = load_model(folder, trust)
+    found = model.predict_proba(rows)
+    if model.card.threshold is None:
+        return found
+    return found.assign(**{DECISION: model.called(found)})

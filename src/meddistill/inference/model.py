@@ -15,8 +15,11 @@ from torch import nn
 from meddistill.data.preprocessing import Preprocessing
 from meddistill.data.records import Records
 from meddistill.inference.card import Card
+from meddistill.measures import HALF
 
 Numbers = NDArray[np.float64]
+DECISION = "decision"
+"""The column of the class that a row is called."""
 
 
 class Model(ABC):
@@ -96,6 +99,27 @@ class Model(ABC):
         """
         self.preprocessing.check_raw(raw)
         return self.probabilities(raw)
+
+    def predict(self, raw: Any) -> pd.Series[Any]:
+        """Raw rows -> the class that each is called, indexed as the rows are.
+
+        Of two classes the positive one from the model's threshold on, of more the likeliest.
+
+        Raises:
+            UserError: As `predict_proba`.
+        """
+        return self.called(self.predict_proba(raw))
+
+    def called(self, probabilities: pd.DataFrame) -> pd.Series[Any]:
+        """The class that each row of `predict_proba` is called."""
+        values = probabilities.to_numpy()
+        if len(self.card.classes) == 2:
+            threshold = HALF if self.card.threshold is None else self.card.threshold
+            places = (values[:, 1] >= threshold).astype(np.int64)
+        else:
+            places = values.argmax(axis=1)
+        names = np.array(self.card.classes, dtype=object)
+        return pd.Series(names[places], index=probabilities.index, name=DECISION)
 
     def probabilities(self, raw: Any) -> pd.DataFrame:
         """What `predict_proba` gives, of rows that may be prepared ones."""

@@ -41,6 +41,7 @@ class TreatedLabels(LabelTerm):
         keep("left", [each.left for each in treatments])
         keep("gamma", [each.gamma for each in treatments])
         self.focuses = any(each.gamma for each in treatments)
+        self.bends = any(each.left.any() for each in treatments)
 
     def forward(self, logits: Tensor, target: Tensor, label_smoothing: Tensor | None) -> Tensor:
         """[..., rows] nats; logits [classes, ..., rows] as the network answers."""
@@ -75,6 +76,16 @@ def treat(
             if isinstance(each, Labelled):
                 each.labels = TreatedLabels(treatments, stacked)
     return loss
+
+
+def at_true_prior(loss: DistillationLoss, logits: Tensor) -> Tensor:
+    """Logits [..., rows, classes] of who learns by a loss, without the bend that answers keep.
+
+    Epochs, tries and students are chosen by these, so that none is better for being less bent.
+    """
+    found = (each for each in loss.modules() if isinstance(each, TreatedLabels) and each.bends)
+    term = next(found, None)
+    return logits if term is None else logits - term.left.unsqueeze(-2)
 
 
 def _classes_first(vector: Tensor, like: Tensor) -> Tensor:

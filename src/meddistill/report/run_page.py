@@ -18,8 +18,10 @@ from meddistill.report.classes import classes_table
 from meddistill.report.curves import Answered, curves
 from meddistill.report.page import Cell, DataTable, Notice, Page, Section, Text
 from meddistill.report.pathways import pathways_section
+from meddistill.report.prior import run_table as prior_table
 from meddistill.report.scorecard import card_section
 from meddistill.report.tables import TOLD, columns_said, meaning, number, rows_said
+from meddistill.report.threshold import run_tables
 from meddistill.report.trial_tables import CALIBRATION, MAIN, OPERATING
 from meddistill.runs.reading import check_numbers, read_predictions
 
@@ -42,8 +44,8 @@ def run_page(folder: Path, metrics: Mapping[str, Any], examples: int | None = No
     Raises:
         UserError: The pictures can't be shown.
     """
-    data, threshold = metrics["data"], metrics["threshold"]
-    model = metrics.get("student") or metrics["teacher"]
+    data, model = metrics["data"], metrics.get("student") or metrics["teacher"]
+    threshold = model.get("threshold", metrics["threshold"])  # that validation rows chose
     classes = data["classes"]
     columns = ("row", "split", "label", *probability_columns(classes))
     predictions = read_predictions(folder / "predictions.parquet", columns)
@@ -51,7 +53,7 @@ def run_page(folder: Path, metrics: Mapping[str, Any], examples: int | None = No
     test, held = (_answered(predictions, part, classes, model["name"]) for part in
                   ("test", "validation"))  # fmt: skip
     more = operating_points(test.probabilities, test.target) | calibration_measures(
-        test.probabilities, test.target, held.probabilities, held.target, threshold
+        test.probabilities, test.target, held.probabilities, held.target
     )
     found = {**model["test"], **more}
     card = metrics.get("scorecard")
@@ -64,7 +66,9 @@ def run_page(folder: Path, metrics: Mapping[str, Any], examples: int | None = No
         Section("Curves", curves([test], classes, "run", ROWS), side_by_side=True),
         Section("More measures", [
             _measures(found, CALIBRATION, "Calibration"),
+            *([prior_table(test, metrics["imbalance"], classes)] if "imbalance" in metrics else []),
             _measures(found, OPERATING, "Operating points"),
+            *run_tables(test, metrics["threshold"], threshold),
             _confusion(test, classes, threshold),
             *([classes_table(test.label, test.probabilities, test.target, classes, ROWS)]
               if len(classes) > 2 else []),

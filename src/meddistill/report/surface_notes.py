@@ -8,6 +8,7 @@ import pandas as pd
 
 from meddistill.evaluation.choice import ALONE
 from meddistill.evaluation.surface import SPLIT, Surface, finished
+from meddistill.evaluation.thresholds import as_given
 from meddistill.report.tables import meaning
 
 MOST_JOBS = 5
@@ -189,7 +190,7 @@ def _meanings(done: pd.DataFrame) -> list[str]:
     """What the measures mean, once for each kind of data."""
     kinds = done.drop_duplicates(["positive", "classes", "threshold"])
     return [
-        meaning(cell(kind["positive"]) or None, int(kind["classes"]), float(kind["threshold"]))
+        meaning(cell(kind["positive"]) or None, int(kind["classes"]), as_given(kind["threshold"]))
         for kind in kinds.to_dict("records")
     ]
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from meddistill.errors import listed
+from meddistill.evaluation.thresholds import rule_of
 from meddistill.report.writing import line, markdown, one_line
 
 log = logging.getLogger(__name__)
@@ -151,12 +152,12 @@ def model_row(model: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def meaning(positive: str | None, classes: int, threshold: float) -> str:
+def meaning(positive: str | None, classes: int, threshold: float | str) -> str:
     """Which class is positive, or which averages the measures are."""
     if positive is not None:
         return (
             f"Positive class: {positive}. AUROC and calibration error are of its probability; "
-            f"accuracy calls a row positive at {threshold:g} or above."
+            f"accuracy calls a row positive {rule_of(threshold).words}."
         )
     return (
         f"{classes} classes. AUROC is the mean of one class against the rest; accuracy counts rows "

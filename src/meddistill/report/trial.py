@@ -16,8 +16,10 @@ from meddistill.report import trial_plots as plots
 from meddistill.report import trial_tables as tables
 from meddistill.report.classes import classes_table
 from meddistill.report.page import DataTable, Notice, Page, Section, Text, Verdicts, render
+from meddistill.report.prior import trial_table as prior_table
 from meddistill.report.publishing import noted, publish
 from meddistill.report.tables import Table
+from meddistill.report.threshold import threshold_tables
 from meddistill.report.trial_columns import columns_sections, columns_tables
 from meddistill.report.trial_hidden import hidden_sections, hidden_tables
 from meddistill.runs.notes import notes_of
@@ -208,6 +210,8 @@ def _more(setting: Mapping[str, Any], summary: Mapping[str, Any], test: pd.DataF
     )
     parts: list[Any] = [
         tables.measures_table(setting, summary, tables.CALIBRATION, "Calibration", [scaling]),
+        *prior_table(setting, summary),
+        *threshold_tables(setting, summary),
         tables.measures_table(setting, summary, tables.OPERATING, "Operating points"),
         tables.measures_table(setting, summary, tables.FIDELITY, "Fidelity", [transfer]),
         *tables.confusion_tables(setting, summary),

@@ -31,6 +31,13 @@ OPERATING = {
     "specificity_at_sensitivity_95": "at 95 % ",
     "average_precision": "average precision",
 }
+AT_THRESHOLD = {
+    "threshold": "threshold",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "ppv": "positive predictive value",
+    "npv": "negative predictive value",
+}
 LATENCIES = {
     "raw_row_ms": "one raw row, ms",
     "prepared_row_ms": "one prepared row, ms",

@@ -103,6 +103,8 @@ def flat_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
     for who, prefix in {"student": "", "teacher": "teacher/"}.items():
         model = metrics.get(who) or {}
         row |= {f"{prefix}{k}": model[k] for k in ("name", "parameters", "key") if k in model}
+        if "threshold" in model:  # that validation rows chose
+            row[f"{prefix}val/threshold"] = model["threshold"]
         for part, name in {"validation": "val", "test": "test"}.items():
             row |= {f"{prefix}{name}/{key}": value for key, value in model.get(part, {}).items()}
     rows = data["rows"] | data.get("added", {})

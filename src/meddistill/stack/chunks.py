@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from meddistill.config.compose import build_network
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.evaluation.predictions import evaluate
+from meddistill.evaluation.thresholds import rule_of
 from meddistill.inference.card import without_files
 from meddistill.inference.network import MeanOfProbabilities
 from meddistill.losses.building import build_loss
@@ -145,8 +146,9 @@ def _answers(student: nn.Module, data: CohortDataModule) -> Tensor:
 
 
 def _test_measures(
-    answers: NDArray[np.float32], data: CohortDataModule, threshold: float
+    answers: NDArray[np.float32], data: CohortDataModule, threshold: float | str
 ) -> dict[str, Any]:
     """Measures of the labelled test rows."""
-    rows = data.split.test[data.labelled[data.split.test]]
-    return evaluate(answers[rows].astype(np.float64), data.cohort.target[rows], threshold)
+    held, test = data.labelled_validation, data.split.test[data.labelled[data.split.test]]
+    given, target = answers.astype(np.float64), data.cohort.target
+    return evaluate(given[test], target[test], rule_of(threshold)(given[held], target[held]))

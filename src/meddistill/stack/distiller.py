@@ -13,6 +13,7 @@ from torch import Tensor
 from meddistill.config.compose import OptimizerFactory
 from meddistill.data.batches import STEPS_A_RUN
 from meddistill.losses import DistillationLoss, Step, reduce_terms
+from meddistill.losses.treated import at_true_prior
 from meddistill.seeding import derive
 from meddistill.stack.best import BestMembers
 from meddistill.stack.network import StackedNetwork
@@ -201,7 +202,7 @@ class StackedDistiller(pl.LightningModule):
         self.network.eval()
         losses = []
         for inputs, target in self.rows.validation():
-            answers = probabilities(self.network(inputs))
+            answers = probabilities(at_true_prior(self.loss, self.network(inputs)))
             chosen = answers.gather(0, target.unsqueeze(0)).squeeze(0)
             losses.append(-chosen.clamp(min=torch.finfo(chosen.dtype).eps).log())
         self.network.train()

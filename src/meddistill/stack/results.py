@@ -21,6 +21,7 @@ from meddistill.data.preprocessing import PREPROCESSING
 from meddistill.data.source import describe_rows
 from meddistill.evaluation.members import evaluate_members
 from meddistill.evaluation.predictions import probability_columns
+from meddistill.evaluation.thresholds import Rule, rule_of
 from meddistill.inference.card import Card, card_values
 from meddistill.inference.known_rows import rows_known
 from meddistill.losses import DistillationLoss
@@ -179,26 +180,34 @@ def _metrics(
     frame["score"] = score
     frame["monitor"], frame["threshold"] = first["monitor"], first["threshold"]
     frame["epochs"], frame["seconds"] = part["epochs"].numpy(), part["seconds"]
-    measures = _measures(chunk, probabilities, tables, first["threshold"])
+    measures = _measures(chunk, probabilities, tables, rule_of(first["threshold"]))
     measures[failed] = np.nan
     of_tables = pd.DataFrame([flat_metrics(facts[number]) for number in chunk.tables])
     return pd.concat([frame, measures, of_tables], axis=1)
 
 
 def _measures(
-    chunk: Chunk, probabilities: NDArray[np.float32], tables: Sequence[Table], threshold: float
+    chunk: Chunk, probabilities: NDArray[np.float32], tables: Sequence[Table], rule: Rule
 ) -> pd.DataFrame:
-    """`val/...` and `test/...` of each member on its labelled rows."""
+    """`val/...` and `test/...` of each member on its labelled rows.
+
+    A threshold that validation rows choose is `val/threshold`.
+    """
     columns: dict[str, NDArray[np.float64]] = {}
     of_member = np.array(chunk.tables)
     for number in np.unique(of_member):
         data = tables[number].data
         here = of_member == number
+        held, chosen = data.labelled_validation, np.full(int(here.sum()), rule.while_training)
+        if not rule.is_number:
+            own = probabilities[here][:, held].astype(np.float64)
+            chosen = np.array([rule(each, data.cohort.target[held]) for each in own])
+            columns.setdefault("val/threshold", np.full(len(here), np.nan))[here] = chosen
         for part, prefix in {"validation": "val", "test": "test"}.items():
             rows = data.split.part(part)
             rows = rows[data.labelled[rows]]
             values = evaluate_members(
-                probabilities[here][:, rows], data.cohort.target[rows], threshold
+                probabilities[here][:, rows], data.cohort.target[rows], chosen
             )
             for name, value in values.items():
                 column = columns.setdefault(f"{prefix}/{name}", np.full(len(here), np.nan))

@@ -15,7 +15,7 @@ from meddistill.errors import SettingError
 from meddistill.evaluation.calibration import apply_temperature, fit_temperature
 from meddistill.losses import DistillationLoss
 from meddistill.losses.choice import loss_name
-from meddistill.losses.imbalance import Sampler, build_imbalance, treatment_of
+from meddistill.losses.imbalance import Imbalance, Sampler, build_imbalance, treatment_of
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,8 @@ def check_imbalance(settings: Mapping[str, Any], loss: DistillationLoss, in_swee
     In a sweep others may have one, and a student that has none is trained without it.
     """
     made = build_imbalance(settings["imbalance"])
+    if made is not None:
+        _check_cost(settings["threshold"], made)
     if made is None or isinstance(made, Sampler) or loss.ever_learns_labels:
         return
     name, why = choice_name(settings["imbalance"]), (
@@ -35,6 +37,16 @@ def check_imbalance(settings: Mapping[str, Any], loss: DistillationLoss, in_swee
     if not in_sweep:
         raise SettingError("imbalance", name, f"{why}: take imbalance=none or sampler")
     log.info("imbalance=%s: %s", name, why)
+
+
+def _check_cost(threshold: float | str, made: Imbalance) -> None:
+    """Refuse a threshold by costs for answers of another prior: it is one for true risks."""
+    if str(threshold).startswith("cost:") and not made.correct:
+        mend = (
+            "is for answers of the true prior, and these are left bent: leave imbalance.correct at "
+            "true, or take another threshold"
+        )
+        raise SettingError("threshold", threshold, mend)
 
 
 def brought_back(

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from meddistill.data.cohort import Cohort
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.held_back import check_unlabelled
 from meddistill.data.modalities import method_of
 from meddistill.data.split import Split
+from meddistill.evaluation.thresholds import rule_of
 from meddistill.losses import DistillationLoss
+from meddistill.runs.runfolder import is_main_process
 from meddistill.students.checks import rows_asked
 from meddistill.students.columns import Choice, build_columns, chosen
 from meddistill.teachers.targets import Targets
 from meddistill.teachers.teaching import Teachers, answers, find, with_unlabelled_rows
 from meddistill.views.building import build_view
+
+log = logging.getLogger(__name__)
 
 
 def student_rows(settings: Mapping[str, Any], cohort: Cohort, split: Split) -> CohortDataModule:
@@ -39,7 +47,15 @@ def student_rows(settings: Mapping[str, Any], cohort: Cohort, split: Split) -> C
         hide=hide,
     )  # fmt: skip
     check_unlabelled(data)
+    check_threshold(settings["threshold"], cohort.target[data.labelled_validation])
     return data
+
+
+def check_threshold(threshold: float | str, target: NDArray[np.int64]) -> None:
+    """Refuse a threshold that validation rows with these classes can't choose; say if few might."""
+    said = rule_of(threshold).check(target)
+    if said and is_main_process():
+        log.warning("%s", said)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from torch import nn
 
 from meddistill.config.compose import build_optimizer
 from meddistill.data.datamodule import CohortDataModule
+from meddistill.evaluation.thresholds import rule_of
 from meddistill.losses import DistillationLoss
 from meddistill.losses.building import by_epoch, is_scheduled
 from meddistill.losses.imbalance import treatment_of
@@ -48,7 +49,8 @@ def train_student(
     module = Distiller(
         compiled(student, settings["compile"]), data.num_classes,
         build_optimizer(settings["optimizer"], "optimizer"), loss,
-        seed=settings["seed"], threshold=settings["threshold"], loss_at=_schedule(settings["loss"]),
+        seed=settings["seed"], threshold=rule_of(settings["threshold"]).while_training,
+        loss_at=_schedule(settings["loss"]),
         teacher=teacher, freeze=freeze,
         scheduler=schedule_of(settings["scheduler"], settings["trainer"]["max_epochs"]),
     )  # fmt: skip

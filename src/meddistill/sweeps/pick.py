@@ -150,7 +150,6 @@ def _written(job: Path, row: pd.Series[Any], to: Path | None) -> Path:
         temperature = entry.get("imbalance", {}).get("temperature", 1.0)
         network = {**settings["student"], **entry.get("network", {})}
         card = card_of({**facts, "network": network, "temperature": temperature})
-        save_card(path, card)
         save_known_rows(path, json.loads(read_entry(job, f"tables/{entry['table']}.rows.json")))
         preprocessing = read_entry(job, f"{inputs}.{PREPROCESSING}")
         write_atomically(path / PREPROCESSING, preprocessing)
@@ -158,6 +157,7 @@ def _written(job: Path, row: pd.Series[Any], to: Path | None) -> Path:
         table = _predictions(job, entry["member"])
         write_atomically(path / PREDICTIONS, table.to_parquet(index=False))
         metrics = _metrics(job, entry, row, table, card.classes)
+        save_card(path, card.deciding(metrics["threshold"], metrics["student"]))
         described = scorecard.described(load_model(path))
         run.finish({**metrics, **treated, **({"scorecard": described} if described else {})})
     finally:
@@ -220,9 +220,10 @@ def _metrics(
     classes: Sequence[str],
 ) -> dict[str, Any]:
     from meddistill.evaluation.predictions import judge
+    from meddistill.evaluation.thresholds import as_given
 
     facts = read_json(job / "job.json")["summary"]["tables"][entry["table"]]
-    threshold = float(row["threshold"])
+    threshold = as_given(row["threshold"])
     student = {"name": row["name"], "parameters": int(row["parameters"])}
     return {
         "score": float(row["score"]),

@@ -9,6 +9,7 @@ import torch
 
 from meddistill.config.compose import check_network
 from meddistill.errors import SettingError, integer, number, optional_integer
+from meddistill.evaluation.thresholds import rule_of
 from meddistill.training.callbacks import FOLLOWED
 from meddistill.training.compiled import check_compile
 from meddistill.training.schedulers import schedule_of
@@ -20,7 +21,7 @@ ANSWERS = ("stored", "live")
 def check(settings: Mapping[str, Any]) -> None:
     """Refuse settings of no component in particular; sets the number of threads."""
     torch.set_num_threads(integer("threads", settings["threads"], at_least=1))
-    number("threshold", settings["threshold"], above=0, at_most=1)
+    rule_of(settings["threshold"])
     with quiet():
         make_trainer(settings["trainer"], logger=False)
     number("data.labels", settings["data"]["labels"], above=0, at_most=1)

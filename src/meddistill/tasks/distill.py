@@ -121,12 +121,12 @@ def _conclude(
     data.save_preprocessing(run.path)
     save_known_rows(run.path, rows_known(data))
     model, answers, treated = _answered(settings, student, data)
-    save_card(run.path, model.card)
     name = student_name(loss.ever_distils, bool(settings["init"]))
     judged = judge_model(
         name, model.num_parameters, answers, cohort, split, labels, threshold,
         run.path / "predictions.parquet",
     )  # fmt: skip
+    save_card(run.path, model.card.deciding(threshold, judged))
     described = scorecard.described(model)
     sets = pathways.described(model, cohort, split, run.path)
     judged_teacher = judge_teacher(targets, cohort, split, labels, threshold) if targets else None

@@ -14,8 +14,10 @@ from meddistill.data.cohort import UNLABELLED
 from meddistill.data.source import describe_data, prepare
 from meddistill.errors import SettingError
 from meddistill.inference import pathways
+from meddistill.inference.card import save_card
 from meddistill.inference.loading import copy_model
 from meddistill.runs.runfolder import RunFolder, is_main_process
+from meddistill.students.rows import check_threshold
 from meddistill.tasks.common import check
 from meddistill.teachers.judging import judge_teacher
 from meddistill.teachers.targets import SHARED, find_targets
@@ -35,6 +37,9 @@ def train_teacher(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]
     _check_read(settings)
     teacher = build_teacher(settings)
     cohort, split = prepare(settings)
+    labels = settings["teacher"].get("labels", settings["data"]["labels"])
+    known = split.labelled(cohort.target, labels)[split.validation]
+    check_threshold(settings["threshold"], cohort.target[split.validation][known])
     targets = find_targets(
         teacher, cohort, split, from_call(settings["store"]), settings["trainer"]
     )
@@ -42,11 +47,11 @@ def train_teacher(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]
         return {"score": math.nan}
     model = targets.model()
     copy_model(model.card, targets.folder, run.path)
-    labels = settings["teacher"].get("labels", settings["data"]["labels"])
     judged = judge_teacher(
         targets, cohort, split, labels, settings["threshold"], run.path / "predictions.parquet"
     )
     sets = pathways.described(model, cohort, split, run.path)
+    save_card(run.path, model.card.deciding(settings["threshold"], judged))
     metrics = {
         "score": judged["validation"]["log_loss"],
         "monitor": "val/log_loss",

@@ -215,6 +215,21 @@ def _distils(arm: Arm) -> bool | None:
     return build_loss(arm.loss).needs_teacher and not arm.is_control
 
 
+def _treated(units: Sequence[Unit], every: Sequence[Answers]) -> dict[str, Any]:
+    """What brought answers back, a line for each arm on each unit that treats an imbalance."""
+    lines = [
+        {
+            "setting": units[answers.unit].setting,
+            "split": units[answers.unit].split,
+            "arm": answers.arm,
+            "seeds": list(answers.treated),
+        }
+        for answers in every
+        if answers.treated
+    ]
+    return {"treated": lines} if lines else {}
+
+
 def _summary(
     settings: Mapping[str, Any],
     arms: Mapping[str, Arm],
@@ -261,5 +276,6 @@ def _summary(
             }
             for unit, table in zip(units, tables, strict=True)
         ],
+        **_treated(units, every),
         **{key: trial[key] for key in ("baseline", "main", "margins", "seeds", "repeats", "folds")},
     }

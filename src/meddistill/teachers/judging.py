@@ -16,7 +16,7 @@ def judge_teacher(
     cohort: Cohort,
     split: Split,
     labels: float,
-    threshold: float,
+    threshold: float | str,
     predictions: Path | None = None,
 ) -> dict[str, Any]:
     """Measures of a teacher by its stored answers, and whether its test rows are known to be so."""

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from meddistill.config.compose import OptimizerFactory
 from meddistill.data.batches import Batch
 from meddistill.evaluation.metrics import training_metrics
-from meddistill.losses import LossTerms, reduce_terms
+from meddistill.losses import DistillationLoss, LossTerms, reduce_terms
 from meddistill.losses.ce import CE
+from meddistill.losses.treated import at_true_prior
 from meddistill.seeding import derive, seed_torch
 from meddistill.training.compiled import uncompiled
 from meddistill.training.freeze import Freeze
@@ -82,6 +83,11 @@ class Classifier(pl.LightningModule):
         epochs = min(self.trainer.max_epochs or 0, math.ceil(steps / of_epoch))
         config = self.scheduler.config(optimizer, epochs, steps)
         return cast(OptimizerLRScheduler, {"optimizer": optimizer, "lr_scheduler": config})
+
+    @property
+    def learns_by(self) -> DistillationLoss:
+        """Its loss."""
+        return self.cross_entropy
 
     def make_optimizer(self) -> torch.optim.Optimizer:
         """The optimizer over what is trained; parts of parameters by the kernels that step them."""
@@ -230,7 +236,8 @@ class Classifier(pl.LightningModule):
         return self.trainer.state.fn == TrainerFn.VALIDATING
 
     def _probabilities(self, batch: Batch) -> Tensor:
-        return probabilities(self(batch.inputs)).movedim(0, -1)
+        logits = at_true_prior(self.learns_by, self(batch.inputs))
+        return probabilities(logits).movedim(0, -1)
 
 
 def probabilities(logits: Tensor) -> Tensor:

@@ -76,6 +76,11 @@ class Distiller(Classifier):
         """The live teacher."""
         return self._unregistered[0]
 
+    @property
+    def learns_by(self) -> DistillationLoss:
+        """Its loss."""
+        return self.loss
+
     def trained(self) -> list[nn.Parameter]:
         """The student's parameters, and those that the loss learns beside it."""
         return [*super().trained(), *self.loss.parameters()]

@@ -27,6 +27,8 @@ class Answers:
         seconds: Wall-clock time of one fit.
         epochs: [tries, seeds] that students were trained; None of what has no epochs.
         columns: Those that one of the chosen students still reads, where a card forgot others.
+        treated: [seeds] what brought the chosen students' answers back, as a run's metrics have it;
+            none where no imbalance is treated.
         models: The chosen try's, a seed each, where they are asked again and can be.
     """
 
@@ -39,6 +41,7 @@ class Answers:
     epochs: NDArray[np.int64] | None = None
     columns: Sequence[str] | None = None
     models: Sequence[Model] = ()
+    treated: Sequence[Mapping[str, Any]] = ()
     chosen: int = field(init=False)
 
     def __post_init__(self) -> None:

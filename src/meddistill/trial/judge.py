@@ -14,6 +14,9 @@ from meddistill.evaluation.fidelity import agreement, kl_from_teacher, negative_
 from meddistill.evaluation.members import evaluate_members
 from meddistill.evaluation.operating import operating_points
 from meddistill.evaluation.predictions import probability_columns
+from meddistill.evaluation.prior import prior_measures
+from meddistill.evaluation.thresholds import called_at, rule_of
+from meddistill.measures import HALF
 
 Numbers = NDArray[np.float64]
 KEYS = ["setting", "split", "arm"]
@@ -27,10 +30,13 @@ def judge(predictions: pd.DataFrame, summary: Mapping[str, Any]) -> pd.DataFrame
         summary: What the trial compared.
     """
     lines = []
+    treated = {(each["setting"], each["split"], each["arm"]): each["seeds"]
+               for each in summary.get("treated", ())}  # fmt: skip
     grouped: Any = predictions.groupby(["setting", "split"], sort=False, observed=True)
     for (setting, split), rows in grouped:
         facts = {"setting": int(setting), "split": str(split)}
-        lines += [{**facts, **line} for line in _judge_unit(rows, summary)]
+        own = {arm: seeds for (*unit, arm), seeds in treated.items() if unit == [*facts.values()]}
+        lines += [{**facts, **line} for line in _judge_unit(rows, summary, own)]
     frame = pd.DataFrame(lines)
     order = {name: number for number, name in enumerate(summary["arms"])}
     means = frame.groupby(KEYS, sort=False).mean().drop(columns="seed").reset_index()
@@ -38,12 +44,18 @@ def judge(predictions: pd.DataFrame, summary: Mapping[str, Any]) -> pd.DataFrame
                              kind="stable", ignore_index=True)  # fmt: skip
 
 
-def _judge_unit(rows: pd.DataFrame, summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A line an arm and seed of one split."""
+def _judge_unit(
+    rows: pd.DataFrame,
+    summary: Mapping[str, Any],
+    treated: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> list[dict[str, Any]]:
+    """A line an arm and seed of one split; `treated` says by arm what was done to each seed's."""
     test, validation = (rows[rows["part"] == part] for part in ("test", "validation"))
     answers, target = by_model(test, summary["data"]["classes"])
     held, held_target = by_model(validation, summary["data"]["classes"])
-    every = evaluate_members(np.stack(list(answers.values())), target, summary["threshold"])
+    rule = rule_of(summary["threshold"])
+    chosen = np.array([rule(held[model], held_target) for model in answers])
+    every = evaluate_members(np.stack(list(answers.values())), target, chosen)
     lines = []
     for number, ((arm, seed), values) in enumerate(answers.items()):
         line = {"arm": arm, "seed": seed} | {name: v[number] for name, v in every.items()}
@@ -51,11 +63,22 @@ def _judge_unit(rows: pd.DataFrame, summary: Mapping[str, Any]) -> list[dict[str
         if np.isnan(values).any() or np.isnan(held[arm, seed]).any():
             continue  # training diverged: there is nothing to measure
         line |= operating_points(values, target)
-        line |= calibration_measures(
-            values, target, held[arm, seed], held_target, summary["threshold"]
-        )
+        line |= calibration_measures(values, target, held[arm, seed], held_target)
+        if rule.given != HALF:
+            line |= decision_measures(values, target, chosen[number])
+        if arm in treated:
+            line |= prior_measures(values, target, treated[arm][seed])
         line |= _fidelity(values, target, seed, answers, summary["baseline"])
     return lines
+
+
+def decision_measures(
+    values: Numbers, target: NDArray[np.int64], threshold: float
+) -> dict[str, float]:
+    """The threshold, and how often who is called positive or negative is so."""
+    counts = called_at(values[:, 1], target == 1, threshold)
+    shares = {name: hits / of if of else np.nan for name, (hits, of) in counts.items()}
+    return {"threshold": threshold, "ppv": shares["ppv"], "npv": shares["npv"]}
 
 
 def by_model(

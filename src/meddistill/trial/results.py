@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from meddistill.evaluation.delong import delong_interval, delong_test
 from meddistill.evaluation.operating import confusion_matrix
 from meddistill.evaluation.predictions import probability_columns
+from meddistill.evaluation.prior import MEASURES as PRIOR
 from meddistill.evaluation.resampling import holm
+from meddistill.evaluation.thresholds import rule_of
 from meddistill.evaluation.verdict import Verdict, judge_differences, sentence
 from meddistill.measures import largest_difference, lower_is_better
 from meddistill.trial.columns import levels, with_own_costs
@@ -22,7 +24,7 @@ from meddistill.trial.judge import by_model
 from meddistill.trial.simplest import simplest
 
 NOT_COMPARED = ("scaling_temperature", "calibration_slope", "calibration_intercept", "kl",
-                "agreement", "negative_transfer")  # fmt: skip
+                "agreement", "negative_transfer", "threshold", "ppv", "npv", *PRIOR)  # fmt: skip
 """Measures that are described and not tested: no direction of theirs is better."""
 
 
@@ -67,7 +69,7 @@ def results(
                 "arms": _arms(own, tried, summary),
                 "differences": compared,
                 "one_auroc": _one_auroc(test, summary),
-                "confusion": _confusion(test, summary),
+                "confusion": _confusion(rows, summary),
             }
         )  # fmt: skip
     return found
@@ -227,14 +229,17 @@ def _one_auroc(test: pd.DataFrame, summary: Mapping[str, Any]) -> dict[str, Any]
     return found | {"difference": {"mean": difference, "low": low, "high": high, "p": p}}
 
 
-def _confusion(test: pd.DataFrame, summary: Mapping[str, Any]) -> dict[str, list[list[float]]]:
+def _confusion(rows: pd.DataFrame, summary: Mapping[str, Any]) -> dict[str, list[list[float]]]:
     """Mean numbers of test rows a split by true class and called class."""
     sums: dict[str, NDArray[np.float64]] = {}
     counts: dict[str, int] = {}
-    for _, rows in test.groupby("split", sort=False, observed=True):
-        answers, target = by_model(rows, summary["data"]["classes"])
-        for (arm, _), values in answers.items():
-            found = confusion_matrix(values, target, summary["threshold"]).astype(np.float64)
+    rule, classes = rule_of(summary["threshold"]), summary["data"]["classes"]
+    for _, own in rows.groupby("split", sort=False, observed=True):
+        answers, target = by_model(own[own["part"] == "test"], classes)
+        held, held_target = by_model(own[own["part"] == "validation"], classes)
+        for (arm, seed), values in answers.items():
+            threshold = rule(held[arm, seed], held_target)
+            found = confusion_matrix(values, target, threshold).astype(np.float64)
             sums[arm] = sums[arm] + found if arm in sums else found
             counts[arm] = counts.get(arm, 0) + 1
     return {arm: (sums[arm] / counts[arm]).round(2).tolist() for arm in sums}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ from meddistill.trial.answers import Answers, choose
 from meddistill.trial.arms import StudentArm
 from meddistill.trial.tables import Way, as_read
 from meddistill.trial.units import Unit
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -248,6 +250,7 @@ def _chosen(
     save_plans(run, plans)
     wanted = {key: choose(found) for key, found in scores.items()}
     kept: dict[tuple[int, str], dict[int, NDArray[np.float32]]] = {}
+    treated: dict[tuple[int, str], dict[int, Mapping[str, Any]]] = {}
     models: dict[tuple[int, str], dict[int, Model]] = {}
     for chunk, part in _parts(chunks, run):
         for place, member in enumerate(chunk.members):
@@ -257,6 +260,8 @@ def _chosen(
                 continue
             seen = kept.setdefault(key, {})
             seen[at.seed] = part["probabilities"][place].numpy().copy()
+            if said := part.get("treated"):
+                treated.setdefault(key, {})[at.seed] = said[place]["imbalance"]
             if asked is not None:
                 model = _model(member, asked[chunk.tables[place]].data, part, place)
                 models.setdefault(key, {})[at.seed] = model
@@ -266,8 +271,12 @@ def _chosen(
                 yield Answers(
                     at.unit, at.arm, arms[at.arm].tries(), scores[key], answers,
                     part["seconds"], epochs[key], part.get("columns"),
-                    [model for _, model in sorted(models.pop(key, {}).items())],
+                    _by_seed(models.pop(key, {})), _by_seed(treated.pop(key, {})),
                 )  # fmt: skip
+
+
+def _by_seed(found: Mapping[int, T]) -> list[T]:
+    return [found[seed] for seed in sorted(found)]
 
 
 def _model(member: Member, data: CohortDataModule, part: Mapping[str, Any], place: int) -> Model:
@@ -277,8 +286,10 @@ def _model(member: Member, data: CohortDataModule, part: Mapping[str, Any], plac
         member.settings["student"], "student", read.in_shape, read.num_classes, 0
     )
     student.load_state_dict({name: value[place] for name, value in part["weights"].items()})
-    card = Card.of(member.settings["student"], [], read)
-    return NetworkModel(card, MeanOfProbabilities([student]), read.preprocessing)
+    said = part["treated"][place]["imbalance"] if part.get("treated") else {"temperature": 1.0}
+    card = replace(Card.of(member.settings["student"], [], read), temperature=said["temperature"])
+    network = MeanOfProbabilities([student], card.temperature)
+    return NetworkModel(card, network, read.preprocessing)
 
 
 def _parts(chunks: Sequence[Chunk], run: StackFolder) -> Iterator[tuple[Chunk, dict[str, Any]]]:

@@ -1,0 +1,57 @@
+"""What treating an imbalance of classes does to answers, in a run's and a trial's page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from meddistill.evaluation.prior import WHICH, prior_measures
+from meddistill.report.curves import Answered
+from meddistill.report.page import Cell, DataTable
+from meddistill.report.tables import number
+from meddistill.report.trial_tables import measures_table
+
+HEADS = {
+    "log_loss": "log loss",
+    "calibration_slope": "calibration slope",
+    "mean": "mean prediction",
+    "off": "largest error of a class's mean",
+}
+CAPTION = "The true prior"
+MEANT = (
+    "Labels that are weighed or drawn in balance are those of another prior, and whoever fits them "
+    "answers for that. Brought back: divided by the known factor of each class, or, of the focal "
+    "loss, at a temperature fitted on validation rows."
+)
+
+
+def run_table(test: Answered, treated: Mapping[str, Any], classes: list[str]) -> DataTable:
+    """Both ways to read a run's answers to its test rows."""
+    found = prior_measures(test.probabilities, test.target, treated)
+    shown = {name: head for name, head in HEADS.items() if f"{name}_back" in found}
+    rows: list[list[Cell]] = [
+        [said, *((number(value), value) for name in shown for value in [found[f"{name}_{which}"]])]
+        for which, said in WHICH.items()
+    ]
+    given = WHICH["bent" if any(treated["left"]) else "back"]
+    notes = [MEANT, f"The model's own answers are the line '{given}'."]
+    if len(classes) == 2:
+        share = float(np.mean(test.target == 1))
+        notes.append(f"The share of {classes[1]} among these rows is {share:.4f}.")
+    return DataTable(["answers", *shown.values()], rows, notes, CAPTION)
+
+
+def trial_table(setting: Mapping[str, Any], summary: Mapping[str, Any]) -> list[DataTable]:
+    """Both ways to read each arm's answers, where one of them treats an imbalance."""
+    if "treated" not in summary:
+        return []
+    other = "off" if len(summary["data"]["classes"]) == 2 else "mean"
+    names = {
+        f"{name}_{which}": f"{head}, {said}"
+        for name, head in HEADS.items()
+        if name != other
+        for which, said in WHICH.items()
+    }
+    return [measures_table(setting, summary, names, CAPTION, [MEANT])]
