@@ -68,13 +68,16 @@ class Cohort:
 
     @cached_property
     def keys(self) -> list[str]:
-        """[rows] What a row is recognised by in another cohort: its id, or its content.
+        """[rows] What a row is recognised by in another cohort: its id, or its content."""
+        return [str(row) for row in self.row] if self.has_ids else self.content_keys
+
+    @cached_property
+    def content_keys(self) -> list[str]:
+        """[rows] What a row is recognised by where it has no id, or another one.
 
         The k-th copy of a row is told from the first by its count, so that the same table gives
         the same keys, all different.
         """
-        if self.has_ids:
-            return [str(row) for row in self.row]
         copy = pd.Series(self.content).groupby(self.content).cumcount()
         return [f"{value:016x}#{k}" for value, k in zip(self.content, copy, strict=True)]
 

@@ -50,9 +50,13 @@ def read_known_rows(folder: Path) -> list[str] | None:
 
 
 def seen_in_test(folder: Path, cohort: Cohort, split: Split) -> list[str] | None:
-    """Keys of those test rows that the model in `folder` has seen; None where nobody knows."""
+    """Keys of those test rows that the model in `folder` has seen; None where nobody knows.
+
+    A row that it has seen without an id, or pictures by another path, is known by its content.
+    """
     known = read_known_rows(folder)
     if known is None:
         return None
     every = set(known)
-    return [cohort.keys[row] for row in split.test if cohort.keys[row] in every]
+    pairs = [(cohort.keys[row], cohort.content_keys[row]) for row in split.test]
+    return [key for key, content in pairs if key in every or content in every]

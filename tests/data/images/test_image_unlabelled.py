@@ -19,6 +19,7 @@ from meddistill.data.images.folder import image_folder
 from meddistill.data.images.npz import image_npz
 from meddistill.data.split import split_cohort
 from meddistill.errors import SettingError
+from meddistill.inference.known_rows import rows_known, save_known_rows, seen_in_test
 from meddistill.views.affine import Affine
 
 MORE, _ = pictures(9, seed=7)
@@ -258,6 +259,16 @@ def test_student_and_live_teacher_see_the_same_view_of_them():
         changed = (seen.inputs != plain.inputs).flatten(1).any(dim=1)
         assert changed[batch.label_weight == 0].all()
         assert (batch.label_weight == 0).sum() == 9
+
+
+def test_a_model_that_learned_from_them_knows_them_under_other_names():
+    save_known_rows(Path(), rows_known(joined(of_folder())))
+    made_pictures.folder(Path("later"), 9, seed=7)
+    for path in list(Path("later").rglob("*.png")):
+        path.rename(path.with_stem(f"later {path.stem}"))
+    later = image_folder("later")
+    split = split_cohort(later)
+    assert seen_in_test(Path(), later, split) == later.row[split.test].tolist()
 
 
 def test_what_is_odd_about_them_is_said_as_of_new_ones(caplog):
