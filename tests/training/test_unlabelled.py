@@ -310,6 +310,19 @@ def test_the_content_alone_of_a_file_or_a_folder_makes_the_run_another(mine):
     assert found("one") != found("two")
 
 
+def test_a_sweep_over_files_is_another_where_one_of_them_is(mine, meddistill):
+    command = ("distill", *SHORT, *RUN, "-m", "data.unlabelled=null,'more.csv'")
+    axes = {"stack": {"axes": ["data.unlabelled=null,more.csv", "seed=0,1", "data.path='"]}}
+    before = identity(axes)
+    assert len(before) == 2
+    assert meddistill(*command)[0] == 0
+    put(rows(1000, 59))
+    assert identity(axes) != before
+    assert meddistill(*command)[0] == 0
+    tables = [pd.read_csv(path) for path in Path("outputs").glob("*/sweep.csv")]
+    assert sorted(table["rows/unlabelled"].max() for table in tables) == [59, 60]
+
+
 def test_without_such_rows_a_run_is_the_one_that_it_was(mine):
     plain = {"path": "mine.csv", "labels": 1.0}
     assert identity({"data": {**plain, "unlabelled": None}}) == identity({"data": plain})

@@ -57,12 +57,40 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
         and SINCE.get(OF_COMMITTEE.sub("", key), ...) != value
         and key not in CONTENT_ALONE
     }
-    return {**kept, **contents(config)}
+    axes = (config.get("stack") or {}).get("axes") or ()
+    return {**kept, **contents(config), **contents_given(axes)}
 
 
 def contents(config: Mapping[str, Any]) -> dict[str, str]:
     """What the files that settings name hold, as short checksums."""
     return {f"content of {key}": _content(path) for key, path in files_named(config)}
+
+
+def contents_given(overrides: Iterable[str]) -> dict[str, str]:
+    """The content of each file that overrides in Hydra's syntax give a key, such as axes do.
+
+    Args:
+        overrides: As they are typed; one that can't be read is refused elsewhere.
+    """
+    given = [text for text in map(str, overrides) if text.partition("=")[0].endswith(FILES)]
+    return {f"content of {key}={path}": _content(from_call(path)) for key, path in _values(given)}
+
+
+def _values(overrides: Iterable[str]) -> Iterable[tuple[str, str]]:
+    """The texts that overrides give their keys, one or several."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser  # models need no Hydra
+    from hydra.errors import HydraException
+
+    for text in overrides:
+        try:
+            override = OverridesParser.create().parse_override(text)
+        except HydraException:
+            continue
+        several = override.is_sweep_override()
+        values = override.sweep_iterator(lambda each: each) if several else [override.value()]
+        for value in values:
+            if value is not None:
+                yield override.get_key_element(), str(getattr(value, "text", value))
 
 
 def _in_order(key: str, value: Any) -> Any:

@@ -6,11 +6,18 @@ import math
 from pathlib import Path
 from typing import Any, cast
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from meddistill.config.confdir import VERBS, listed_choices
 from meddistill.config.debug import scratch
-from meddistill.config.identity import flatten, identity, is_without_effect, short_hash
+from meddistill.config.identity import (
+    contents_given,
+    flatten,
+    identity,
+    is_without_effect,
+    short_hash,
+)
 from meddistill.errors import SettingError, UserError
 from meddistill.measures import lower_is_better
 
@@ -50,7 +57,9 @@ def register_resolvers() -> None:
         sweeper = {k: v for k, v in node.items() if k not in TRIALS}
         if "stackable" in sweeper:
             sweeper["stackable"] = [key for key in sweeper["stackable"] if key not in LATER]
-        return short_hash([identity(resolved(_root_)), overrides, sweeper])
+        made_by = [identity(resolved(_root_)), overrides, sweeper]
+        files = contents_given(filter(_is_swept, overrides))
+        return short_hash([*made_by, files] if files else made_by)
 
     OmegaConf.register_new_resolver("meddistill.choices", _choices, replace=True)
     OmegaConf.register_new_resolver("meddistill.mode", _mode, replace=True)
@@ -67,6 +76,10 @@ def _mode(monitor: str) -> str:
 
 def _has_effect(override: str) -> bool:
     return not is_without_effect(override.partition("=")[0].lstrip("+~"))
+
+
+def _is_swept(override: str) -> bool:
+    return OverridesParser.create().parse_override(override).is_sweep_override()
 
 
 def _choices(*, _root_: DictConfig) -> str:
