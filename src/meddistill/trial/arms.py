@@ -135,8 +135,8 @@ class StudentArm(Arm):
             more = [each for each in ("init", "imbalance") if getattr(self, each)]
             if not key.startswith(tuple(f"{each}." for each in ("loss", "optimizer", *more))):
                 raise UserError(
-                    f"tune.{key}: a student's tries may change loss.* and optimizer.*, and init.* "
-                    "where it starts from its teacher, imbalance.* where it treats its own classes"
+                    f"tune.{key}: a student's tries may change loss.* and optimizer.*, init.* "
+                    "where it starts from its teacher, and imbalance.* where it has its own"
                 )
 
 
