@@ -44,7 +44,7 @@ def run_table(test: Answered, treated: Mapping[str, Any], classes: list[str]) ->
 
 
 def trial_table(setting: Mapping[str, Any], summary: Mapping[str, Any]) -> list[DataTable]:
-    """Both ways to read each arm's answers, where one of them treats an imbalance."""
+    """Both ways to read the answers of each arm that treats an imbalance."""
     if "treated" not in summary:
         return []
     other = "off" if len(summary["data"]["classes"]) == 2 else "mean"
@@ -54,4 +54,6 @@ def trial_table(setting: Mapping[str, Any], summary: Mapping[str, Any]) -> list[
         if name != other
         for which, said in WHICH.items()
     }
-    return [measures_table(setting, summary, names, CAPTION, [MEANT])]
+    treated = {each["arm"] for each in summary["treated"]}
+    own = {name: arm for name, arm in setting["arms"].items() if name in treated}
+    return [measures_table({**setting, "arms": own}, summary, names, CAPTION, [MEANT])]
