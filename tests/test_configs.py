@@ -338,7 +338,8 @@ def test_every_experiment_runs(name, meddistill):
 @pytest.mark.parametrize("name", names("columns"))
 def test_every_choice_of_columns_is_built(name):
     columns = build_columns(resolved(composed("distill", f"columns={name}")))
-    assert columns.asks_teacher == (name != "all")
+    assert columns.are_all == (name == "all")
+    assert columns.asks_teacher == (name == "few")
 
 
 @pytest.mark.parametrize("name", names("debug"))

@@ -32,6 +32,7 @@ SINCE = {
     "columns.most": None,
     "columns.costs": None,
     "columns.budget": None,
+    "columns.by": "teacher",
     "trial.columns": None,
     "trial.hide": None,
 }

@@ -114,8 +114,11 @@ def columns_said(metrics: Mapping[str, Any]) -> list[str]:
         return []
     names, cost = metrics["columns"]["columns"], metrics["columns"]["cost"]
     every = f" of {len(found)}" if (found := metrics["columns"]["alone"]) else ""
+    by = metrics["columns"].get("by", "teacher")
+    chosen = f", chosen by {by} in training rows" if metrics["columns"].get("scores") else ""
     priced = f", which cost {cost:g}" if metrics["columns"]["costs"] else ""
-    return [f"The student reads {len(names)}{every} column(s){priced}: {listed(names, SEVERAL)}."]
+    said = f"{len(names)}{every} column(s){chosen}{priced}"
+    return [f"The student reads {said}: {listed(names, SEVERAL)}."]
 
 
 def _undefined(models: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -16,9 +16,11 @@ from meddistill.config.nearest import nearest
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.records import Records
 from meddistill.errors import SettingError, UserError, integer, listed, number, shown, typed
+from meddistill.students.ranked import RANKED, ranked
 from meddistill.students.told import Told
 from meddistill.teachers.targets import Targets
 
+TEACHER = "teacher"
 SEVERAL = 20
 """Names of columns in a line, at most."""
 
@@ -34,17 +36,30 @@ class Choice:
         alone: Of every column of the table, the largest first: the share that it tells by itself;
             empty likewise.
         costs: Of the columns that cost anything.
+        scores: Of those that training rows alone have chosen, the largest first: what spoke for
+            each; empty likewise.
+        by: What that is.
     """
 
     columns: Sequence[str]
     told: Mapping[str, float] = field(default_factory=dict)
     alone: Mapping[str, float] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
+    by: str = TEACHER
 
     @property
     def cost(self) -> float:
         """Of all columns read together."""
         return sum(self.costs.get(name, 0.0) for name in self.columns)
+
+    def _ranked(self) -> str:
+        first = list(self.scores.items())[:SEVERAL]
+        scores = ", ".join(f"{shown(name)} {score:.3g}" for name, score in first)
+        left = len(self.scores) - len(first)
+        more = f" and {left} more" if left else ""
+        count = len(self.scores)
+        return f"by {self.by} in training rows the student reads {count}: {scores}{more}"
 
     def facts(self) -> dict[str, Any]:
         """Plain values, for a run's metrics."""
@@ -52,6 +67,8 @@ class Choice:
 
     def describe(self) -> str:
         """The columns, and how they were chosen where they were."""
+        if self.scores:
+            return f"columns: {self._ranked()}"
         if not self.told:
             return f"columns: the student reads {listed(self.columns, SEVERAL)}"
         names = list(self.told)
@@ -74,6 +91,8 @@ class Columns:
         most: So many at most: those that tell most of the teacher's answers.
         costs: Of columns by name, 0 or more; one that is not named costs nothing.
         budget: What the columns may cost together: of what it pays for, those that tell most.
+        by: What chooses them: the `teacher`'s answers, or training rows alone by `variance`,
+            `univariate` or `l1`.
 
     Raises:
         SettingError: A setting is out of its range, or two exclude each other.
@@ -83,10 +102,13 @@ class Columns:
     most: int | None = None
     costs: Mapping[str, float] | None = None
     budget: float | None = None
+    by: str = TEACHER
 
     def __post_init__(self) -> None:
+        self._check_by()
         others = {key: getattr(self, key) for key in ("most", "budget", "costs")}
         given = [key for key, value in others.items() if value is not None]
+        given += ["by"] if self.by != TEACHER else []
         if self.keep is not None:
             self._check_keep(given)
         if self.most is not None:
@@ -100,6 +122,17 @@ class Columns:
             raise SettingError("budget", self.budget, mend)
         if self.costs is not None and self.budget is None:
             raise SettingError("costs", self.costs, "nothing reads them without columns.budget")
+
+    def _check_by(self) -> None:
+        if self.by not in (TEACHER, *RANKED):
+            raise SettingError("by", self.by, f"must be one of {', '.join((TEACHER, *RANKED))}")
+        if self.by == TEACHER:
+            return
+        if self.costs is not None or self.budget is not None:
+            mend = "knows no costs: columns.budget is for columns.by=teacher"
+            raise SettingError("by", self.by, mend)
+        if self.most is None and self.keep is None:
+            raise SettingError("by", self.by, "chooses columns.most of them: say how many")
 
     def _check_keep(self, given: Sequence[str]) -> None:
         if isinstance(self.keep, str) or not isinstance(self.keep, Sequence):
@@ -120,12 +153,12 @@ class Columns:
     @property
     def asks_teacher(self) -> bool:
         """Whether the teacher's answers decide which columns are read."""
-        return self.most is not None or self.budget is not None
+        return self.by == TEACHER and (self.most is not None or self.budget is not None)
 
     @property
     def are_all(self) -> bool:
         """Whether the student reads what the teacher reads."""
-        return self.keep is None and not self.asks_teacher
+        return self.keep is None and self.most is None and self.budget is None
 
     def check_on(self, records: Records, data: Mapping[str, Any]) -> None:
         """Refuse what can't be of these rows, before a teacher is trained.
@@ -234,7 +267,11 @@ def chosen(columns: Columns, data: CohortDataModule, targets: Targets | None) ->
         return None
     if columns.asks_teacher and targets is not None:
         return columns.choose(Told(data, targets.log_probabilities))
-    return Choice([name for name in data.cohort.records.columns if name in columns.kept])
+    every = data.cohort.records.columns
+    if columns.by != TEACHER and columns.most is not None:
+        scores = ranked(columns.by, data, columns.most)
+        return Choice([n for n in every if n in scores], scores=scores, by=columns.by)
+    return Choice([name for name in every if name in columns.kept])
 
 
 def columns_read(choice: Choice | None, data: CohortDataModule) -> dict[str, Any]:
