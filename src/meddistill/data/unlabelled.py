@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meddistill.config.identity import from_call
-from meddistill.data.cohort import UNLABELLED, Cohort, number_rows
+from meddistill.data.cohort import UNLABELLED, Cohort
 from meddistill.data.records import Records
 from meddistill.errors import SettingError, UserError, shown
 
@@ -28,7 +28,7 @@ class Unlabelled:
         records: [rows] as a model of the data reads new rows.
         ids: [rows] what names them, where the data have such names too; None where nothing does.
         groups: [rows] what they belong to, likewise.
-        called: [rows] what a message calls a row that has no id; None is its number.
+        called: [rows] what a message calls a row that has no id; None is by the records' index.
         unread: What of it holds a diagnosis, in words; empty where nothing does.
         notes: What was found in reading.
     """
@@ -61,12 +61,12 @@ def with_unlabelled(cohort: Cohort, path: Any, read: Callable[[Path], Unlabelled
         found = read(from_call(path))
     except UserError as error:
         raise _of_this_file(error, path) from error
-    count = len(found.records)
-    called = number_rows(count) if found.called is None else found.called
+    by_index = np.array([str(each) for each in found.records.index], dtype=object)
+    called = by_index if found.called is None else found.called
     more = Cohort(
         name=Path(path).name,
         records=found.records,
-        target=np.zeros(count, dtype=np.int64),
+        target=np.zeros(len(called), dtype=np.int64),
         classes=cohort.classes,
         row=called if found.ids is None else found.ids,
         has_ids=found.ids is not None,

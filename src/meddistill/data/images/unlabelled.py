@@ -13,7 +13,7 @@ from meddistill.data.images.format import Format
 from meddistill.data.images.labels import check_different, text_of
 from meddistill.data.images.listing import files_of
 from meddistill.data.images.new_rows import fitted, of_array, only
-from meddistill.data.images.pixels import as_type
+from meddistill.data.images.pixels import Pixels, as_type
 from meddistill.data.images.reading import HELD_BYTES, each
 from meddistill.data.images.records import ImageRecords, hash_of
 from meddistill.data.npz_file import ARRAY_FILES, load_arrays
@@ -88,8 +88,8 @@ def read_listed(
 def _of_arrays(path: Path, format: Format, beside: Collection[str]) -> Unlabelled:
     arrays = load_arrays(path, "rows")
     found = of_array(only(arrays, path), path.name, format)
-    pixels, finer = found.pixels, found.pixels.dtype.name != format.depth == "uint8"
-    records = ImageRecords(format, as_type(pixels, format.depth), hashes=found.hashes())
+    pixels = as_type(found.pixels, format.depth)
+    records = ImageRecords(format, pixels, hashes=found.hashes())
     names = {}
     for name in beside:
         if name not in arrays:
@@ -98,10 +98,12 @@ def _of_arrays(path: Path, format: Format, beside: Collection[str]) -> Unlabelle
     if "names" in names:
         check_different(names["names"], "names")
     return Unlabelled(
-        records, names.get("names"), names.get("group"), None,
+        records,
+        ids=names.get("names"),
+        groups=names.get("group"),
         unread="their array 'labels'" if "labels" in arrays else "",
-        notes=_of_finer(len(records) * finer),
-    )  # fmt: skip
+        notes=_of_finer(len(records) if _is_finer(found.pixels, format) else 0),
+    )
 
 
 def _of_files(files: Sequence[Path], own: ImageRecords, in_memory: bool | None) -> Unlabelled:
@@ -118,15 +120,19 @@ def _of_files(files: Sequence[Path], own: ImageRecords, in_memory: bool | None) 
         made = fitted(picture, str(path), format)
         if pixels is not None:
             pixels[place[path]] = as_type(made, format.depth)
-        return hash_of(picture), made.dtype.name != format.depth == "uint8"
+        return hash_of(picture), _is_finer(made, format)
 
     looks = each(files, look)
     hashes = np.array([content for content, _ in looks], dtype=np.uint64)
     return Unlabelled(
         ImageRecords(format, pixels, files, hashes),
-        called=np.array([str(file) for file in files], dtype=object),
         notes=_of_finer(sum(finer for _, finer in looks)),
     )
+
+
+def _is_finer(pixels: Pixels, format: Format) -> bool:
+    """Whether they have more shades than the data's."""
+    return format.depth == "uint8" and pixels.dtype != np.uint8
 
 
 def _of_finer(count: int) -> tuple[str, ...]:
