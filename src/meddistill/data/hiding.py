@@ -95,8 +95,8 @@ class Patterns:
 class HiddenCells:
     """Training rows with further cells hidden, drawn anew each epoch from (seed, epoch).
 
-    A row's own share is drawn evenly about the wanted one, from 0 to twice as much (above a half
-    from as far below 1): rows are seen nearly whole, and with few cells.
+    A row's own share is u^(1 / share - 1) of a u drawn evenly from 0 to 1, whose mean is the share:
+    many rows are seen nearly whole, and some with hardly a cell.
 
     Args:
         preprocessing: What makes inputs of them.
@@ -114,10 +114,9 @@ class HiddenCells:
     def inputs(self, seed: int, epoch: int) -> Tensor:
         """[training rows, ...] as they lie in memory in an epoch."""
         random = np.random.default_rng(derive(seed, "hidden cells", epoch))
-        spread = min(self.share, 1 - self.share)
         made = []
         for part, known in zip(self.parts, self._known, strict=True):
-            shares = self.share + spread * random.uniform(-1, 1, len(known))
+            shares = random.random(len(known)) ** (1 / self.share - 1)
             hidden = self._patterns.draw(known, shares, random)
             made.append(self.preprocessing(part.emptied(hidden)))
         return torch.from_numpy(np.concatenate(made))
