@@ -36,6 +36,23 @@ def test_what_does_nothing_or_is_not_there_is_refused(overrides, says, meddistil
     assert says in " ".join(said.split())
 
 
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (("imbalance=logit_adjustment",), "imbalance=logit_adjustment: does nothing to a teacher"),
+        (
+            ("imbalance=weights", "imbalance.correct=false"),
+            "a teacher's answers are always brought",
+        ),
+        (("imbalance=weights", "+imbalance@teacher.imbalance=none"), "has its own"),
+    ],
+)
+def test_a_teacher_alone_refuses_what_it_would_not_show(overrides, says, meddistill):
+    code, _, said = meddistill("teacher", *SMALL_TEACHER, *overrides)
+    assert code == 2
+    assert says in " ".join(said.split())
+
+
 def test_a_focal_student_is_brought_back_wherever_its_folder_goes(meddistill, cohort):
     assert meddistill("distill", *RUN, "imbalance=focal", "hydra.run.dir=run")[0] == 0
     found = metrics("run")["imbalance"]

@@ -14,6 +14,11 @@ from meddistill.measures import HALF
 
 Numbers = NDArray[np.float64]
 Marks = NDArray[np.bool_]
+WORDS = {
+    "prevalence": "the share of positive validation rows",
+    "youden": "the score with the best sensitivity + specificity on validation rows (Youden 1950)",
+}
+"""Rules without a number, as the end of a sentence."""
 WAYS = "must be a number above 0 and at most 1, prevalence, youden, sensitivity:0.95 or cost:5"
 
 
@@ -95,10 +100,8 @@ def rule_of(value: Any, key: str = "threshold") -> Rule:
         fixed = number(key, value, above=0, at_most=1)
         return Rule(fixed, f"at {fixed:g} or above", fixed)
     name, colon, argument = value.partition(":")
-    if not colon and name in ("prevalence", "youden"):
-        words = {"prevalence": "the share of positive", "youden": "the best sum of sensitivity and "
-                 "specificity (Youden 1950) on"}[name]  # fmt: skip
-        return Rule(value, f"at {words} validation rows or above")
+    if not colon and name in WORDS:
+        return Rule(value, f"at or above {WORDS[name]}")
     if not colon or name not in ARGUMENTS:
         raise SettingError(key, value, WAYS)
     try:
@@ -118,7 +121,7 @@ def as_given(cell: Any) -> float | str:
 def _of_sensitivity(given: str, least: float) -> Rule:
     if not 0 < least <= 1:
         raise SettingError("threshold", given, "a sensitivity is above 0 and at most 1")
-    words = f"at the highest threshold that finds {least:.0%} of positive validation rows, or above"
+    words = f"at or above the highest score that finds {least:.0%} of positive validation rows"
     return Rule(given, words, least=least)
 
 

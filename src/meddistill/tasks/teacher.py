@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from meddistill.config.compose import choice_name
 from meddistill.config.confdir import conf_dir
 from meddistill.config.identity import from_call
 from meddistill.data.cohort import UNLABELLED
@@ -16,12 +17,13 @@ from meddistill.errors import SettingError
 from meddistill.inference import pathways
 from meddistill.inference.card import save_card
 from meddistill.inference.loading import copy_model
+from meddistill.losses.imbalance import of_teacher
 from meddistill.runs.runfolder import RunFolder, is_main_process
 from meddistill.students.rows import check_threshold
 from meddistill.tasks.common import check
 from meddistill.teachers.judging import judge_teacher
 from meddistill.teachers.targets import SHARED, find_targets
-from meddistill.teachers.teaching import build_teacher
+from meddistill.teachers.teaching import build_teacher, teacher_node
 
 PLACE = ("devices", "num_nodes", "strategy")
 """Arguments of the Trainer that a teacher is said not to take: it is trained on one device."""
@@ -78,8 +80,23 @@ def _check_read(settings: Mapping[str, Any]) -> None:
     if unlabelled is not None:
         mend = "a teacher learns from labelled rows; its student reads these ('meddistill distill')"
         raise SettingError(UNLABELLED, unlabelled, mend)
+    _check_imbalance(settings)
     plain = yaml.safe_load((conf_dir() / "accelerator" / "_trainer.yaml").read_text("utf-8"))
     for name, value in settings["trainer"].items():
         if name not in (*SHARED, *PLACE) and value != plain.get(name):
             mend = f"is a student's; a teacher's own is teacher.trainer.{name}"
             raise SettingError(f"trainer.{name}", value, mend)
+
+
+def _check_imbalance(settings: Mapping[str, Any]) -> None:
+    """Refuse an imbalance that would do nothing to a teacher, or nothing reads."""
+    node = settings["imbalance"]
+    if not node:
+        return
+    name = choice_name(node)
+    if not of_teacher(node):
+        mend = "does nothing to a teacher, whose answers are brought back always: leave it out"
+        raise SettingError("imbalance", name, mend)
+    if teacher_node(settings) == settings["teacher"]:
+        mend = "this teacher was made elsewhere, or has its own (teacher.imbalance): leave it out"
+        raise SettingError("imbalance", name, mend)
