@@ -18,6 +18,8 @@ OptimizerFactory = Callable[[Iterable[Any]], "torch.optim.Optimizer"]
 """From parameters, or groups of them, to their optimizer."""
 LARGEST_RATE = 1e30
 """Above it a single step is lost for float32, whose largest number is 3.4e38."""
+WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
+"""Where a word of a class's name begins."""
 MISSING = re.compile(r"missing \d+ required \S+ arguments?: '(\w+)'")
 """What Python says of an argument that is not there."""
 
@@ -67,8 +69,8 @@ def build(node: Mapping[str, Any], key: str, **facts: Any) -> Any:
 
 
 def choice_name(node: Mapping[str, Any]) -> str:
-    """What the component of a config node is called in its group: munge, of ...munge.Munge."""
-    return str(node["_target_"]).rpartition(".")[2].lower()
+    """What the component of a config node is called in its group: logit_adjustment, of its class."""
+    return WORD.sub("_", str(node["_target_"]).rpartition(".")[2]).lower()
 
 
 def no_target(key: str) -> UserError:
