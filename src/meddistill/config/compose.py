@@ -69,7 +69,7 @@ def build(node: Mapping[str, Any], key: str, **facts: Any) -> Any:
 
 
 def choice_name(node: Mapping[str, Any]) -> str:
-    """What the component of a config node is called in its group: logit_adjustment, of its class."""
+    """What a node's component is called in its group: logit_adjustment, of LogitAdjustment."""
     return WORD.sub("_", str(node["_target_"]).rpartition(".")[2]).lower()
 
 
