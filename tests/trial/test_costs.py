@@ -28,7 +28,8 @@ def found(cohort, split, tmp_path_factory):
     """Costs of teacher, student and baseline, reading a raw row made slow."""
     teacher = ForestTeacher(trees=2, out_of_fold=False, calibrate="none")
     targets = find_targets(teacher, cohort, split, tmp_path_factory.mktemp("store"), {})
-    settings = {"student": STUDENT, "seed": 0}
+    unset = {"trial": {"hide": None}, "preprocessing": {}, "missing": {}}
+    settings = {"student": STUDENT, "seed": 0, **unset}
     table = Table(settings, CohortDataModule(cohort, split), targets)
     arms = {
         "teacher": TeacherArm("teacher"),
