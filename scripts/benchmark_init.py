@@ -2,8 +2,8 @@
 
     python scripts/benchmark_init.py FOLDER_OF_DATA [--only NAME ...]
 
-Each data set is tried with all labels, and with a tenth at the student's site and all at the
-teacher's. Nothing is tuned, so that arms differ in the start alone. Trials lie in
+Each table is tried with all labels, and with a tenth at the student's site and all at the
+teacher's; images and series with the tenth alone. Nothing is tuned, so that arms differ in the start alone. Trials lie in
 `outputs/benchmark`; a killed run goes on with what is missing. Prints the table of
 docs/benchmarks.md: each loss from scratch and from units that are chosen at random, evenly spaced
 or by their norm; test measures, epochs to the best validation log loss, and the paired difference
@@ -30,20 +30,20 @@ SCRATCH = {"ce": "student_alone", "kd": "distilled"}
 STARTED = {"ce": "subset", "kd": "subset_distilled"}
 SMALL = ("teacher=mlp", "student=mlp_small", "trial.repeats=5")
 PATIENCE = 20
+FEW = ("trial.repeats=3", "trainer.max_epochs=30", "trial.few_labels=null", "data.labels=0.1",
+       "teacher.labels=1")  # fmt: skip
 KINDS = {
     "deep": (*SMALL, "student.depth=2"),
     "flat": (*SMALL,),
     "pneumonia": (
         "data=pneumonia", "teacher=resnet_image", "teacher.view=none",
         "teacher.network={_target_:meddistill.models.cnn.CNN,width:32,depth:3}",
-        "student=cnn_small", "trial.repeats=3", "trainer.max_epochs=30",
+        "student=cnn_small", *FEW,
     ),
-    "icu_mortality_48h": (
-        "data=icu_mortality_48h", "teacher=gru", "student=gru_small", "trial.repeats=3",
-        "trainer.max_epochs=30",
-    ),
+    "icu_mortality_48h": ("data=icu_mortality_48h", "teacher=gru", "student=gru_small", *FEW),
 }  # fmt: skip
-"""Settings of each kind of rows; tables have a student of two hidden layers and one of one."""
+"""Settings of each kind of rows; tables have a student of two hidden layers and one of one, images
+and series few labels alone, since their students take minutes."""
 FILES = {"pneumonia": "pneumoniamnist_28.npz", "icu_mortality_48h": "physionet2012_icu_48h.npz"}
 HEAD = ("data", "student", "labels", "loss", "start", "AUROC", "log loss", "difference", "epochs")
 
@@ -95,7 +95,7 @@ def lines(name: str, kind: str, folder: Path) -> Iterator[list[str]]:
     tests = pd.read_csv(folder / "results.csv").set_index(["setting", "arm", "split"]).sort_index()
     tries = pd.read_csv(folder / "tries.csv").set_index(["setting", "arm"]).sort_index()
     most = found["trial"]["max_epochs"]
-    for number, labels in enumerate(LABELS):
+    for number, labels in enumerate(LABELS[-len(found["settings"]) :]):
         ratio = found["settings"][number]["ratio"]
         for arm, loss, start in arms():
             own = tests.loc[(number, arm)]
