@@ -3,11 +3,11 @@
     python scripts/benchmark_init.py FOLDER_OF_DATA [--only NAME ...]
 
 Each table is tried with all labels, and with a tenth at the student's site and all at the
-teacher's; images and series with the tenth alone. Nothing is tuned, so that arms differ in the start alone. Trials lie in
-`outputs/benchmark`; a killed run goes on with what is missing. Prints the table of
-docs/benchmarks.md: each loss from scratch and from units that are chosen at random, evenly spaced
-or by their norm; test measures, epochs to the best validation log loss, and the paired difference
-of test log loss to the same loss from scratch.
+teacher's; images and series with the tenth alone. Nothing is tuned, so that arms differ in the
+start alone. Trials lie in `outputs/benchmark`; a killed run goes on with what is missing. Prints
+the table of docs/benchmarks.md: each loss from scratch and from units that are chosen at random,
+evenly spaced or by their norm; test measures, epochs to the best validation log loss, and the
+paired difference of test log loss to the same loss from scratch.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ KINDS = {
     "flat": (*SMALL,),
     "pneumonia": (
         "data=pneumonia", "teacher=resnet_image", "teacher.view=none",
-        "teacher.network={_target_:meddistill.models.cnn.CNN,width:32,depth:3}",
+        "teacher.network._target_=meddistill.models.cnn.CNN", "teacher.network.width=32",
+        "teacher.network.depth=3", "~teacher.network.stages",
         "student=cnn_small", *FEW,
     ),
     "icu_mortality_48h": ("data=icu_mortality_48h", "teacher=gru", "student=gru_small", *FEW),
