@@ -36,7 +36,7 @@ KINDS = {
     "deep": (*SMALL, "student.depth=2"),
     "flat": (*SMALL,),
     "pneumonia": (
-        "data=pneumonia", "teacher=resnet_image", "teacher.view=none",
+        "data=pneumonia", "teacher=resnet_image", "view@teacher.view=none",
         "teacher.network._target_=meddistill.models.cnn.CNN", "teacher.network.width=32",
         "teacher.network.depth=3", "~teacher.network.stages",
         "student=cnn_small", *FEW,

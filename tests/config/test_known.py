@@ -99,6 +99,20 @@ def test_an_unknown_key_of_a_trial_is_refused(override, message):
         check(composed("trial", override))
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("teacher.view=none", "is chosen as view@teacher.view=none"),
+        ("teacher.scheduler=cosine", "is chosen as scheduler@teacher.scheduler=cosine"),
+        ("teacher.missing=knn", "is chosen as missing@teacher.missing=knn"),
+        ("teacher.optimizer=quick", "is chosen as optimizer@teacher.optimizer=adam"),
+    ],
+)
+def test_the_name_of_a_choice_is_no_setting(override, message):
+    with pytest.raises(UserError, match=message):
+        check(composed("distill", "teacher=mlp", override))
+
+
 def test_the_nearest_key_is_beside_or_has_the_same_last_name():
     known = ["seed", "loss.temperature", "stack.chunk", "data.split_seed"]
     assert nearest("sead", known) == "seed"

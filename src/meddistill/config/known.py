@@ -169,7 +169,17 @@ def _check_node(node: Mapping[str, Any], key: str) -> None:
     for name, value in node.items():
         if taken is not None and name not in (*taken, *own, *SPECIAL):
             raise SettingError(f"{key}.{name}", value, not_taken(name, (*taken, *own)))
+        if str(node["_target_"]).startswith("meddistill."):
+            _check_chosen(value, name, key)
         _check_inside(value, f"{key}.{name}")
+
+
+def _check_chosen(value: Any, name: str, key: str) -> None:
+    """Refuse the name of a choice in the place of what it stands for."""
+    is_name = isinstance(value, str) and not value.startswith("${")
+    if is_name and name in (*NODES, "missing") and (there := choices(name)):
+        mend = f"is chosen as {name}@{key}.{name}={value if value in there else there[0]}"
+        raise SettingError(f"{key}.{name}", value, mend)
 
 
 def _check_inside(value: Any, key: str) -> None:
