@@ -5,9 +5,9 @@
 Each table is tried with all labels, and with a tenth at the student's site and all at the
 teacher's; images and series with the tenth alone. Nothing is tuned, so that arms differ in the
 start alone. Trials lie in `outputs/benchmark`; a killed run goes on with what is missing. Prints
-the table of docs/benchmarks.md: each loss from scratch and from units that are chosen at random,
-evenly spaced or by their norm; test measures, epochs to the best validation log loss, and the
-paired difference of test log loss to the same loss from scratch.
+the table of docs/benchmarks.md: of each loss test log loss from scratch, and the paired difference
+to it from units that are chosen at random, evenly spaced or by their norm; after it the epochs to
+the best validation log loss.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ KINDS = {
 """Settings of each kind of rows; tables have a student of two hidden layers and one of one, images
 and series few labels alone, since their students take minutes."""
 FILES = {"pneumonia": "pneumoniamnist_28.npz", "icu_mortality_48h": "physionet2012_icu_48h.npz"}
-HEAD = ("data", "student", "labels", "loss", "start", "AUROC", "log loss", "difference", "epochs")
+HEAD = ("data", "student", "labels", "loss", "scratch", *CHOICES)
 
 
 def arms() -> Iterator[tuple[str, str, str]]:
@@ -91,25 +91,28 @@ def trial(name: str, kind: str, data: Path) -> Path:
 
 
 def lines(name: str, kind: str, folder: Path) -> Iterator[list[str]]:
-    """A line for each setting, loss and start."""
+    """A line for each setting and loss: log loss from scratch, each start's difference to it."""
     found = read_json(folder / "results.json")
     tests = pd.read_csv(folder / "results.csv").set_index(["setting", "arm", "split"]).sort_index()
     tries = pd.read_csv(folder / "tries.csv").set_index(["setting", "arm"]).sort_index()
     most = found["trial"]["max_epochs"]
     for number, labels in enumerate(LABELS[-len(found["settings"]) :]):
         ratio = found["settings"][number]["ratio"]
-        for arm, loss, start in arms():
-            own = tests.loc[(number, arm)]
-            epochs = tries.loc[(number, arm), "epochs"].to_numpy()
-            best = np.where(epochs < most, epochs - PATIENCE, epochs)
-            scratch = tests.loc[(number, SCRATCH[loss]), "log_loss"]
-            gain = differences(own["log_loss"].to_numpy(), scratch.to_numpy())
-            yield [
-                name, kind, labels, loss, start, f"{own['auroc'].mean():.4f}",
-                f"{own['log_loss'].mean():.4f}",
-                "" if start == "scratch" else difference(gain, ratio),
-                f"{best.mean():.0f}" + (" and more" if (epochs >= most).any() else ""),
-            ]  # fmt: skip
+        for loss, arm in SCRATCH.items():
+            scratch = tests.loc[(number, arm), "log_loss"].to_numpy()
+            cells = [f"{scratch.mean():.4f}, {epochs(tries.loc[(number, arm), 'epochs'], most)}"]
+            for choice in CHOICES:
+                own = number, f"{STARTED[loss]}_{choice}"
+                gain = differences(tests.loc[own, "log_loss"].to_numpy(), scratch)
+                trained = epochs(tries.loc[own, "epochs"], most)
+                cells.append(f"{difference(gain, ratio)}, {trained}")
+            yield [name, kind, labels, loss, *cells]
+
+
+def epochs(trained: pd.Series[int], most: int) -> str:
+    """Mean number to the best validation log loss; with > where a training was cut short."""
+    best = trained.where(trained >= most, trained - PATIENCE).mean()
+    return f"{'>' if (trained >= most).any() else ''}{best:.0f}"
 
 
 def difference(values: np.ndarray, ratio: float) -> str:
