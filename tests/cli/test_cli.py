@@ -265,6 +265,7 @@ def test_fewer_labels_leave_the_rest_as_rows_that_the_teacher_answers(meddistill
     assert "labels: 1" in Path("few/config.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_a_basic_sweep_trains_one_teacher_and_writes_a_table_of_its_students(meddistill):
     code, out, _ = meddistill(
         "distill", "-m", *QUICK, "loss.temperature=1,4", "loss.alpha=0,0.5", "seed=0,1",
@@ -296,6 +297,7 @@ def test_a_failed_job_takes_neither_the_others_nor_the_table_with_it(meddistill)
     assert "job 1 failed" in out
 
 
+@pytest.mark.slow
 def test_a_repeated_sweep_does_only_what_is_missing(meddistill, monkeypatch):
     sweep = ("distill", "-m", *QUICK, "loss.temperature=1,2", "hydra/sweeper=basic")
     meddistill(*sweep)

@@ -137,6 +137,7 @@ def test_a_schedule_that_stands_still_is_the_number(meddistill):
     pd.testing.assert_frame_equal(*both)
 
 
+@pytest.mark.slow
 def test_a_member_of_a_stack_follows_its_schedule_as_the_student_alone_does(meddistill):
     common = (*SMALL_TEACHER, "trainer.max_epochs=6", "+schedule@loss.temperature=cosine",
               "loss.temperature.epochs=4")  # fmt: skip

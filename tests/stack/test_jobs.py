@@ -46,6 +46,7 @@ def probabilities(folder, member=0):
     return table[["p_benign", "p_malignant"]].to_numpy()
 
 
+@pytest.mark.slow
 def test_a_stacked_sweep_gives_the_numbers_of_a_basic_one(meddistill):
     assert meddistill("distill", "-m", *QUICK, *GRID, "hydra.sweep.dir=stacked")[0] == 0
     plain = meddistill(
@@ -81,6 +82,7 @@ def test_a_job_leaves_six_files_however_many_its_members(meddistill):
     assert rows.groupby("student").size().to_dict() == {"logistic": 8, "mlp_tiny": 8}
 
 
+@pytest.mark.slow
 def test_members_per_job_cuts_a_combination_into_jobs(meddistill):
     meddistill("distill", "-m", *QUICK, *GRID, "hydra.sweep.dir=whole")
     code, _, _ = meddistill(
@@ -207,6 +209,7 @@ def test_a_student_of_a_basic_sweep_is_picked_too(meddistill):
     assert "one is there already" in err
 
 
+@pytest.mark.slow
 def test_a_repeated_sweep_trains_only_the_chunks_that_are_missing(meddistill, monkeypatch):
     from meddistill.stack import chunks
 
@@ -420,6 +423,7 @@ def test_a_folder_without_results_has_no_report(meddistill):
         assert "empty is no folder of" in err
 
 
+@pytest.mark.slow
 def test_what_a_search_finds_is_written_down_and_trained(meddistill):
     search = ("loss=kd_auto", "loss.temperatures=[1,4]", "loss.alphas=[0,0.5]", "loss.seeds=2",
               "loss.epochs=1")  # fmt: skip

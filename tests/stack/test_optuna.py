@@ -44,6 +44,7 @@ def test_a_trial_is_the_mean_over_the_seeds_of_its_job(optuna, meddistill):
     assert "Choose on validation, look at test" in out
 
 
+@pytest.mark.slow
 def test_a_repeated_command_runs_the_missing_trials_alone(optuna, meddistill):
     meddistill(*SWEEP, "hydra.sweeper.n_trials=2")
     before = [trial.params for trial in trials(optuna)]
@@ -111,6 +112,7 @@ def test_the_first_failure_ends_a_sweep_with_its_reason(optuna, meddistill):
     assert len(trials(optuna)) == 1
 
 
+@pytest.mark.slow
 def test_jobs_are_counted_on_after_a_resume(optuna, meddistill):
     meddistill(*SWEEP, "hydra.sweeper.n_trials=1")
     _, out, _ = meddistill(*SWEEP, "hydra.sweeper.n_trials=2")

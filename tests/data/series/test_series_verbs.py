@@ -72,6 +72,7 @@ def test_students_that_a_series_can_not_be_read_by_are_refused_with_the_mend(med
     assert "series" in err
 
 
+@pytest.mark.slow
 def test_gru_students_of_a_job_train_in_a_stack_and_convolutions_one_by_one(meddistill, tmp_path):
     rows = save_series(tmp_path)
     np.savez("more.npz", **{**made_arrays(rows=20, seed=3), "record_id": np.arange(20)})
@@ -93,6 +94,7 @@ def test_gru_students_of_a_job_train_in_a_stack_and_convolutions_one_by_one(medd
     assert "Conv1d gains nothing in a stack, and drifts" in out + err
 
 
+@pytest.mark.slow
 def test_a_trial_of_series_compares_students_with_boosting_on_summaries(meddistill, tmp_path):
     np.savez("more.npz", **{**made_arrays(rows=20, seed=3), "record_id": np.arange(20)})
     code, _, err = meddistill(
