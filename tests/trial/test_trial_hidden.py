@@ -18,7 +18,7 @@ from meddistill.trial.hidden import shares_asked
 
 TRIAL = (
     "trial", *SMALL_TEACHER, "student=mlp_tiny", "trainer.max_epochs=3", "trial.repeats=2",
-    "trial.seeds=1", "trial.few_labels=null", "trial.hide=[0.5,0]",
+    "trial.seeds=1", "trial.few_labels=null", "trial.hide=[0.5,0]", "threshold=youden",
     "arm=[teacher,student_alone,distilled,robust,scorecard_alone]", "arms.robust.missing.hide=0.6",
     "arms.student_alone.tune={optimizer.weight_decay:[0.0]}", "student.width=8",
     "arms.distilled.tune={loss.temperature:[1.0],loss.alpha:[0.5],optimizer.weight_decay:[0.0]}",
@@ -48,6 +48,11 @@ def test_with_nothing_hidden_the_figures_are_those_of_the_trial(folder):
         expected = results.set_index(["split", "arm"])[measure]
         assert sorted(whole.index) == sorted(expected.index)
         np.testing.assert_allclose(whole[measure], expected[whole.index], atol=1e-6)
+
+
+def test_a_rule_of_a_threshold_leaves_hidden_cells_their_measures(folder):
+    assert "threshold: youden" in (folder / "config.yaml").read_text()
+    assert pd.read_csv(folder / "hidden.csv")[["auroc", "log_loss"]].notna().all(axis=None)
 
 
 def test_half_of_the_cells_are_hidden_from_every_arm_alike(folder):

@@ -64,7 +64,7 @@ def hidden_lines(answers: Answers, unit: Unit, table: Table) -> list[dict[str, A
     for share in shares_asked(unit.settings):
         stream = derive(0, "hidden test cells", unit.split, str(share))
         hidden = patterns.draw(test.known, share, np.random.default_rng(stream))
-        found = _measured(answers, test.emptied(hidden), target, unit.settings["threshold"])
+        found = _measured(answers, test.emptied(hidden), target)
         lines.append(
             {
                 "setting": unit.setting,
@@ -78,12 +78,10 @@ def hidden_lines(answers: Answers, unit: Unit, table: Table) -> list[dict[str, A
     return lines
 
 
-def _measured(
-    answers: Answers, rows: Records, target: NDArray[np.int64], threshold: float
-) -> dict[str, float]:
-    """Means over seeds; NaN where one of them diverged."""
+def _measured(answers: Answers, rows: Records, target: NDArray[np.int64]) -> dict[str, float]:
+    """Means over seeds of measures that no threshold decides; NaN where one of them diverged."""
     found = [np.exp(model.log_probabilities(rows)) for model in answers.models]
-    measures = evaluate_members(np.stack(found), target, threshold)
+    measures = evaluate_members(np.stack(found), target)
     return {name: float(measures[name].mean()) for name in MEASURES}
 
 
