@@ -20,6 +20,8 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.tables import empty_cells
 from meddistill.data.tables.empty_cells import Iterative, Knn, Median, Native
 from meddistill.data.tables.fitting import fit_preprocessing
+from meddistill.data.tables.iterative import fit_regressions
+from meddistill.data.tables.knn import Neighbours
 from meddistill.data.tables.modality import load_preprocessing
 from meddistill.data.tables.records import TableRecords
 from meddistill.data.tables.schema import Schema
@@ -97,6 +99,55 @@ def test_what_is_saved_answers_to_the_last_bit_and_a_row_as_in_company(method, t
     assert np.array_equal(read(new), made(new))
     alone = [read(new.take(np.array([row]))) for row in range(10)]
     assert np.array_equal(np.concatenate(alone), made(new)[:10])
+
+
+def whole_years(count, columns=20, seed=0):
+    """Ages in whole years, of which many are alike, and columns that most rows lack."""
+    random = np.random.default_rng(seed)
+    age = random.integers(40, 50, count)
+    frame = pd.DataFrame({f"lab{k}": age + random.normal(size=count) for k in range(columns)})
+    frame = frame.mask(random.random(frame.shape) < np.linspace(0.1, 1, count)[:, None])
+    return frame.assign(age=age)
+
+
+@pytest.mark.parametrize("method", [Native(), Iterative(), Knn()])
+def test_a_row_is_filled_alike_alone_shuffled_and_in_training_also_where_rows_are_tied(
+    method, tmp_path
+):
+    frame = whole_years(200)
+    schema = Schema(tuple(frame.columns), ())
+    made = method.fit(TableRecords(frame, schema), 1, None)
+    trained = made(TableRecords.prepared(frame, schema))
+    made.save(tmp_path / "preprocessing.json")
+    read = load_preprocessing(tmp_path / "preprocessing.json", schema.to_dict())
+    order = np.random.default_rng(1).permutation(len(frame))
+    shuffled = inputs_of(read, frame.iloc[order])
+    alone = [inputs_of(read, frame.iloc[[row]])[0] for row in range(len(frame))]
+    assert np.array_equal(shuffled, trained[order])
+    assert np.array_equal(np.stack(alone), trained)
+
+
+@pytest.mark.parametrize("name", ["iterative", "knn"])
+def test_a_filler_answers_a_row_to_the_last_bit_alone_and_in_any_layout(name):
+    values = whole_years(60).to_numpy(dtype=float)
+    scaled = (values - np.nanmean(values, axis=0)) / np.nanstd(values, axis=0)
+    if name == "knn":
+        filler = Neighbours(scaled, 5)
+        moved = Neighbours(np.asfortranarray(scaled), 5)
+        assert np.array_equal(moved(scaled), filler(scaled))
+    else:
+        ends = np.nanmin(scaled, axis=0), np.nanmax(scaled, axis=0)
+        filler, _ = fit_regressions(scaled, *ends, 2)
+    together = filler(np.asfortranarray(scaled))
+    assert np.array_equal(np.concatenate([filler(row[None]) for row in scaled]), together)
+
+
+def test_all_rows_as_near_as_the_last_of_the_nearest_are_averaged():
+    donors = np.array([[0, 1], [0, 2], [0, 3], [0, 10], [1, 99], [0, np.nan]], dtype=float)
+    new = np.array([[0, np.nan], [5, np.nan], [np.nan, np.nan]])
+    filled = Neighbours(donors, 2)(new)[:, 1]
+    assert filled.tolist() == [4, (99 + 1 + 2 + 3 + 10) / 5, (99 + 1 + 2 + 3 + 10) / 5]
+    assert Neighbours(donors[::-1], 2)(new)[:, 1].tolist() == filled.tolist()
 
 
 def damaged(key, value):
