@@ -16,8 +16,7 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import split_cohort
 from meddistill.losses.base import Searched
 from meddistill.losses.building import build_loss
-from meddistill.losses.imbalance import treatment_of
-from meddistill.losses.treated import treat
+from meddistill.losses.treated import treat, treatment_by
 from meddistill.stack.fit import Recipe, Student, fit_stack
 from meddistill.training.distiller import Distiller
 from meddistill.training.fit import fit
@@ -63,7 +62,7 @@ def alone(made, student, tables, folder):
     classes = data.num_classes
     network = build_network(made.student, "student", data.in_shape, classes, student.seed)
     loss = build_loss({**made.loss, **student.loss})
-    if treatment := treatment_of(student.imbalance, data):
+    if treatment := treatment_by(loss, student.imbalance, data):
         treat(loss, [treatment])
         data = data.with_balance(treatment.balanced)
     module = Distiller(

@@ -61,6 +61,12 @@ class Treatment:
         moved = (self.weight != 1).any() or self.added.any() or self.left.any()
         return not moved and self.gamma == 0
 
+    @property
+    def of_no_labels(self) -> Treatment:
+        """What is left of it where nothing is taken from labels: how batches are drawn."""
+        none = np.zeros(len(self.weight))
+        return Treatment(none + 1, none, none, none, balanced=self.balanced)
+
 
 class Imbalance:
     """A component of the group `imbalance`.

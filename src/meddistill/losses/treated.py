@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from meddistill.data.datamodule import CohortDataModule
 from meddistill.losses.base import DistillationLoss, by_member, log_softmax
-from meddistill.losses.imbalance import Numbers, Treatment
+from meddistill.losses.imbalance import Numbers, Treatment, treatment_of
 from meddistill.losses.labels import Labelled, LabelTerm
 
 LEAST = 1e-12
@@ -59,6 +61,17 @@ class TreatedLabels(LabelTerm):
     def at_true_prior(self, logits: Tensor) -> Tensor:
         """[classes, ..., rows] without the bend that the network's answers keep."""
         return logits - _classes_first(self.left, logits)
+
+
+def treatment_by(
+    loss: DistillationLoss, node: Mapping[str, Any], data: CohortDataModule
+) -> Treatment | None:
+    """What a config node of an imbalance asks for of a student that learns by `loss`.
+
+    One that takes nothing from labels is the student without a treatment, whatever its kind.
+    """
+    found = treatment_of(node, data)
+    return found if found is None or loss.ever_learns_labels else found.of_no_labels
 
 
 def treat(

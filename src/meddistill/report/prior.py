@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,4 +57,21 @@ def trial_table(setting: Mapping[str, Any], summary: Mapping[str, Any]) -> list[
     }
     treated = {each["arm"] for each in summary["treated"]}
     own = {name: arm for name, arm in setting["arms"].items() if name in treated}
-    return [measures_table({**setting, "arms": own}, summary, names, CAPTION, [MEANT])]
+    notes = [MEANT, *_untreated(setting, summary)]
+    return [measures_table({**setting, "arms": own}, summary, names, CAPTION, notes)]
+
+
+def _untreated(setting: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
+    """In how many splits an arm's chosen try took nothing from labels, so that none was treated."""
+    number = summary["settings"].index(setting["title"])
+    counts = Counter(
+        each["arm"]
+        for each in summary["treated"]
+        if each["setting"] == number and not any(each["seeds"])
+    )
+    return [
+        f"{summary['arms'][arm]['label']}: chosen without a treatment of its labels (a try that "
+        f"takes nothing from them, such as loss.alpha=1) in {count} of {setting['splits']} splits, "
+        "which are left out of its figures."
+        for arm, count in counts.items()
+    ]

@@ -20,9 +20,9 @@ from meddistill.config.compose import build_network, build_optimizer
 from meddistill.data.batches import patience_for
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.losses import DistillationLoss
-from meddistill.losses.building import by_epoch, is_scheduled
-from meddistill.losses.imbalance import Treatment, treatment_of
-from meddistill.losses.treated import treat
+from meddistill.losses.building import build_loss, by_epoch, is_scheduled
+from meddistill.losses.imbalance import Treatment
+from meddistill.losses.treated import treat, treatment_by
 from meddistill.stack.best import BestMembers
 from meddistill.stack.distiller import Halt, StackedDistiller
 from meddistill.stack.memory import keep_freed_memory
@@ -183,7 +183,7 @@ def _fit_in_order(
     """The best of each member, its answers [M, rows, classes], and its number of parameters."""
     used = sorted({student.table for student in students})
     network = stack_networks(networks, tables[used[0]].in_shape)
-    treatments = _treatments(students, tables)
+    treatments = _treatments(recipe.loss, students, tables)
     rows = MemberRows(
         [tables[number] for number in used],
         [used.index(student.table) for student in students],
@@ -240,12 +240,22 @@ class MemberLosses:
         return treat(loss, [self.treatments[member] for member in members], stacked=True)
 
 
-def _treatments(students: Sequence[Student], tables: Sequence[CohortDataModule]) -> list[Treatment]:
-    """Each member's by the rows of its own table; none where there is nothing to treat."""
+def _treatments(
+    node: Mapping[str, Any], students: Sequence[Student], tables: Sequence[CohortDataModule]
+) -> list[Treatment]:
+    """Each member's by its own loss and table; none where there is nothing to treat."""
     if not students[0].imbalance:
         return []
-    keys = [(json.dumps(dict(each.imbalance)), each.table) for each in students]
-    made = {key: treatment_of(json.loads(key[0]), tables[key[1]]) for key in dict.fromkeys(keys)}
+    keys = [
+        (json.dumps({**node, **each.loss}), json.dumps(dict(each.imbalance)), each.table)
+        for each in students
+    ]
+    made = {
+        (loss, treated, table): treatment_by(
+            build_loss(json.loads(loss)), json.loads(treated), tables[table]
+        )
+        for loss, treated, table in dict.fromkeys(keys)
+    }
     return [treatment for key in keys if (treatment := made[key]) is not None]
 
 

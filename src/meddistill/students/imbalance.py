@@ -14,8 +14,10 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.errors import SettingError
 from meddistill.evaluation.calibration import apply_temperature, fit_temperature
 from meddistill.losses import DistillationLoss
+from meddistill.losses.building import build_loss
 from meddistill.losses.choice import loss_name
-from meddistill.losses.imbalance import Imbalance, Sampler, build_imbalance, treatment_of
+from meddistill.losses.imbalance import Imbalance, Sampler, build_imbalance
+from meddistill.losses.treated import treatment_by
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +57,13 @@ def brought_back(
     """A student's answers [rows, classes] as they are given, and what `metrics.json` says of it.
 
     What labels of another prior do is undone in training itself; of the focal loss there is a
-    temperature, fitted on labelled validation rows. Nothing is said where nothing is treated.
+    temperature, fitted on labelled validation rows. Nothing is said where no label is treated, as
+    with `loss.alpha=1`.
     """
-    treatment = treatment_of(settings["imbalance"], data)
-    if treatment is None:
+    if not settings["imbalance"]:
+        return probabilities, {}
+    treatment = treatment_by(build_loss(settings["loss"]), settings["imbalance"], data)
+    if treatment is None or treatment.is_plain:
         return probabilities, {}
     temperature = 1.0
     if treatment.calibrates and np.isfinite(probabilities).all():

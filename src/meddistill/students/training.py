@@ -14,8 +14,7 @@ from meddistill.data.datamodule import CohortDataModule
 from meddistill.evaluation.thresholds import rule_of
 from meddistill.losses import DistillationLoss
 from meddistill.losses.building import by_epoch, is_scheduled
-from meddistill.losses.imbalance import treatment_of
-from meddistill.losses.treated import treat
+from meddistill.losses.treated import treat, treatment_by
 from meddistill.students.checks import asks_live
 from meddistill.students.start import started
 from meddistill.teachers.targets import Targets
@@ -43,7 +42,7 @@ def train_student(
         teacher, data = _live(targets, data)
     if teacher is not None and loss.needs_features:
         connect(loss, student, teacher.network, data, settings["seed"])
-    if treatment := treatment_of(settings["imbalance"], data):
+    if treatment := treatment_by(loss, settings["imbalance"], data):
         treat(loss, [treatment])
         data = data.with_balance(treatment.balanced)
     module = Distiller(

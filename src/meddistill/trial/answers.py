@@ -28,7 +28,7 @@ class Answers:
         epochs: [tries, seeds] that students were trained; None of what has no epochs.
         columns: Those that one of the chosen students still reads, where a card forgot others.
         treated: [seeds] what brought the chosen students' answers back, as a run's metrics have it;
-            none where no imbalance is treated.
+            none where no imbalance is treated, an empty one where it took nothing from labels.
         models: The chosen try's, a seed each, where they are asked again and can be.
     """
 

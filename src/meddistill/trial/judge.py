@@ -66,7 +66,7 @@ def _judge_unit(
         line |= calibration_measures(values, target, held[arm, seed], held_target)
         if rule.given != HALF:
             line |= decision_measures(values, target, chosen[number])
-        if arm in treated:
+        if arm in treated and treated[arm][seed]:
             line |= prior_measures(values, target, treated[arm][seed])
         line |= _fidelity(values, target, seed, answers, summary["baseline"])
     return lines

@@ -261,7 +261,7 @@ def _chosen(
             seen = kept.setdefault(key, {})
             seen[at.seed] = part["probabilities"][place].numpy().copy()
             if said := part.get("treated"):
-                treated.setdefault(key, {})[at.seed] = said[place]["imbalance"]
+                treated.setdefault(key, {})[at.seed] = said[place].get("imbalance", {})
             if asked is not None:
                 model = _model(member, asked[chunk.tables[place]].data, part, place)
                 models.setdefault(key, {})[at.seed] = model
@@ -286,8 +286,9 @@ def _model(member: Member, data: CohortDataModule, part: Mapping[str, Any], plac
         member.settings["student"], "student", read.in_shape, read.num_classes, 0
     )
     student.load_state_dict({name: value[place] for name, value in part["weights"].items()})
-    said = part["treated"][place]["imbalance"] if part.get("treated") else {"temperature": 1.0}
-    card = replace(Card.of(member.settings["student"], [], read), temperature=said["temperature"])
+    said = part["treated"][place].get("imbalance", {}) if part.get("treated") else {}
+    temperature = said.get("temperature", 1.0)
+    card = replace(Card.of(member.settings["student"], [], read), temperature=temperature)
     network = MeanOfProbabilities([student], card.temperature)
     return NetworkModel(card, network, read.preprocessing)
 
