@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from made_series import as_long, made_arrays, save_long, save_series
 from meddistill.config.identity import identity
+from meddistill.data.series.beside import check_columns
 from meddistill.data.series.long_table import series_table
 from meddistill.data.series.npz import series_npz
 from meddistill.data.split import split_cohort
@@ -202,3 +203,11 @@ def test_every_form_goes_through_the_command_line(saved, tmp_path, meddistill):
     )
     assert code == 0, err
     assert "3 to 8 steps of 3 variables" in out
+
+
+def test_no_static_column_that_is_read_is_taken_for_an_absent_one():
+    frame = pd.DataFrame(columns=["id", "sofa_min", "Age"])
+    with pytest.raises(UserError, match=r"no column 'sofa_max'; there are"):
+        check_columns(["sofa_max", "sofa_min"], frame)
+    with pytest.raises(UserError, match=r"no column 'age' \(is 'Age' meant\?\)"):
+        check_columns(["age", "sofa_min"], frame)

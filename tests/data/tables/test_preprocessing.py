@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,10 @@ from frames import inputs_of, remarks_on, with_frame
 from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.split import split_cohort
 from meddistill.data.tables.encoding import FURTHEST
+from meddistill.data.tables.fitting import fit_preprocessing
 from meddistill.data.tables.modality import load_preprocessing
+from meddistill.data.tables.records import TableRecords
+from meddistill.data.tables.rows import find_columns
 from meddistill.data.tables.schema import Schema
 from meddistill.data.tables.table import table
 from meddistill.errors import UserError
@@ -228,6 +232,34 @@ def test_every_column_may_be_absent_where_training_hid_cells_but_not_all_of_them
 def test_a_column_that_may_be_misspelled_is_not_taken_for_absent(mixed, fitted):
     with pytest.raises(UserError, match=r"lack column 'ward'.*is 'Ward' meant"):
         inputs_of(fitted, mixed.records.frame.rename(columns={"ward": "Ward"}))
+
+
+def test_no_column_that_the_model_reads_is_taken_for_an_absent_one():
+    schema = Schema(("GCS_mean", "GCS_min", "age"))
+    rows = pd.DataFrame({"GCS_min": [3.0], "age": [60]})
+    with pytest.raises(
+        UserError, match="lack column 'GCS_mean', which the model was trained with:"
+    ):
+        find_columns(rows, schema.columns)
+    with pytest.raises(UserError, match=r"lack columns 'GCS_mean', 'age'.*is 'Age' meant"):
+        find_columns(rows.rename(columns={"age": "Age"}), schema.columns)
+
+
+def test_absent_columns_are_added_to_a_wide_table_without_a_warning_of_pandas():
+    schema = Schema(tuple(f"gene{k}" for k in range(120)), tuple(f"kind{k}" for k in range(120)))
+    cells = dict.fromkeys(schema.numeric, 1.0) | dict.fromkeys(schema.categorical, "x")
+    frame = pd.concat([pd.Series([cell] * 9, name=name) for name, cell in cells.items()], axis=1)
+    fitted = fit_preprocessing(schema, TableRecords(frame, schema).cells)
+    fitted.hide = 0.1
+    for absent in (["gene3"], [f"gene{k}" for k in range(119)]):
+        rows, emptied = frame.drop(columns=absent), frame.copy()
+        emptied[absent] = np.nan
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            fitted.check_raw(rows)
+            without = inputs_of(fitted, rows)
+            fitted.probe()
+        assert np.array_equal(without, inputs_of(fitted, emptied))
 
 
 def test_a_column_without_a_cell_is_said_where_there_are_rows_enough(mixed, fitted):

@@ -85,7 +85,7 @@ def check_columns(wanted: Sequence[str], frame: pd.DataFrame) -> None:
     """
     for column in wanted:
         if column not in frame.columns:
-            near = nearest(column, list(frame.columns))
+            near = nearest(column, [name for name in frame.columns if name not in wanted])
             meant = f" (is {shown(near)} meant?)" if near else ""
             raise UserError(
                 f"the table of static columns has no column {shown(column)}{meant}; there are "

@@ -17,7 +17,7 @@ from meddistill.data.tables.encoding import CategoryInputs, Fitted, Inputs, Numb
 from meddistill.data.tables.preprocessing_file import as_plain, read_preprocessing
 from meddistill.data.tables.records import TableRecords
 from meddistill.data.tables.remarks import refuse_unknown, remarks
-from meddistill.data.tables.rows import clean_name, nearest
+from meddistill.data.tables.rows import clean_name, nearest, with_empty
 from meddistill.data.tables.schema import Schema
 from meddistill.errors import UserError, columns_named
 from meddistill.files.atomic import write_atomically
@@ -74,7 +74,7 @@ class TablePreprocessing(Preprocessing):
             "%s: absent from these rows, answered as if every cell were empty, which the model was "
             "trained for", columns_named(absent),
         )  # fmt: skip
-        return TableRecords(rows.assign(**dict.fromkeys(absent)), self.schema, absent=absent)
+        return TableRecords(with_empty(rows, absent), self.schema, absent=absent)
 
     def _absent(self, rows: Any) -> list[str]:
         """Columns that rows lack and may lack; none where they lack one that they need.
@@ -121,12 +121,12 @@ class TablePreprocessing(Preprocessing):
         """A row of empty cells, then numbers of several sizes."""
         values = [None, -3.0, 0.0, 0.5, 1.0, 20.0, 400.0]
         rows = pd.DataFrame(dict.fromkeys(self.schema.numeric, values), index=range(len(values)))
-        return TableRecords(rows.assign(**dict.fromkeys(self.schema.categorical)), self.schema)
+        return TableRecords(with_empty(rows, self.schema.categorical), self.schema)
 
     def check_raw(self, raw: Any) -> None:
         """Refuse rows that pandas has read otherwise than their cells are written."""
         absent = self._absent(raw)
-        self.schema.check_raw(raw.assign(**dict.fromkeys(absent)) if absent else raw)
+        self.schema.check_raw(with_empty(raw, absent) if absent else raw)
 
     def remarks(self, records: Records) -> list[str]:
         """What is odd about rows, as they came and as they were read.

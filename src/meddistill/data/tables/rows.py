@@ -6,7 +6,7 @@ import difflib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -65,6 +65,12 @@ def find_columns(rows: Any, columns: Sequence[str]) -> list[pd.Series[Any]]:
     return [found[column] for column in columns]
 
 
+def with_empty(rows: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    """The rows and empty columns: all at once, since pandas warns of many one by one."""
+    empty = pd.DataFrame(dict.fromkeys(columns), index=rows.index, dtype=object)
+    return pd.concat([rows, empty], axis=1)
+
+
 def _check_twice(names: Sequence[str], columns: Sequence[str]) -> None:
     if len(set(names)) == len(names):
         return
@@ -83,7 +89,8 @@ def _add_index(
             found[clean_name(name)] = pd.Series(cells, index=rows.index)
     absent = [column for column in columns if column not in found]
     if absent:
-        close = nearest(absent[0], list(found))
+        others = [name for name in found if name not in columns]
+        close = next(filter(None, (nearest(name, others) for name in absent)), None)
         near = f" (is {shown(close)} meant?)" if close else ""
         raise UserError(
             f"these rows lack {columns_named(absent)}, which the model was trained with{near}: "
