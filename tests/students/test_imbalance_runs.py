@@ -88,3 +88,30 @@ def test_bent_answers_are_kept_where_they_are_asked_for(meddistill):
         means.append(table["p_malignant"].mean())
     assert means[1] > means[0] + 0.1
     assert abs(means[0] - 212 / 569) < 0.08
+
+
+def test_a_bent_model_says_so_wherever_it_goes(meddistill, cohort, caplog):
+    bent = ("imbalance=logit_adjustment", "loss=ce", "hydra.run.dir=run")
+    code, said, _ = meddistill("distill", *RUN, *bent)
+    assert code == 0
+    assert "not those of the true prior" in " ".join(said.split())
+    assert "not those of the true prior" in Path("run/report.md").read_text()
+    card = json.loads(Path("run/model.json").read_text())
+    assert card["bent"] == metrics("run")["imbalance"]["left"]
+    assert meddistill("export", "run", "--to", "out")[0] == 0
+    assert "not those of the true prior" in Path("out/README.md").read_text()
+    model = load_model("out")
+    for _ in range(2):
+        model.predict_proba(cohort.records.frame.head(3))
+    assert sum("true prior" in each.getMessage() for each in caplog.records) == 1
+    taught = ("teacher=checkpoint", "teacher.path=run", "student=mlp_tiny", "logger=none")
+    code, _, error = meddistill("distill", *taught)
+    assert code == 2
+    assert "teacher.path=run: can't teach" in " ".join(error.split())
+
+
+def test_a_picked_student_of_a_sweep_is_as_bent_as_the_run_alone(meddistill):
+    grid = ("imbalance=logit_adjustment", "imbalance.tau=0.5,1", "loss=ce")
+    assert meddistill("distill", "-m", *RUN, *grid, "hydra.sweep.dir=sweep")[0] == 0
+    assert meddistill("pick", "sweep", "imbalance.tau=0.5", "--to", "picked")[0] == 0
+    assert load_model("picked").card.bent == metrics("picked")["imbalance"]["left"] != []

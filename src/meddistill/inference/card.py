@@ -22,7 +22,7 @@ AVERAGES = ("probabilities", "logits")
 CARD = "model.json"
 PARTS = "parts"
 """Where the models of several lie, each in a folder by its name."""
-SINCE = ("shift", "threshold")
+SINCE = ("shift", "threshold", "bent")
 """Values that earlier versions did not have; an empty one is what they did."""
 OUT_OF_FOLD = "out_of_fold.parquet"
 """Answers for rows that the model was fitted on, by models that were not."""
@@ -50,6 +50,8 @@ class Card:
         records: The kind of raw rows: `tables`, `images`, `series`.
         shift: [classes] by which an estimator's log-probabilities are bent, as weighed rows bend
             them: it is taken out of them before they are tempered; none is by nothing.
+        bent: [classes] by which a network's log-probabilities are bent away from the true prior, as
+            nobody wanted them brought back; it stays in them, and none is by nothing.
         out_of_fold: Whether the folder holds out-of-fold answers for the rows it was fitted on.
     """
 
@@ -66,6 +68,7 @@ class Card:
     out_of_fold: bool = False
     records: str = "tables"
     threshold: float | None = None
+    bent: list[float] = field(default_factory=list)
 
     @property
     def files(self) -> list[str]:
@@ -82,6 +85,16 @@ class Card:
         """
         chosen = judged.get("threshold", threshold)
         return self if chosen == HALF else replace(self, threshold=float(chosen))
+
+    def treated(self, said: Mapping[str, Any]) -> Card:
+        """The same of a network whose classes were out of balance.
+
+        Args:
+            said: What was done, as a run's metrics have it; empty where that is nothing.
+        """
+        left = said.get("left", [])
+        bent = [*left] if any(left) else []
+        return replace(self, temperature=said.get("temperature", self.temperature), bent=bent)
 
     @staticmethod
     def of(

@@ -53,6 +53,8 @@ def _fits(card: Card) -> bool:
         return False
     if card.shift and (card.kind != ESTIMATOR or len(card.shift) != len(card.classes)):
         return False
+    if card.bent and (card.kind != NETWORK or len(card.bent) != len(card.classes)):
+        return False
     if card.kind == SEVERAL:
         return _is_mixture(card.network)
     if card.kind == NETWORK:
@@ -97,6 +99,7 @@ CHECKS: dict[str, Callable[[Any], Any]] = {
     "temperature": lambda value: _is_number(value) and value > 0,
     "columns": lambda value: _whole(value, 0) and len(set(value)) == len(value),
     "shift": lambda value: isinstance(value, list) and all(map(_is_number, value)),
+    "bent": lambda value: isinstance(value, list) and all(map(_is_number, value)),
     "threshold": lambda value: value is None or (_is_number(value) and 0 < value <= 1),
     "records": lambda value: isinstance(value, str),
     "out_of_fold": lambda value: isinstance(value, bool),

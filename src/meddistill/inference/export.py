@@ -20,6 +20,7 @@ from meddistill.inference.loading import load_model
 from meddistill.inference.mixture import MixedModel, part_folder
 from meddistill.inference.model import Model
 from meddistill.inference.weights import read_weights, save_weights
+from meddistill.measures import BENT
 
 ROWS_INSIDE = {"_fit_X", "X_train_", "X_", "support_vectors_", "_raw_data"}
 """Attributes in which scikit-learn's classifiers keep the rows that they were fitted on."""
@@ -33,7 +34,7 @@ README = """\
 - Classes: {classes}
 - {inputs}
 - Answers by: {kind}, {parameters} numbers
-
+{bent}
 What it still holds of the patients it was trained on: names of classes; {learned};
 and its weights, from which in principle it can be guessed whether a known
 person was among them. What fewer patients had in common than its maker's `privacy.fewest` (5, if
@@ -134,5 +135,6 @@ def _readme(model: Model) -> str:
         learned=model.preprocessing.learned,
         kind=kinds[model.card.kind],
         parameters=model.num_parameters,
+        bent=f"- Beware: {BENT}\n" if model.card.bent else "",
         rows="" if model.preprocessing.holds_rows else "no row, ",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,8 +16,9 @@ from torch import nn
 from meddistill.data.preprocessing import Preprocessing
 from meddistill.data.records import Records
 from meddistill.inference.card import Card
-from meddistill.measures import HALF
+from meddistill.measures import BENT, HALF
 
+log = logging.getLogger(__name__)
 Numbers = NDArray[np.float64]
 DECISION = "decision"
 """The column of the class that a row is called."""
@@ -36,6 +38,7 @@ class Model(ABC):
     def __init__(self, card: Card, preprocessing: Preprocessing) -> None:
         self.card, self.preprocessing = card, preprocessing
         self._classes = pd.Index(card.classes)  # made anew it takes longer than a small network
+        self._said_bent = False
 
     @property
     @abstractmethod
@@ -98,6 +101,9 @@ class Model(ABC):
                 it says how to read them.
         """
         self.preprocessing.check_raw(raw)
+        if self.card.bent and not self._said_bent:
+            self._said_bent = True
+            log.warning("the model: %s", BENT)
         return self.probabilities(raw)
 
     def predict(self, raw: Any) -> pd.Series[Any]:

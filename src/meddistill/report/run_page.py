@@ -20,7 +20,7 @@ from meddistill.report.page import Cell, DataTable, Notice, Page, Section, Text
 from meddistill.report.pathways import pathways_section
 from meddistill.report.prior import run_table as prior_table
 from meddistill.report.scorecard import card_section
-from meddistill.report.tables import TOLD, columns_said, meaning, number, rows_said
+from meddistill.report.tables import TOLD, bent_said, columns_said, meaning, number, rows_said
 from meddistill.report.threshold import run_tables
 from meddistill.report.trial_tables import CALIBRATION, MAIN, OPERATING
 from meddistill.runs.reading import check_numbers, read_predictions
@@ -132,9 +132,10 @@ def _models(metrics: Mapping[str, Any]) -> DataTable:
             size = model["parameters"]
             shown = [_cell(model["test"].get(name)) for name in MAIN]
             rows.append([model["name"], (f"{size:,}" if size else "-", float(size)), *shown])
-    note = meaning(data["positive"], len(data["classes"]), metrics["threshold"])
+    notes = [meaning(data["positive"], len(data["classes"]), metrics["threshold"])]
+    notes += bent_said(metrics)
     caption = f"Measures on {data['rows']['test']:,} test rows"
-    return DataTable(["model", "parameters", *MAIN.values()], rows, [note], caption)
+    return DataTable(["model", "parameters", *MAIN.values()], rows, notes, caption)
 
 
 def _area(test: Answered) -> list[Text]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from meddistill.errors import listed
 from meddistill.evaluation.thresholds import rule_of
+from meddistill.measures import BENT
 from meddistill.report.writing import line, markdown, one_line
 
 log = logging.getLogger(__name__)
@@ -92,8 +93,16 @@ def run_table(metrics: Mapping[str, Any]) -> Table:
             *rows_said(metrics),
             *_undefined(models),
             *_unchecked(metrics),
+            *bent_said(metrics),
         ],
     )
+
+
+def bent_said(metrics: Mapping[str, Any]) -> list[str]:
+    """That the student's probabilities are of another prior, where they are."""
+    if not any(metrics.get("imbalance", {}).get("left", ())):
+        return []
+    return [f"{metrics['student']['name']}: {BENT}."]
 
 
 def rows_said(metrics: Mapping[str, Any]) -> list[str]:

@@ -147,9 +147,8 @@ def _written(job: Path, row: pd.Series[Any], to: Path | None) -> Path:
         inputs = f"tables/{entry.get('inputs', entry['table'])}"
         facts = json.loads(read_entry(job, f"{inputs}.json"))
         treated = {"imbalance": entry["imbalance"]} if "imbalance" in entry else {}
-        temperature = entry.get("imbalance", {}).get("temperature", 1.0)
         network = {**settings["student"], **entry.get("network", {})}
-        card = card_of({**facts, "network": network, "temperature": temperature})
+        card = card_of({**facts, "network": network}).treated(entry.get("imbalance", {}))
         save_known_rows(path, json.loads(read_entry(job, f"tables/{entry['table']}.rows.json")))
         preprocessing = read_entry(job, f"{inputs}.{PREPROCESSING}")
         write_atomically(path / PREPROCESSING, preprocessing)

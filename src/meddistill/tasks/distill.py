@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -152,16 +151,15 @@ def _answered(
 ) -> tuple[NetworkModel, Numbers, dict[str, Any]]:
     """The trained model, its log-probabilities for every row, and what brought them back."""
 
-    def model_at(temperature: float) -> tuple[NetworkModel, Numbers]:
-        card = replace(card_of_network, temperature=temperature)
-        network = MeanOfProbabilities([student.cpu()], temperature)
+    def model_of(card: Card) -> tuple[NetworkModel, Numbers]:
+        network = MeanOfProbabilities([student.cpu()], card.temperature)
         model = NetworkModel(card, network, data.preprocessing)
         return model, model.log_probabilities(data.cohort.records)
 
     node = without_files(settings["student"], student)
-    card_of_network = Card.of(node, [f"checkpoints/{BEST}"], data)
-    model, answers = model_at(1.0)
+    card = Card.of(node, [f"checkpoints/{BEST}"], data)
+    model, answers = model_of(card)
     _, treated = brought_back(settings, data, np.exp(answers).astype(np.float32))
-    if treated and treated["imbalance"]["temperature"] != 1:
-        model, answers = model_at(treated["imbalance"]["temperature"])
+    if treated and (own := card.treated(treated["imbalance"])) != card:
+        model, answers = model_of(own)
     return model, answers, treated

@@ -18,6 +18,7 @@ from meddistill.inference.card import NETWORK
 from meddistill.inference.known_rows import seen_in_test
 from meddistill.inference.loading import copy_model, load_model
 from meddistill.inference.network import MeanOfProbabilities
+from meddistill.measures import BENT
 from meddistill.teachers.base import Blueprint, Teacher
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,11 @@ ALONE = (
     "holds answers alone (a file of scores, or those of a model that was dropped, "
     "teacher.keep=answers), so that it can't be asked for others: take the teacher that it was "
     "made with, whose answers are in the store"
+)
+
+STRAIGHT = (
+    "a student would take them for risks; take one that was made without that, or with "
+    "imbalance=weights, whose answers are brought back"
 )
 
 
@@ -54,6 +60,8 @@ class CheckpointTeacher(Teacher):
         self.model = load_model(self.path, trust)
         if not self.model.answers_new_rows:
             raise SettingError("path", path, ALONE)
+        if self.model.card.bent:
+            raise SettingError("path", path, f"can't teach, {BENT}: {STRAIGHT}")
 
     @property
     def live(self) -> bool:

@@ -287,8 +287,7 @@ def _model(member: Member, data: CohortDataModule, part: Mapping[str, Any], plac
     )
     student.load_state_dict({name: value[place] for name, value in part["weights"].items()})
     said = part["treated"][place].get("imbalance", {}) if part.get("treated") else {}
-    temperature = said.get("temperature", 1.0)
-    card = replace(Card.of(member.settings["student"], [], read), temperature=temperature)
+    card = Card.of(member.settings["student"], [], read).treated(said)
     network = MeanOfProbabilities([student], card.temperature)
     return NetworkModel(card, network, read.preprocessing)
 
