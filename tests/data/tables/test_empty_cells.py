@@ -25,7 +25,7 @@ from meddistill.data.tables.knn import Neighbours
 from meddistill.data.tables.modality import load_preprocessing
 from meddistill.data.tables.records import TableRecords
 from meddistill.data.tables.schema import Schema
-from meddistill.errors import SettingError
+from meddistill.errors import SettingError, UserError
 
 SCHEMA = Schema(("a", "b", "c", "whole", "never"), ("kind",))
 WIDTH = 5
@@ -148,6 +148,45 @@ def test_all_rows_as_near_as_the_last_of_the_nearest_are_averaged():
     filled = Neighbours(donors, 2)(new)[:, 1]
     assert filled.tolist() == [4, (99 + 1 + 2 + 3 + 10) / 5, (99 + 1 + 2 + 3 + 10) / 5]
     assert Neighbours(donors[::-1], 2)(new)[:, 1].tolist() == filled.tolist()
+
+
+@pytest.mark.parametrize("method", [Native(), Iterative(), Knn()])
+def test_a_column_may_be_absent_that_training_rows_often_lacked_whatever_fills_it(method, tmp_path):
+    train, frame = rows(), rows(seed=1).frame
+    train.frame.loc[3, "whole"] = np.nan  # one patient of eighty: too few to be told
+    method.fit(TableRecords(train.frame, SCHEMA), 5, None).save(tmp_path / "preprocessing.json")
+    read = load_preprocessing(tmp_path / "preprocessing.json", SCHEMA.to_dict())
+    without = inputs_of(read, frame.drop(columns=["b", "c"]))
+    assert np.array_equal(without, inputs_of(read, frame.assign(b=np.nan, c=np.nan)))
+    with pytest.raises(UserError, match="lack column 'whole'"):
+        read.read(frame.drop(columns="whole"))
+    assert read.spared == {"a", "b", "c", "kind"}
+
+
+@pytest.mark.parametrize("method", [Median(), Native(), Iterative(), Knn()])
+def test_a_median_is_written_and_told_where_it_is_kept_alone(method, tmp_path):
+    path = tmp_path / "preprocessing.json"
+    made = fitted(method)
+    made.save(path)
+    columns = json.loads(path.read_text())["numbers"]
+    kept = type(method) is Median
+    assert [("median" in each) for each in columns[:4]] == [kept] * 4
+    assert ("a median, how often" in made.learned) == kept
+    columns[0]["median"] = columns[0]["mean"]
+    if not kept:
+        path.write_text(json.dumps({**json.loads(path.read_text()), "numbers": columns}))
+        with pytest.raises(ValueError, match="some columns have a median and some have none"):
+            load_preprocessing(path, SCHEMA.to_dict())
+
+
+def test_a_share_of_empty_cells_that_is_none_is_refused(tmp_path):
+    path = tmp_path / "preprocessing.json"
+    fitted(Native()).save(path)
+    plain = json.loads(path.read_text())
+    plain["numbers"][0]["missing"]["share"] = 2.0
+    path.write_text(json.dumps(plain))
+    with pytest.raises(ValueError, match=r"share=2\.0 is no share"):
+        load_preprocessing(path, SCHEMA.to_dict())
 
 
 def damaged(key, value):

@@ -30,24 +30,25 @@ ROWS_IN_CACHE = 2048
 
 @dataclass(frozen=True)
 class NumberInputs:
-    """Numbers filled up by medians, centred and scaled; then 0 or 1 for empty cells, likewise.
+    """Numbers filled up, centred and scaled; then 0 or 1 for empty cells, likewise.
 
     Attributes:
         columns: Names.
         known: [columns] whether enough patients had a number; a column without is not read.
-        median: [columns] what an empty cell is filled with.
+        fill: [columns] what an empty cell is filled with: the median, or everywhere the mean.
         mean: [columns] of the filled training cells.
         scale: [columns] their standard deviation, 1 where it is 0.
         lowest: [columns] lower end of the training range.
         highest: [columns] upper end of the training range.
         flagged: [flags] places of columns whose empty cells have an input of their own.
-        flag_mean: [flags] share of empty training cells.
-        flag_scale: [flags] standard deviation of 0 and 1 there.
+        flag_mean: [flags] what is taken from 0 or 1.
+        flag_scale: [flags] what the rest is divided by.
+        flag_share: [flags] share of empty training cells, 0 where too few patients have one.
     """
 
     columns: tuple[str, ...]
     known: NDArray[np.bool_]
-    median: Floats
+    fill: Floats
     mean: Floats
     scale: Floats
     lowest: Floats
@@ -55,6 +56,7 @@ class NumberInputs:
     flagged: NDArray[np.intp]
     flag_mean: Floats
     flag_scale: Floats
+    flag_share: Floats
 
     @property
     def names(self) -> list[str]:
@@ -66,6 +68,11 @@ class NumberInputs:
         """[inputs] the column that each of them is of."""
         return [*self.columns, *(self.columns[place] for place in self.flagged)]
 
+    @property
+    def by_mean(self) -> bool:
+        """Whether empty cells are filled with means, so that no median is kept."""
+        return np.array_equal(self.fill, self.mean)
+
     def write(self, values: Floats, inputs: Inputs) -> None:
         """[rows, columns] numbers, NaN where empty -> [rows, inputs], in place."""
         for first in range(0, len(values), ROWS_IN_CACHE):
@@ -74,7 +81,7 @@ class NumberInputs:
 
     def _write(self, values: Floats, inputs: Inputs) -> None:
         empty = np.isnan(values) | ~self.known
-        scaled = np.where(empty, self.median, values)
+        scaled = np.where(empty, self.fill, values)
         scaled -= self.mean
         scaled /= self.scale
         width = len(self.columns)

@@ -58,7 +58,7 @@ def fit_preprocessing(
 def _without_numbers(columns: tuple[str, ...], values: Floats, patients: Patients) -> Learned:
     nothing = np.zeros(0)
     none = np.zeros(0, dtype=np.intp)
-    inputs = (nothing.astype(bool), *[nothing] * 5, none, nothing, nothing)
+    inputs = (nothing.astype(bool), *[nothing] * 5, none, *[nothing] * 3)
     return NumberInputs(columns, *inputs), []
 
 
@@ -69,8 +69,7 @@ def _by_median(columns: tuple[str, ...], values: Floats, patients: Patients) -> 
 
     values, known, lowest, highest = _readable(values, patients)
     empty = np.isnan(values)
-    without = patients.joined(np.logical_or, empty).sum(axis=0)
-    flagged = np.flatnonzero(known & (without >= patients.fewest))
+    flagged = np.flatnonzero(known & _are_enough(empty, patients))
     imputer = SimpleImputer(strategy="median", keep_empty_features=True)
     scaler, flag_scaler = StandardScaler(), StandardScaler()
     expected = [scaler.fit_transform(imputer.fit_transform(values))]
@@ -80,7 +79,7 @@ def _by_median(columns: tuple[str, ...], values: Floats, patients: Patients) -> 
         flag_mean, flag_scale = flag_scaler.mean_, flag_scaler.scale_
     numbers = NumberInputs(
         columns, known, imputer.statistics_, scaler.mean_, scaler.scale_, lowest, highest,
-        flagged, flag_mean, flag_scale,
+        flagged, flag_mean, flag_scale, flag_mean,
     )  # fmt: skip
     return numbers, expected
 
@@ -94,16 +93,23 @@ def _by_mask(columns: tuple[str, ...], values: Floats, patients: Patients) -> Le
     from sklearn.preprocessing import StandardScaler
 
     values, known, lowest, highest = _readable(values, patients)
-    flagged = np.flatnonzero(known)
+    empty, flagged = np.isnan(values), np.flatnonzero(known)
+    share = np.where(_are_enough(empty, patients), empty.mean(axis=0), 0)[flagged]
     scaler = StandardScaler().fit(np.where(known, values, 0))
     mean, scale = scaler.mean_, scaler.scale_
     zero = SimpleImputer(strategy="constant", fill_value=0, keep_empty_features=True)
-    expected = [zero.fit_transform(scaler.transform(values)), np.isnan(values)[:, flagged]]
+    expected = [zero.fit_transform(scaler.transform(values)), empty[:, flagged]]
     numbers = NumberInputs(
         columns, known, mean, mean, scale, lowest, highest,
-        flagged, np.zeros(len(flagged)), np.ones(len(flagged)),
+        flagged, np.zeros(len(flagged)), np.ones(len(flagged)), share,
     )  # fmt: skip
     return numbers, expected
+
+
+def _are_enough(empty: NDArray[np.bool_], patients: Patients) -> NDArray[np.bool_]:
+    """[columns] whether so many patients lack it in one of their rows that it may be told."""
+    enough: NDArray[np.bool_] = patients.joined(np.logical_or, empty).sum(axis=0) >= patients.fewest
+    return enough
 
 
 def _readable(

@@ -33,7 +33,7 @@ class Regressions(Filler):
 
     name = "iterative"
     keys = ("start", "lowest", "highest", "column", "weights", "intercept")
-    learned = "of each column's numbers the coefficients by which the others tell them"
+    learned = "of each column of numbers its median, and coefficients by which the others tell it"
 
     start: Floats
     lowest: Floats

@@ -99,7 +99,7 @@ class TablePreprocessing(Preprocessing):
         if self.hide:
             return frozenset(self.schema.columns)
         numbers, texts = self.numbers, self.categories
-        often = numbers.flagged[numbers.flag_mean >= OFTEN]
+        often = numbers.flagged[numbers.flag_share >= OFTEN]
         told = zip(texts.columns, texts.known, strict=True)
         named = [numbers.columns[place] for place in often]
         return frozenset([*named, *(name for name, known in told if None in known)])
@@ -148,9 +148,11 @@ class TablePreprocessing(Preprocessing):
     @property
     def learned(self) -> str:
         """Of columns; nothing of a few patients alone."""
+        median = "" if self.numbers.by_mean else "a median, "
         return (
-            "names of columns; of each column of numbers a mean, a spread, a median and the ends "
-            "of its range without the most extreme patients; spellings of categories"
+            f"names of columns; of each column of numbers a mean, a spread, {median}how often it "
+            "is empty, and the ends of its range without the most extreme patients; spellings of "
+            "categories"
         )
 
     def save(self, path: Path) -> None:

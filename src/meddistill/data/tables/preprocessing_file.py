@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from meddistill.data.tables.encoding import CategoryInputs, NumberInputs
 from meddistill.data.tables.schema import Schema
 
 VERSION = 1
-LEARNED = ("median", "mean", "scale", "lowest", "highest")
+LEARNED = ("mean", "scale", "lowest", "highest")
 FLAG = ("mean", "scale")
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -22,6 +23,8 @@ def as_plain(
 ) -> str:
     """The file's text: an entry a column; floats come back as they were, to the last bit.
 
+    Where empty cells are filled with means there is no median.
+
     Args:
         numbers: Inputs of numeric columns.
         categories: Inputs of categorical columns.
@@ -29,16 +32,15 @@ def as_plain(
         **more: What another preprocessing keeps beside them.
     """
     flags = dict(zip(numbers.flagged.tolist(), range(len(numbers.flagged)), strict=True))
-    columns: list[dict[str, Any]] = []
+    columns, by_mean = list[dict[str, Any]](), numbers.by_mean
     for place, column in enumerate(numbers.columns):
         entry: dict[str, Any] = {"column": column}
         if numbers.known[place]:
+            entry |= {} if by_mean else {"median": float(numbers.fill[place])}
             entry |= {name: float(getattr(numbers, name)[place]) for name in LEARNED}
         if place in flags:
             flag = flags[place]
-            entry["missing"] = {
-                "mean": float(numbers.flag_mean[flag]), "scale": float(numbers.flag_scale[flag])
-            }  # fmt: skip
+            entry["missing"] = _flag(numbers, flag)
         columns.append(entry)
     texts = [
         {"column": column, "known": list(known), "rare": rare}
@@ -49,6 +51,13 @@ def as_plain(
     plain = {"version": VERSION, "numbers": columns, "categories": texts, **more}
     plain |= {"hide": hide} if hide else {}
     return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _flag(numbers: NumberInputs, flag: int) -> dict[str, float]:
+    """An indicator's entry; the share of empty cells where that is not its mean already."""
+    mean, share = float(numbers.flag_mean[flag]), float(numbers.flag_share[flag])
+    entry = {"mean": mean, "scale": float(numbers.flag_scale[flag])}
+    return entry if share == mean else {**entry, "share": share}
 
 
 def read_preprocessing(
@@ -70,7 +79,7 @@ def read_preprocessing(
             raise ValueError(f"version {plain['version']!r:.20} is not {VERSION}")
         numbers = _columns(plain["numbers"], schema.numeric)
         categories = _columns(plain["categories"], schema.categorical)
-        hide = _share(plain["hide"]) if "hide" in plain else 0.0
+        hide = _share(plain, "hide") if "hide" in plain else 0.0
         return _numbers(numbers), _categories(categories), hide
     except ValueError as error:
         raise ValueError(f"{name} is damaged, or another version's: {error}") from error
@@ -78,19 +87,26 @@ def read_preprocessing(
 
 def _numbers(entries: Sequence[Mapping[str, Any]]) -> NumberInputs:
     known = np.array([len(entry.keys() - {"column", "missing"}) > 0 for entry in entries], bool)
-    learned: dict[str, list[float]] = {name: [] for name in LEARNED}
+    if len({"median" in entry for entry in compress(entries, known)}) > 1:
+        raise ValueError("some columns have a median and some have none")
+    learned: dict[str, list[float]] = {name: [] for name in (*LEARNED, "fill")}
     flagged: list[int] = []
-    flags: dict[str, list[float]] = {name: [] for name in FLAG}
+    flags: dict[str, list[float]] = {name: [] for name in (*FLAG, "share")}
     for place, (entry, is_known) in enumerate(zip(entries, known, strict=True)):
-        _check_keys(entry, ("column", *LEARNED) if is_known else ("column",), ("missing",))
+        _check_keys(entry, ("column", *LEARNED) if is_known else ("column",), ("missing", "median"))
         for name in LEARNED:
             unread = 1.0 if name == "scale" else 0.0
             learned[name].append(_number(entry, name) if is_known else unread)
+        learned["fill"].append(
+            _number(entry, "median") if "median" in entry else learned["mean"][-1]
+        )
         if "missing" in entry:
-            _check_keys(entry["missing"], FLAG)
+            flag = entry["missing"]
+            _check_keys(flag, FLAG, ("share",))
             flagged.append(place)
             for name in FLAG:
-                flags[name].append(_number(entry["missing"], name))
+                flags[name].append(_number(flag, name))
+            flags["share"].append(_share(flag, "share") if "share" in flag else flags["mean"][-1])
     return NumberInputs(
         columns=tuple(entry["column"] for entry in entries),
         known=known,
@@ -144,7 +160,8 @@ def _number(entry: Mapping[str, Any], name: str) -> float:
     return float(value)
 
 
-def _share(value: Any) -> float:
+def _share(entry: Mapping[str, Any], name: str) -> float:
+    value = entry[name]
     if type(value) not in (int, float) or not 0 < value < 1:
-        raise ValueError(f"hide={value!r:.40} is no share")
+        raise ValueError(f"{name}={value!r:.40} is no share")
     return float(value)
