@@ -58,6 +58,14 @@ def test_rows_of_one_class_choose_none_and_few_promise_nothing():
     assert rule_of("cost:5").check(np.zeros(9, dtype=np.int64)) is None
 
 
+@pytest.mark.parametrize("given", ["youden", "prevalence"])
+def test_a_rule_that_few_rows_of_a_class_choose_says_so(given):
+    few = np.repeat([0, 1], [80, 12])
+    assert f"threshold={given}: the validation rows have 12 positive" in rule_of(given).check(few)
+    assert "have 12 negative ones" in rule_of(given).check(1 - few)
+    assert rule_of(given).check(np.repeat([0, 1], [80, 20])) is None
+
+
 def test_shares_at_a_threshold_are_counts():
     assert called_at(SCORE, TRUTH == 1, 0.6) == {
         "sensitivity": (3, 4), "specificity": (5, 6), "ppv": (3, 4), "npv": (5, 6)

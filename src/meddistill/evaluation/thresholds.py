@@ -21,6 +21,9 @@ WORDS = {
 """Rules without a number, as the end of a sentence."""
 WAYS = "must be a number above 0 and at most 1, prevalence, youden, sensitivity:0.95 or cost:5"
 
+FEW = 20
+"""Rows of a class below which a share of them has a Wilson interval of up to 0.4 and more."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -78,7 +81,7 @@ class Rule:
             mend = "the labelled validation rows, which choose it, are all of one class"
             raise SettingError("threshold", self.given, f"{mend}: give it a number")
         if self.least is None:
-            return None
+            return self._few(positives, len(target) - positives)
         from meddistill.evaluation.calibration import wilson  # a finished run is shown without it
 
         low = float(wilson(np.ones(1), np.array([positives]))[0][0])
@@ -87,6 +90,16 @@ class Rule:
         return (
             f"threshold={self.given}: {positives} positive validation rows are too few to promise "
             f"it: had all of them been found, the sensitivity could still be {low:.2f}"
+        )
+
+    def _few(self, positives: int, negatives: int) -> str | None:
+        """What is to be said of a rule without a number of its own, chosen by few rows."""
+        if min(positives, negatives) >= FEW:
+            return None
+        which = "positive" if positives < FEW else "negative"
+        return (
+            f"threshold={self.given}: the validation rows have {min(positives, negatives)} {which} "
+            "ones, too few to choose it well: others of the same patients could give quite another"
         )
 
 
