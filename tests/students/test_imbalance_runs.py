@@ -9,8 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from composing import composed
 from conftest import SMALL_TEACHER
+from meddistill.config.resolvers import resolved
+from meddistill.errors import SettingError
 from meddistill.inference.loading import load_model
+from meddistill.teachers.teaching import build_teacher
 
 RUN = (*SMALL_TEACHER, "student=mlp_tiny", "logger=none", "trainer.max_epochs=4")
 
@@ -27,7 +31,11 @@ def metrics(folder):
         (("imbalance=weights", "imbalance.gamma=2"), "gamma"),
         (("imbalance=logit_adjustment", "imbalance.correct=true"), "imbalance=none"),
         (("imbalance=logit_adjustment", "threshold=cost:5"), "threshold=cost:5: is for answers of"),
-        (("imbalance=focal", "imbalance.gamma=-1"), "imbalance.gamma=-1: must be a number above 0"),
+        (("imbalance=weights", "imbalance.cost={benign: -1}", "loss=ce"), "error: imbalance.cost."),
+        (
+            ("imbalance=focal", "imbalance.gamma=-1"),
+            "error: imbalance.gamma=-1: must be a number above 0",
+        ),
     ],
 )
 def test_what_does_nothing_or_is_not_there_is_refused(overrides, says, meddistill):
@@ -51,6 +59,15 @@ def test_a_teacher_alone_refuses_what_it_would_not_show(overrides, says, meddist
     code, _, said = meddistill("teacher", *SMALL_TEACHER, *overrides)
     assert code == 2
     assert says in " ".join(said.split())
+
+
+def test_what_a_teacher_has_from_its_student_is_refused_by_the_key_that_was_given():
+    given = ("teacher=forest", "imbalance=focal")
+    with pytest.raises(SettingError, match=r"^imbalance=focal: is a loss of networks"):
+        build_teacher(resolved(composed("distill", *given)))
+    own = ("teacher=forest", "+imbalance@teacher.imbalance=focal")
+    with pytest.raises(SettingError, match=r"^teacher.imbalance=focal: is a loss of networks"):
+        build_teacher(resolved(composed("distill", *own)))
 
 
 def test_a_focal_student_is_brought_back_wherever_its_folder_goes(meddistill, cohort):

@@ -10,6 +10,7 @@ import torch
 from meddistill.config.compose import check_network
 from meddistill.errors import SettingError, integer, number, optional_integer
 from meddistill.evaluation.thresholds import rule_of
+from meddistill.losses.imbalance import build_imbalance
 from meddistill.training.callbacks import FOLLOWED
 from meddistill.training.compiled import check_compile
 from meddistill.training.schedulers import schedule_of
@@ -22,6 +23,7 @@ def check(settings: Mapping[str, Any]) -> None:
     """Refuse settings of no component in particular; sets the number of threads."""
     torch.set_num_threads(integer("threads", settings["threads"], at_least=1))
     rule_of(settings["threshold"])
+    build_imbalance(settings["imbalance"])  # before a teacher has it from its student
     with quiet():
         make_trainer(settings["trainer"], logger=False)
     number("data.labels", settings["data"]["labels"], above=0, at_most=1)

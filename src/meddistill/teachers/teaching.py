@@ -19,12 +19,23 @@ from meddistill.runs.runfolder import is_main_process
 from meddistill.teachers.base import Teacher
 from meddistill.teachers.targets import Targets, find_targets
 
+INHERITED = "teacher.imbalance"
 log = logging.getLogger(__name__)
 
 
 def build_teacher(settings: Mapping[str, Any]) -> Teacher:
-    """The teacher of a resolved config, not trained yet."""
-    teacher: Teacher = build(teacher_node(settings), "teacher", _recursive_=False)
+    """The teacher of a resolved config, not trained yet.
+
+    Raises:
+        UserError: It refuses a setting, which is named as it was given: for teacher or student.
+    """
+    try:
+        teacher: Teacher = build(teacher_node(settings), "teacher", _recursive_=False)
+    except SettingError as error:
+        if not error.key.startswith(INHERITED) or "imbalance" in settings["teacher"]:
+            raise
+        key = error.key.removeprefix("teacher.")
+        raise SettingError(key, error.value, error.mend) from None
     return teacher
 
 
