@@ -147,7 +147,8 @@ def test_in_a_trial_only_arms_with_a_teacher_read_them(meddistill):
 def test_in_a_trial_they_are_the_same_whichever_columns_a_student_reads(data, tmp_path):
     targets = find_targets(ForestTeacher(trees=3), data.cohort, data.split, tmp_path, {})
     few = ["mean area", "worst area"]
-    way = Way("true", {"_target_": "meddistill.data.tables.munge.Munge", "copies": 1}, False, {})
+    munge = {"_target_": "meddistill.data.tables.munge.Munge", "copies": 1}
+    way = Way("true", munge, False, {}, "preprocessing", 0.0)
     whole, narrow = (
         as_read([Table({}, data.with_columns(columns), targets, choice)], [way])[0].data
         for columns, choice in ((None, None), (few, Choice(few)))
