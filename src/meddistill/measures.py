@@ -7,9 +7,9 @@ import math
 HALF = 0.5
 """The threshold by default, which calls the likelier of two classes."""
 BENT = (
-    "its probabilities are not those of the true prior: labels were treated for classes out of "
-    "balance, and the answers left bent towards it (imbalance=logit_adjustment, or "
-    "imbalance.correct=false), so that they are no risks"
+    "its probabilities are not those of the true prior: classes out of balance were treated, and "
+    "the answers left bent (imbalance=logit_adjustment, or imbalance.correct=false), so that they "
+    "are no risks"
 )
 """What is to be said of such a model, after its name."""
 

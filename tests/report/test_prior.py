@@ -48,3 +48,7 @@ def test_no_answer_as_treated_is_made_of_a_student_without_a_treatment():
     assert "weighed: chosen without a treatment of its labels" in notes
     assert "loss.alpha=1) in 1 of 2 splits" in notes
     assert "in 2 of 2 splits" in notes
+    assert "true prior" not in notes
+    summary["treated"][0]["seeds"] = [{**TREATED, "left": TREATED["bend"]}]
+    notes = " ".join(trial_table(setting, summary)[0].notes)
+    assert "weighed, in every table: its probabilities are not those of the true prior" in notes

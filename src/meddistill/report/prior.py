@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from meddistill.evaluation.prior import WHICH, prior_measures
+from meddistill.measures import BENT
 from meddistill.report.curves import Answered
 from meddistill.report.page import Cell, DataTable
 from meddistill.report.tables import number
@@ -57,8 +58,18 @@ def trial_table(setting: Mapping[str, Any], summary: Mapping[str, Any]) -> list[
     }
     treated = {each["arm"] for each in summary["treated"]}
     own = {name: arm for name, arm in setting["arms"].items() if name in treated}
-    notes = [MEANT, *_untreated(setting, summary)]
+    notes = [MEANT, *_bent(summary), *_untreated(setting, summary)]
     return [measures_table({**setting, "arms": own}, summary, names, CAPTION, notes)]
+
+
+def _bent(summary: Mapping[str, Any]) -> list[str]:
+    """Which arms answer as their labels were treated, here and in every other table."""
+    arms = {
+        each["arm"]: None
+        for each in summary["treated"]
+        if any(any(said.get("left", ())) for said in each["seeds"])
+    }
+    return [f"{summary['arms'][arm]['label']}, in every table: {BENT}." for arm in arms]
 
 
 def _untreated(setting: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
