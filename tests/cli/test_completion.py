@@ -77,4 +77,4 @@ def test_help_shows_every_group_and_choices_of_ones_own_folder(meddistill, argum
         assert re.search(rf"^  {group} +(cosine|early_stopping|gibbs)", out, re.MULTILINE), err
     for given in (["--config-dir", "mine"], ["--config-dir=mine"]):
         _, out, err = meddistill(*arguments, *given)
-        assert re.search(r"^  student +.*pathway,\s+scorecard, wide$", out, re.MULTILINE), err
+        assert re.search(r"^  student +.*pathway,\s+scorecard,\s+wide$", out, re.MULTILINE), err
