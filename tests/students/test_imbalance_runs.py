@@ -48,6 +48,7 @@ def test_what_does_nothing_or_is_not_there_is_refused(overrides, says, meddistil
     ("overrides", "says"),
     [
         (("imbalance=logit_adjustment",), "imbalance=logit_adjustment: does nothing to a teacher"),
+        (("imbalance=weights", "imbalance.cost={malignent: 5}"), "error: imbalance.cost="),
         (
             ("imbalance=weights", "imbalance.correct=false"),
             "a teacher's answers are always brought",

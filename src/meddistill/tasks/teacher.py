@@ -12,12 +12,13 @@ from meddistill.config.compose import choice_name
 from meddistill.config.confdir import conf_dir
 from meddistill.config.identity import from_call
 from meddistill.data.cohort import UNLABELLED
+from meddistill.data.datamodule import CohortDataModule
 from meddistill.data.source import describe_data, prepare
 from meddistill.errors import SettingError
 from meddistill.inference import pathways
 from meddistill.inference.card import save_card
 from meddistill.inference.loading import copy_model
-from meddistill.losses.imbalance import of_teacher
+from meddistill.losses.imbalance import of_teacher, treatment_of
 from meddistill.runs.runfolder import RunFolder, is_main_process
 from meddistill.students.rows import check_threshold
 from meddistill.tasks.common import check
@@ -42,6 +43,8 @@ def train_teacher(settings: Mapping[str, Any], run: RunFolder) -> dict[str, Any]
     labels = settings["teacher"].get("labels", settings["data"]["labels"])
     known = split.labelled(cohort.target, labels)[split.validation]
     check_threshold(settings["threshold"], cohort.target[split.validation][known])
+    if settings["imbalance"]:  # a class that it names is refused by the key that was given
+        treatment_of(settings["imbalance"], CohortDataModule(cohort, split, labels=labels))
     targets = find_targets(
         teacher, cohort, split, from_call(settings["store"]), settings["trainer"]
     )
