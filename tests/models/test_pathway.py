@@ -59,6 +59,14 @@ def test_with_a_hierarchy_a_gene_joins_the_smallest_sets_and_levels_end_at_the_r
     assert "1 columns are in no set" in found.describe()
 
 
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
+    (tmp_path / "a.gmt").write_text("ONE\tx\tA\tB\n", encoding="utf-8-sig")
+    (tmp_path / "a.txt").write_text("BIG\tONE\n", encoding="utf-8-sig")
+    gmt = read_gmt(str(tmp_path / "a.gmt"))
+    assert gmt.sets == {"ONE": ("A", "B")}
+    assert read_hierarchy(str(tmp_path / "a.txt"), gmt) == {"ONE": ("BIG",)}
+
+
 def test_a_hierarchy_may_name_sets_by_their_descriptions(tmp_path):
     (tmp_path / "r.gmt").write_text("Small\tR-1\tA\nLarge\tR-2\tA\tB\nX\tna\tC\nY\tna\tC\n")
     (tmp_path / "r.txt").write_text("R-2\tR-1\nR-9\tR-2\nna\tR-1\n")

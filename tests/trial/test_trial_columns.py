@@ -25,7 +25,7 @@ TRIAL = (
 
 
 def settings(columns, **own):
-    node = {"keep": None, "most": None, "costs": None, "budget": None, **own}
+    node = {"keep": None, "most": None, "costs": None, "budget": None, "by": "teacher", **own}
     return {"trial": {"columns": columns}, "columns": node}
 
 
@@ -39,6 +39,7 @@ def settings(columns, **own):
         (settings([2], keep=["age"]), "columns.keep=[age]: trial.columns sets"),
         (settings([2, None], most=3), "trial.columns sets columns.most to each of [2,null]: leave"),
         (settings([2], costs={"crp": 1}, budget=3), "columns.budget=3: trial.columns sets"),
+        (settings([2], by="l1", most=3), "trial.columns=[2]: goes with the teacher's choice of"),
     ],
 )
 def test_columns_that_are_no_list_or_settled_twice_are_refused(given, says):

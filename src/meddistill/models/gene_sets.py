@@ -241,7 +241,7 @@ def _level(members: Mapping[str, set[int]]) -> Level:
 def _lines(path: str, what: str) -> Iterator[tuple[int, list[str]]]:
     """Lines that are not empty, with their numbers, cut at tabs."""
     try:
-        text = Path(from_call(path)).read_text(encoding="utf-8")
+        text = Path(from_call(path)).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; it must be {what}") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -97,7 +97,11 @@ def ranked(by: str, data: CohortDataModule, most: int) -> dict[str, float]:
     """
     found = RANKED[by](data, most)
     if not found:
-        raise UserError(f"columns.by={by}: no column differs between the training rows by it")
+        count = int(data.labelled[data.split.train].sum())
+        raise UserError(
+            f"columns.by={by}: nothing speaks for any column in the training rows, of which "
+            f"{count} are labelled: with few of them take columns.by=variance or teacher"
+        )
     return found
 
 

@@ -10,6 +10,7 @@ from meddistill.config.identity import flatten
 from meddistill.data.split import OFFICIAL
 from meddistill.errors import SettingError, integer, number, typed
 from meddistill.stack.members import with_changes
+from meddistill.students.columns import TEACHER
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,9 @@ def column_settings(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
         raise SettingError("trial.columns", values, f"{mend}: trial.columns=[2,4,8]")
     if len({str(value) for value in values}) < len(values):
         raise SettingError("trial.columns", values, "names a value twice")
+    if own["by"] != TEACHER:
+        mend = f"goes with the teacher's choice of columns alone, not with columns.by={own['by']}"
+        raise SettingError("trial.columns", values, mend)
     for key in ("keep", name):
         if own[key] is not None:
             mend = (
