@@ -260,8 +260,9 @@ def test_a_sweep_killed_outright_goes_on_to_the_same_weights_bit_for_bit(tmp_pat
     while killed.poll() is None:
         time.sleep(0.01)
         killed.send_signal(signal.SIGSTOP)  # it stands still while it is looked at
-        done = list(tmp_path.glob("killed/*/parts/*.ckpt"))
-        if done and list(tmp_path.glob("killed/*/parts/*/checkpoints/last.ckpt")):
+        done = {path.stem for path in tmp_path.glob("killed/*/parts/*.ckpt")}
+        begun = tmp_path.glob("killed/*/parts/*/checkpoints/last.ckpt")
+        if done and {path.parents[1].name for path in begun} - done:
             break
         killed.send_signal(signal.SIGCONT)
     killed.send_signal(signal.SIGKILL)
