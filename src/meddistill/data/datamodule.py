@@ -320,17 +320,23 @@ class CohortDataModule(pl.LightningDataModule):
         return batch._replace(inputs=inputs, teacher_inputs=teacher_inputs)
 
     @property
+    def labelled_train(self) -> Positions:
+        """Positions of the labelled training rows."""
+        return self._labelled_of(self.split.train)
+
+    @property
     def labelled_validation(self) -> Positions:
         """Positions of the labelled validation rows."""
-        positions = self.split.validation
+        return self._labelled_of(self.split.validation)
+
+    def _labelled_of(self, positions: Positions) -> Positions:
         known: Positions = positions[self.labelled[positions]]
         return known
 
     @property
     def class_counts(self) -> NDArray[np.int64]:
         """[classes] how many labelled training rows there are of each."""
-        train = self.split.train[self.labelled[self.split.train]]
-        return np.bincount(self.cohort.target[train], minlength=self.num_classes)
+        return np.bincount(self.cohort.target[self.labelled_train], minlength=self.num_classes)
 
     @property
     def log_loss_of_shares(self) -> float:

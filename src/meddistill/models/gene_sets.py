@@ -204,21 +204,9 @@ def _smallest(
     """Columns by set, without those that a set within it has too."""
     own = {name: set(genes) for name, genes in held.items()}
     for name, genes in held.items():
-        for larger in _ancestors(name, parents):
-            if larger in own:
-                own[larger] -= genes
+        for larger in set().union(*_above([name], parents).values()) & set(own):
+            own[larger] -= genes
     return own
-
-
-def _ancestors(name: str, parents: Mapping[str, Sequence[str]]) -> set[str]:
-    found: set[str] = set()
-    waiting = list(parents.get(name, ()))
-    while waiting:
-        larger = waiting.pop()
-        if larger not in found:
-            found.add(larger)
-            waiting += parents.get(larger, ())
-    return found
 
 
 def _next(level: Level, parents: Mapping[str, Sequence[str]]) -> Level | None:

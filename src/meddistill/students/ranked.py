@@ -97,7 +97,7 @@ def ranked(by: str, data: CohortDataModule, most: int) -> dict[str, float]:
     """
     found = RANKED[by](data, most)
     if not found:
-        count = int(data.labelled[data.split.train].sum())
+        count = len(data.labelled_train)
         raise UserError(
             f"columns.by={by}: nothing speaks for any column in the training rows, of which "
             f"{count} are labelled: with few of them take columns.by=variance or teacher"
@@ -107,7 +107,7 @@ def ranked(by: str, data: CohortDataModule, most: int) -> dict[str, float]:
 
 def _labelled(data: CohortDataModule, by: str) -> tuple[Numbers, NDArray[np.int64], Sequence[str]]:
     """Labelled training rows: inputs [rows, inputs], classes [rows], the column of each input."""
-    rows = data.split.train[data.labelled[data.split.train]]
+    rows = data.labelled_train
     target = data.cohort.target[rows].astype(np.int64)
     if len(np.unique(target)) < 2:
         mend = "compares classes, and all labelled training rows are of one"

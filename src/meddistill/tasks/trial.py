@@ -272,7 +272,7 @@ def _summary(
                 "train": len(table.data.split.train),
                 "validation": len(table.data.split.validation),
                 "test": len(table.data.split.test),
-                "labelled": int(table.data.labelled[table.data.split.train].sum()),
+                "labelled": len(table.data.labelled_train),
             }
             for unit, table in zip(units, tables, strict=True)
         ],

@@ -176,7 +176,7 @@ class EstimatorTeacher(Teacher):
         )  # fmt: skip
         name = self.estimator["_target_"].rpartition(".")[2]
         data.check_layout("vector", "teacher", name, "preprocessing@teacher.preprocessing")
-        rows = split.train[data.labelled[split.train]]
+        rows = data.labelled_train
         finished = FinishedFolds(folder, [self.identity(), cohort.fingerprint, split.fingerprint])
         held = self._out_of_fold(data, rows, finished) if self.out_of_fold else None
         whole = self.fit_rows(data, rows)

@@ -115,7 +115,7 @@ def _sample(
 ) -> Step:
     """A step of labelled training rows, as both see them when they don't train."""
     own, others = loss.layers
-    labelled = data.split.train[data.labelled[data.split.train]]
+    labelled = data.labelled_train
     labelled = labelled[: SAMPLE[data.preprocessing.layout]]
     rows = data.read_at(labelled)
     logits, read = _answers(student, rows.inputs, own, "loss.student_layer")

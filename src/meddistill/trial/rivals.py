@@ -114,7 +114,7 @@ def fit_estimator(
     arm: EstimatorArm, settings: Mapping[str, Any], table: Table, data: CohortDataModule
 ) -> Any:
     """A classifier with a try's settings, fitted on the labelled training rows of `data`."""
-    rows = data.split.train[data.labelled[data.split.train]]
+    rows = data.labelled_train
     node = arm.with_try(settings)
     estimator = build(node, "estimator", **_seed(node, table))
     with warnings.catch_warnings():
